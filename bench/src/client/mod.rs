@@ -1,0 +1,16 @@
+//! A small Kafka client: one connection with one request at a time, and what the harness asks
+//! brokers besides Produce. The producer's pipelined connections are in `producer::link`.
+
+mod admin;
+mod cluster;
+mod connection;
+mod endpoint;
+mod errors;
+mod frames;
+
+pub use admin::{TopicSpec, broker_durability, create_topic, delete_topic, wait_for_leaders};
+pub use cluster::{Cluster, TopicRef, any_broker, fetch_cluster};
+pub use connection::Connection;
+pub use endpoint::Endpoint;
+pub use errors::{error_name, is_retriable};
+pub use frames::{FRAME_BYTES_MAX, Frames};

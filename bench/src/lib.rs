@@ -1,0 +1,37 @@
+//! `ringlog-bench`: experiments on Kafka brokers.
+//!
+//! A profile (`profile`) names experiments; each runs against a target (`target`) under a load
+//! (`load`) that the native producer (`producer`) carries out.
+
+#![allow(
+    clippy::disallowed_methods,
+    reason = "a harness reads files, starts processes and asks for the time; what must be \
+              deterministic (producer, load) takes both from its shard"
+)]
+
+pub mod client;
+pub mod experiment;
+pub mod load;
+pub mod null_broker;
+pub mod producer;
+pub mod profile;
+pub mod target;
+
+use anyhow::{Context, Result};
+use ringlog_engine::io::set_pool_limit;
+use ringlog_engine::io::uring::{Peers, UringDriver, UringOptions};
+use ringlog_engine::shard::{Shard, ShardOptions};
+use ringlog_engine::types::ShardId;
+
+/// What the pool of buffers keeps: `buffer.memory` and what rounding its batches up to powers of
+/// two costs, so that a run allocates nothing.
+const POOL_BYTES_MAX: usize = 256 << 20;
+
+/// A shard on io_uring for this thread.
+pub fn uring_shard() -> Result<Shard> {
+    set_pool_limit(POOL_BYTES_MAX);
+    let driver = UringDriver::new(0, Peers::new(1), &UringOptions::default())
+        .map_err(|errno| anyhow::anyhow!("{errno}"))
+        .context("io_uring is not available here")?;
+    Ok(Shard::new(ShardId(0), Box::new(driver), ShardOptions::default()))
+}

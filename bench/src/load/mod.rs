@@ -1,0 +1,9 @@
+//! Load: who sends how much when, and what is written down about it.
+
+mod generate;
+mod recorder;
+mod values;
+
+pub use generate::{LoadPlan, Pace, RECORDS_PER_CLOCK, generate};
+pub use recorder::{Interval, Latency, Recorder, Recording, new_histogram};
+pub use values::{Values, ValuesSpec};

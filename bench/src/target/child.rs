@@ -1,0 +1,187 @@
+//! [`ChildProcess`]: a target that the harness starts by executing itself again.
+
+use std::fs::{self, File};
+use std::net::TcpListener;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitCode, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use rustix::process::{Pid, Signal};
+use tempfile::TempDir;
+
+use super::ended;
+
+/// How long a target may take to stop after SIGTERM before it is killed.
+const STOP_SECONDS: u64 = 30;
+const LOG_NAME: &str = "target.log";
+
+/// Which of its hidden subcommands ringlog-bench runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ChildKind {
+    /// `ringlog start`.
+    Node,
+    /// A broker that stores nothing.
+    NullBroker,
+}
+
+/// A target in its own process, with its own folder; both are gone when it is dropped.
+pub struct ChildProcess {
+    what: &'static str,
+    child: Child,
+    port: u16,
+    /// Dropped after the process has ended.
+    dir: TempDir,
+    stopped: bool,
+}
+
+impl ChildProcess {
+    /// An embedded node with these properties over its defaults.
+    pub fn node(properties: &[(String, String)], data_dir: &Path) -> Result<ChildProcess> {
+        let dir = fresh_dir(data_dir)?;
+        let (port, controller_port) = (free_port()?, free_port()?);
+        let log_dirs = dir.path().join("data");
+        let own = [
+            (
+                "listeners",
+                format!("PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}"),
+            ),
+            ("advertised.listeners", format!("PLAINTEXT://127.0.0.1:{port}")),
+            ("controller.quorum.voters", format!("1@127.0.0.1:{controller_port}")),
+            ("log.dirs", log_dirs.display().to_string()),
+        ];
+        let own = own.into_iter().map(|(key, value)| (key.to_owned(), value));
+        let mut args = vec!["start".to_owned()];
+        // Later ones win: a profile may change anything.
+        for (key, value) in own.chain(properties.iter().cloned()) {
+            args.extend(["--override".to_owned(), format!("{key}={value}")]);
+        }
+        Self::spawn("ringlog", ChildKind::Node, args, dir, port)
+    }
+
+    /// A null broker.
+    pub fn null_broker(data_dir: &Path) -> Result<ChildProcess> {
+        let dir = fresh_dir(data_dir)?;
+        let port = free_port()?;
+        Self::spawn("null", ChildKind::NullBroker, vec![port.to_string()], dir, port)
+    }
+
+    fn spawn(
+        what: &'static str,
+        kind: ChildKind,
+        args: Vec<String>,
+        dir: TempDir,
+        port: u16,
+    ) -> Result<ChildProcess> {
+        let program = std::env::current_exe().context("this program cannot find itself")?;
+        let log = File::create(dir.path().join(LOG_NAME))?;
+        let name = match kind {
+            ChildKind::Node => "node",
+            ChildKind::NullBroker => "null-broker",
+        };
+        let child = Command::new(&program)
+            .arg(name)
+            .arg("--")
+            .args(args)
+            .current_dir(dir.path())
+            .stdin(Stdio::null())
+            .stdout(log.try_clone()?)
+            .stderr(log)
+            // A Ctrl-C at the terminal is the harness's to handle: it stops its targets itself.
+            .process_group(0)
+            .spawn()
+            .with_context(|| format!("{} cannot be started", program.display()))?;
+        Ok(ChildProcess { what, child, port, dir, stopped: false })
+    }
+
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// The port it listens on.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The folder that holds its data.
+    pub fn data_dir(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// What it printed.
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.dir.path().join(LOG_NAME)).unwrap_or_default()
+    }
+
+    /// An error if it has ended.
+    pub fn check(&mut self) -> Result<()> {
+        match self.child.try_wait()? {
+            Some(status) => Err(ended(self.what, status, &self.log())),
+            None => Ok(()),
+        }
+    }
+
+    /// Stops it by SIGTERM, or by SIGKILL if that takes too long.
+    pub fn stop(&mut self) -> Result<()> {
+        if self.stopped {
+            return Ok(());
+        }
+        self.stopped = true;
+        self.check()?;
+        rustix::process::kill_process(Pid::from_child(&self.child), Signal::TERM)?;
+        let deadline = Instant::now() + Duration::from_secs(STOP_SECONDS);
+        loop {
+            if let Some(status) = self.child.try_wait()? {
+                ensure!(status.success(), ended(self.what, status, &self.log()));
+                return Ok(());
+            }
+            if Instant::now() > deadline {
+                self.child.kill()?;
+                self.child.wait()?;
+                anyhow::bail!("the {} target did not stop within {STOP_SECONDS} s", self.what);
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+}
+
+impl Drop for ChildProcess {
+    fn drop(&mut self) {
+        if !self.stopped {
+            // Nothing is to be saved: the run has failed. Errors mean that it is gone already.
+            let _ = self.child.kill();
+            let _ = self.child.wait();
+        }
+    }
+}
+
+fn fresh_dir(parent: &Path) -> Result<TempDir> {
+    tempfile::Builder::new()
+        .prefix("ringlog-bench-")
+        .tempdir_in(parent)
+        .with_context(|| format!("no folder can be made in {}", parent.display()))
+}
+
+/// A port that nobody listens on at the moment.
+pub fn free_port() -> Result<u16> {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).context("no free port on 127.0.0.1")?;
+    Ok(listener.local_addr()?.port())
+}
+
+/// Makes this process end when the thread that started it does, however that ends.
+pub fn die_with_parent() -> Result<()> {
+    rustix::process::set_parent_process_death_signal(Some(Signal::TERM))?;
+    Ok(())
+}
+
+/// The hidden subcommand `node`: what `ringlog` does with these arguments.
+pub fn run_node(args: Vec<String>) -> ExitCode {
+    ringlog_node::boot::run_cli(args)
+}
+
+/// Where targets keep their data unless told otherwise.
+pub fn default_data_dir() -> PathBuf {
+    std::env::temp_dir()
+}

@@ -1,0 +1,89 @@
+//! Threads that carry out what has no ring opcode, or would block a shard: listing, locking,
+//! `syncfs`. They run one system call at a time and own nothing between calls.
+
+use std::collections::VecDeque;
+use std::os::fd::OwnedFd;
+use std::sync::{Arc, Condvar, Mutex};
+
+use super::{Completion, Op, Token, sys};
+
+/// How many threads a driver starts at most for operations that block.
+pub(super) const HELPER_THREADS_MAX: usize = 4;
+
+/// A driver's helper threads, started as they are needed.
+pub(super) struct Helpers {
+    shared: Arc<Shared>,
+    threads_max: usize,
+}
+
+struct Shared {
+    queues: Mutex<Queues>,
+    work: Condvar,
+    /// Signalled when a completion is ready.
+    eventfd: Arc<OwnedFd>,
+}
+
+#[derive(Default)]
+struct Queues {
+    waiting: VecDeque<(Token, Op)>,
+    done: Vec<Completion>,
+    threads: usize,
+    idle: usize,
+    closed: bool,
+}
+
+impl Helpers {
+    /// Helpers that signal `eventfd` when something is done.
+    pub(super) fn new(eventfd: Arc<OwnedFd>, threads_max: usize) -> Self {
+        assert!(threads_max > 0, "helpers without a thread");
+        let shared = Shared { queues: Mutex::default(), work: Condvar::new(), eventfd };
+        Self { shared: Arc::new(shared), threads_max }
+    }
+
+    /// Queues an operation.
+    pub(super) fn submit(&self, token: Token, op: Op) {
+        let mut queues = self.shared.queues.lock().expect("no helper panics");
+        queues.waiting.push_back((token, op));
+        if queues.idle < queues.waiting.len() && queues.threads < self.threads_max {
+            queues.threads += 1;
+            let shared = Arc::clone(&self.shared);
+            #[allow(clippy::disallowed_methods, reason = "the driver's own threads")]
+            std::thread::spawn(move || run(&shared));
+        }
+        self.shared.work.notify_one();
+    }
+
+    /// Moves what is done into `completions`.
+    pub(super) fn reap(&self, completions: &mut Vec<Completion>) {
+        let mut queues = self.shared.queues.lock().expect("no helper panics");
+        completions.append(&mut queues.done);
+    }
+}
+
+impl Drop for Helpers {
+    fn drop(&mut self) {
+        self.shared.queues.lock().expect("no helper panics").closed = true;
+        self.shared.work.notify_all();
+    }
+}
+
+fn run(shared: &Shared) {
+    let mut queues = shared.queues.lock().expect("no helper panics");
+    loop {
+        let Some((token, op)) = queues.waiting.pop_front() else {
+            if queues.closed {
+                queues.threads -= 1;
+                return;
+            }
+            queues.idle += 1;
+            queues = shared.work.wait(queues).expect("no helper panics");
+            queues.idle -= 1;
+            continue;
+        };
+        drop(queues);
+        let (result, payload) = sys::execute(op);
+        queues = shared.queues.lock().expect("no helper panics");
+        queues.done.push(Completion { token, result, payload, more: false });
+        sys::signal(&shared.eventfd);
+    }
+}

@@ -1,0 +1,12 @@
+//! The simulated world: disks that tear, streams that break up, a clock that only moves when all
+//! shards sleep. Everything follows from one seed.
+//!
+//! What a disk promises and what it does not is at [`SimDisk`]; how it fails, at [`DiskFaults`].
+//! The code above the driver is the code that ships: there is no second log for tests.
+
+mod disk;
+mod driver;
+mod net;
+
+pub use disk::{CrashProfile, DiskFaults, SimDisk};
+pub use driver::{SimDriver, World, block_on, run_turns};

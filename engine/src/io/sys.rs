@@ -1,0 +1,380 @@
+//! Plain system calls for the operations of [`Op`]: what the helper threads run, and
+//! what a driver runs on the shard's own thread when that is known not to block.
+
+use std::net::SocketAddr;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd};
+use std::path::Path;
+
+use rustix::fs::{self as rfs, AtFlags, CWD, FallocateFlags, Mode, OFlags, Timespec, Timestamps};
+use rustix::net as rnet;
+
+use super::{
+    Buf, Chunk, Errno, Fd, ListenOptions, Mono, Op, OpenOptions, Output, Payload, ReadPath, Stat,
+};
+
+impl From<rustix::io::Errno> for Errno {
+    fn from(errno: rustix::io::Errno) -> Errno {
+        Errno(errno.raw_os_error())
+    }
+}
+
+/// Lends an open descriptor to a system call.
+pub(super) fn borrow<'a>(fd: Fd) -> BorrowedFd<'a> {
+    // SAFETY: an Fd comes out of this module open, and stays so until its Close operation, which
+    // its single owner submits last (`shard::File`, `shard::Socket`); -1 is never made.
+    unsafe { BorrowedFd::borrow_raw(fd.0) }
+}
+
+/// Takes a descriptor into the driver's keeping.
+pub(super) fn keep(fd: OwnedFd) -> Fd {
+    Fd(fd.into_raw_fd())
+}
+
+/// The monotonic clock.
+pub(super) fn monotonic() -> Mono {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+    Mono(now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64)
+}
+
+/// The wall clock, in milliseconds since 1970.
+pub(super) fn unix_ms() -> i64 {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Realtime);
+    now.tv_sec * 1000 + now.tv_nsec / 1_000_000
+}
+
+/// Carries out a file or directory operation, blocking until it is done.
+///
+/// # Panics
+/// On a socket operation that can wait for a peer: those belong to the driver.
+pub(super) fn execute(op: Op) -> (Result<Output, Errno>, Payload) {
+    match op {
+        Op::Read { file, buf, len, offset, path } => read(file, buf, len, offset, path),
+        Op::Write { file, chunks, offset, .. } => {
+            (write(file, &chunks, offset), Payload::Chunks(chunks))
+        }
+        other => (execute_bare(other), Payload::None),
+    }
+}
+
+fn execute_bare(op: Op) -> Result<Output, Errno> {
+    let done = |()| Output::Unit;
+    Ok(match op {
+        Op::Open { path, options } => return open(&path, options),
+        Op::Fdatasync { file } => rfs::fdatasync(borrow(file)).map(done)?,
+        Op::SyncFs { file } => rfs::syncfs(borrow(file)).map(done)?,
+        Op::Allocate { file, offset, len, keep_size } => {
+            let flags = if keep_size { FallocateFlags::KEEP_SIZE } else { FallocateFlags::empty() };
+            rfs::fallocate(borrow(file), flags, offset, len).map(done)?
+        }
+        Op::SetLen { file, len } => rfs::ftruncate(borrow(file), len).map(done)?,
+        Op::Close { fd } => close(fd),
+        Op::MakeDir { path } => rfs::mkdir(&path, Mode::from(0o755)).map(done)?,
+        Op::Rename { from, to } => rfs::rename(&from, &to).map(done)?,
+        Op::Unlink { path } => rfs::unlink(&path).map(done)?,
+        Op::RemoveDir { path } => rfs::rmdir(&path).map(done)?,
+        Op::SyncDir { path } => {
+            let dir = rfs::open(&path, OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+            rfs::fsync(&dir).map(done)?
+        }
+        Op::List { path } => Output::Names(list(&path)?),
+        Op::Stat { path } => stat(&path)?,
+        Op::SetTimes { path, modified_ms } => set_times(&path, modified_ms)?,
+        Op::Lock { path } => lock(&path)?,
+        Op::StatFs { path } => {
+            let space = rfs::statvfs(&path)?;
+            let total_bytes = space.f_blocks * space.f_frsize;
+            Output::Space { total_bytes, available_bytes: space.f_bavail * space.f_frsize }
+        }
+        Op::CacheStat { file, offset, len } => cache_stat(file, offset, len)?,
+        Op::Listen { address, options } => listen(address, options)?,
+        Op::Shutdown { socket } => match rnet::shutdown(borrow(socket), rnet::Shutdown::Both) {
+            Ok(()) | Err(rustix::io::Errno::NOTCONN) => Output::Unit,
+            Err(errno) => return Err(errno.into()),
+        },
+        op => unreachable!("not an operation for a helper: {op:?}"),
+    })
+}
+
+fn open(path: &Path, options: OpenOptions) -> Result<Output, Errno> {
+    let mut flags = OFlags::CLOEXEC;
+    flags |= if options.write { OFlags::RDWR } else { OFlags::RDONLY };
+    for (wanted, flag) in [
+        (options.create || options.create_new, OFlags::CREATE),
+        (options.create_new, OFlags::EXCL),
+        (options.truncate, OFlags::TRUNC),
+        (options.direct, OFlags::DIRECT),
+    ] {
+        if wanted {
+            flags |= flag;
+        }
+    }
+    Ok(Output::Fd(keep(rfs::open(path, flags, Mode::from(0o644))?)))
+}
+
+fn close(fd: Fd) -> Output {
+    // SAFETY: the submitter of Close owned the descriptor and uses it no more.
+    drop(unsafe { OwnedFd::from_raw_fd(fd.0) });
+    Output::Unit
+}
+
+/// Reads once; EINTR is retried by the caller of `Op::Read`, as any short read is.
+fn read(
+    file: Fd,
+    mut buf: Buf,
+    len: usize,
+    offset: u64,
+    path: ReadPath,
+) -> (Result<Output, Errno>, Payload) {
+    let flags = match path {
+        ReadPath::Ring => rustix::io::ReadWriteFlags::empty(),
+        ReadPath::NoWait => rustix::io::ReadWriteFlags::NOWAIT,
+    };
+    let at = buf.len();
+    assert!(len <= buf.spare_len(), "a read of {len} into {}", buf.spare_len());
+    buf.set_len(at + len);
+    let result = {
+        let mut slices = [std::io::IoSliceMut::new(&mut buf[at..])];
+        rustix::io::preadv2(borrow(file), &mut slices, offset, flags)
+    };
+    buf.set_len(at + result.unwrap_or(0));
+    (result.map(Output::Count).map_err(Errno::from), Payload::Buf(buf))
+}
+
+/// Writes once, at most IOV_MAX chunks.
+pub(super) fn write(file: Fd, chunks: &[Chunk], offset: u64) -> Result<Output, Errno> {
+    let slices: Vec<std::io::IoSlice<'_>> =
+        chunks.iter().take(1024).map(|chunk| std::io::IoSlice::new(chunk.as_slice())).collect();
+    Ok(Output::Count(rustix::io::pwritev(borrow(file), &slices, offset)?))
+}
+
+fn list(path: &Path) -> Result<Vec<String>, Errno> {
+    let dir = rfs::open(path, OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+    let mut names = Vec::new();
+    for entry in rfs::Dir::new(dir)? {
+        let entry = entry?;
+        let name = entry.file_name().to_string_lossy();
+        if name != "." && name != ".." {
+            names.push(name.into_owned());
+        }
+    }
+    names.sort_unstable();
+    Ok(names)
+}
+
+fn stat(path: &Path) -> Result<Output, Errno> {
+    let found = rfs::stat(path)?;
+    Ok(Output::Stat(Stat {
+        len: found.st_size as u64,
+        is_dir: rfs::FileType::from_raw_mode(found.st_mode) == rfs::FileType::Directory,
+        modified_ms: found.st_mtime * 1000 + found.st_mtime_nsec as i64 / 1_000_000,
+    }))
+}
+
+fn set_times(path: &Path, modified_ms: i64) -> Result<Output, Errno> {
+    let modified = Timespec {
+        tv_sec: modified_ms.div_euclid(1000),
+        tv_nsec: modified_ms.rem_euclid(1000) * 1_000_000,
+    };
+    let omit = Timespec { tv_sec: 0, tv_nsec: rfs::UTIME_OMIT };
+    let times = Timestamps { last_access: omit, last_modification: modified };
+    rfs::utimensat(CWD, path, &times, AtFlags::empty())?;
+    Ok(Output::Unit)
+}
+
+fn lock(path: &Path) -> Result<Output, Errno> {
+    let flags = OFlags::RDWR | OFlags::CREATE | OFlags::CLOEXEC;
+    let file = rfs::open(path, flags, Mode::from(0o644))?;
+    rfs::fcntl_lock(&file, rfs::FlockOperation::NonBlockingLockExclusive)?;
+    Ok(Output::Fd(keep(file)))
+}
+
+#[repr(C)]
+struct CacheStatRange {
+    offset: u64,
+    len: u64,
+}
+
+#[repr(C)]
+#[derive(Default)]
+struct CacheStatCounts {
+    cached: u64,
+    dirty: u64,
+    writeback: u64,
+    evicted: u64,
+    recently_evicted: u64,
+}
+
+fn cache_stat(file: Fd, offset: u64, len: u64) -> Result<Output, Errno> {
+    const SYS_CACHESTAT: libc::c_long = 451;
+    let range = CacheStatRange { offset, len };
+    let mut counts = CacheStatCounts::default();
+    // SAFETY: both structures have the kernel's layout and outlive the call.
+    let result =
+        unsafe { libc::syscall(SYS_CACHESTAT, file.0, &raw const range, &raw mut counts, 0) };
+    if result != 0 {
+        return Err(Errno::last());
+    }
+    Ok(Output::Cached { bytes: counts.cached * rustix::param::page_size() as u64 })
+}
+
+fn listen(address: SocketAddr, options: ListenOptions) -> Result<Output, Errno> {
+    let family = match address {
+        SocketAddr::V4(_) => rnet::AddressFamily::INET,
+        SocketAddr::V6(_) => rnet::AddressFamily::INET6,
+    };
+    let flags = rnet::SocketFlags::CLOEXEC;
+    let socket = rnet::socket_with(family, rnet::SocketType::STREAM, flags, None)?;
+    rnet::sockopt::set_socket_reuseaddr(&socket, true)?;
+    // Before listen: the connections inherit both, and the window scale follows from the first.
+    if let Some(bytes) = options.receive_buffer_bytes {
+        rnet::sockopt::set_socket_recv_buffer_size(&socket, bytes as usize)?;
+    }
+    if let Some(bytes) = options.send_buffer_bytes {
+        rnet::sockopt::set_socket_send_buffer_size(&socket, bytes as usize)?;
+    }
+    rnet::bind(&socket, &address)?;
+    rnet::listen(&socket, options.backlog.try_into().unwrap_or(i32::MAX))?;
+    let port = SocketAddr::try_from(rnet::getsockname(&socket)?)?.port();
+    Ok(Output::Listening { listener: keep(socket), port })
+}
+
+/// Makes a fresh connection answer at once and close on exec, and finds its peer. Closes one that
+/// is gone already.
+pub(super) fn adopt_connection(fd: i32) -> Result<Output, Errno> {
+    let adopted = prepare_connection(fd);
+    if adopted.is_err() {
+        close(Fd(fd));
+    }
+    adopted
+}
+
+fn prepare_connection(fd: i32) -> Result<Output, Errno> {
+    let socket = borrow(Fd(fd));
+    rustix::io::fcntl_setfd(socket, rustix::io::FdFlags::CLOEXEC)?;
+    rnet::sockopt::set_tcp_nodelay(socket, true)?;
+    rnet::sockopt::set_socket_keepalive(socket, true)?;
+    let peer = rnet::getpeername(socket)?.ok_or(Errno(libc::ENOTCONN))?;
+    Ok(Output::Accepted { socket: Fd(fd), peer: SocketAddr::try_from(peer)? })
+}
+
+/// A socket to connect to `address` with.
+pub(super) fn client_socket(address: &SocketAddr) -> Result<OwnedFd, Errno> {
+    let family = match address {
+        SocketAddr::V4(_) => rnet::AddressFamily::INET,
+        SocketAddr::V6(_) => rnet::AddressFamily::INET6,
+    };
+    let flags = rnet::SocketFlags::CLOEXEC;
+    let socket = rnet::socket_with(family, rnet::SocketType::STREAM, flags, None)?;
+    rnet::sockopt::set_tcp_nodelay(&socket, true)?;
+    Ok(socket)
+}
+
+/// Sends file bytes as far as the socket's buffer takes them: EAGAIN when that is full.
+///
+/// The descriptor is non-blocking for this one call only: io_uring would otherwise answer EAGAIN
+/// to receives it is meant to wait for, and sendfile has no flag of its own for it.
+pub(super) fn sendfile_nowait(
+    socket: Fd,
+    file: Fd,
+    offset: u64,
+    len: usize,
+) -> Result<Output, Errno> {
+    let socket = borrow(socket);
+    rfs::fcntl_setfl(socket, OFlags::NONBLOCK)?;
+    let mut offset = offset;
+    let sent = rfs::sendfile(socket, borrow(file), Some(&mut offset), len);
+    rfs::fcntl_setfl(socket, OFlags::empty())?;
+    Ok(Output::Count(sent?))
+}
+
+/// Pins the calling thread to one CPU.
+pub fn pin_to_cpu(cpu: usize) -> Result<(), Errno> {
+    let mut set = rustix::thread::CpuSet::new();
+    set.set(cpu);
+    Ok(rustix::thread::sched_setaffinity(None, &set)?)
+}
+
+/// The CPUs this process may run on.
+pub fn available_cpus() -> Result<Vec<usize>, Errno> {
+    let set = rustix::thread::sched_getaffinity(None)?;
+    Ok((0..rustix::thread::CpuSet::MAX_CPU).filter(|&cpu| set.is_set(cpu)).collect())
+}
+
+/// 64 bits from the kernel's random number generator.
+pub fn random_u64() -> u64 {
+    let mut bytes = [0u8; 8];
+    // SAFETY: the buffer is valid for its length; getrandom of 8 bytes is never short.
+    let got = unsafe { libc::getrandom(bytes.as_mut_ptr().cast(), bytes.len(), 0) };
+    assert_eq!(got, 8, "getrandom: {}", Errno::last());
+    u64::from_ne_bytes(bytes)
+}
+
+/// An eventfd: a counter that wakes whoever polls it.
+pub(super) fn eventfd() -> Result<OwnedFd, Errno> {
+    Ok(rustix::event::eventfd(0, rustix::event::EventfdFlags::CLOEXEC)?)
+}
+
+/// Adds one to an eventfd's counter.
+pub(super) fn signal(eventfd: &OwnedFd) {
+    // A full counter already wakes; nothing else can fail on an eventfd that is open.
+    let _ = rustix::io::write(eventfd.as_fd(), &1u64.to_ne_bytes());
+}
+
+/// The raw number of a descriptor we keep owning.
+pub(super) fn raw(fd: &OwnedFd) -> i32 {
+    fd.as_raw_fd()
+}
+
+/// Receives what is there, appending to `buf`, or EAGAIN.
+pub(super) fn recv_nowait(socket: Fd, buf: &mut Buf) -> Result<usize, Errno> {
+    let at = buf.len();
+    buf.set_len(buf.capacity());
+    let received = rnet::recv(borrow(socket), &mut buf[at..], rnet::RecvFlags::DONTWAIT);
+    let count = received.as_ref().map_or(0, |(count, _)| *count);
+    buf.set_len(at + count);
+    Ok(received.map(|_| count)?)
+}
+
+/// Nanoseconds on the monotonic clock, for those who have no driver.
+pub fn monotonic_ns() -> u64 {
+    monotonic().0
+}
+
+/// The machine's memory, in bytes.
+pub fn memory_bytes() -> u64 {
+    let info = rustix::system::sysinfo();
+    info.totalram * u64::from(info.mem_unit)
+}
+
+/// The machine's name.
+pub fn host_name() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}
+
+/// SIGTERM and SIGINT, waited for by one thread instead of interrupting any.
+pub struct StopSignals(libc::sigset_t);
+
+impl StopSignals {
+    /// Blocks them in this thread and in all it starts from now on.
+    pub fn block() -> Result<Self, Errno> {
+        // SAFETY: an all-zero sigset_t is valid for sigemptyset to fill; the calls only read and
+        // write the set.
+        unsafe {
+            let mut set: libc::sigset_t = std::mem::zeroed();
+            libc::sigemptyset(&raw mut set);
+            libc::sigaddset(&raw mut set, libc::SIGTERM);
+            libc::sigaddset(&raw mut set, libc::SIGINT);
+            match libc::pthread_sigmask(libc::SIG_BLOCK, &raw const set, std::ptr::null_mut()) {
+                0 => Ok(Self(set)),
+                errno => Err(Errno(errno)),
+            }
+        }
+    }
+
+    /// Returns once one of them has come.
+    pub fn wait(&self) {
+        let mut signal = 0;
+        // SAFETY: both point to valid memory for the length of the call.
+        unsafe { libc::sigwait(&raw const self.0, &raw mut signal) };
+    }
+}

@@ -1,0 +1,218 @@
+//! Appending: from received bytes to a place in the log.
+
+use std::rc::Rc;
+
+use thiserror::Error;
+
+use super::partition_log::{BatchPlace, Log, LogError, State, Work};
+use super::producers::{ProducerError, Producers};
+use super::segment::Segment;
+use crate::batch::{
+    AppendRules, BatchError, BatchHeader, ControlType, EndTxnMarker, TimestampType, records, stamp,
+    validate_for_append, validate_stored,
+};
+use crate::io::Buf;
+use crate::types::{LeaderEpoch, Offset};
+
+/// Who wrote a batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// A client: nothing is taken on trust.
+    Client,
+    /// A coordinator or the controller of this node: control records are allowed.
+    Internal,
+}
+
+/// Where a batch went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Appended {
+    /// Offset of its first record.
+    pub first_offset: Offset,
+    /// Offset of its last record.
+    pub last_offset: Offset,
+    /// The time stamped on it, under LogAppendTime.
+    pub log_append_time_ms: Option<i64>,
+    /// First offset of the log.
+    pub log_start_offset: Offset,
+    /// It had been appended before; these are the offsets it got then.
+    pub duplicate: bool,
+}
+
+/// Why a batch was not appended. The log is as it was.
+#[derive(Debug, Error)]
+pub enum AppendError {
+    /// The batch is not acceptable.
+    #[error(transparent)]
+    Batch(#[from] BatchError),
+    /// Its producer is not allowed to write it now.
+    #[error(transparent)]
+    Producer(#[from] ProducerError),
+    /// Larger than a whole segment.
+    #[error("the batch has {size} bytes, a segment {segment_bytes}")]
+    LargerThanSegment {
+        /// Of the batch.
+        size: usize,
+        /// segment.bytes
+        segment_bytes: u32,
+    },
+    /// The log cannot be used.
+    #[error(transparent)]
+    Log(#[from] LogError),
+}
+
+impl Log {
+    /// Appends one batch as the leader: validates it, gives it offsets and epoch, and queues it.
+    /// It is written and made durable by the committer; wait for the ends to pass
+    /// `last_offset`.
+    pub fn append(
+        self: &Rc<Self>,
+        mut bytes: Buf,
+        origin: Origin,
+        epoch: LeaderEpoch,
+    ) -> Result<Appended, AppendError> {
+        let now_ms = self.shard.unix_ms();
+        let (rules, segment_bytes) = {
+            let state = self.state.borrow();
+            if let Some(error) = &state.failed {
+                return Err(error.clone().into());
+            }
+            (rules_of(&state, origin), state.config.segment_bytes)
+        };
+        let header = validate_for_append(&mut bytes, &rules, now_ms)?.header;
+        if header.size as u64 > u64::from(segment_bytes) {
+            return Err(AppendError::LargerThanSegment { size: header.size, segment_bytes });
+        }
+        let mut state = self.state.borrow_mut();
+        let log_start_offset = state.ends.log_start_offset;
+        if let Some(seen) = state.producers.check(&header)? {
+            return Ok(Appended {
+                first_offset: seen.first_offset(),
+                last_offset: seen.last_offset,
+                log_append_time_ms: append_time(&header),
+                log_start_offset,
+                duplicate: true,
+            });
+        }
+        let first_offset = state.ends.log_end_offset;
+        stamp(&mut bytes, first_offset, epoch);
+        let placed = BatchHeader { base_offset: first_offset, leader_epoch: epoch, ..header };
+        if bytes.len() > header.size {
+            bytes = bytes.split_to(header.size);
+        }
+        self.push(&mut state, placed, bytes, now_ms);
+        drop(state);
+        self.committer.touch(self);
+        Ok(Appended {
+            first_offset,
+            last_offset: placed.last_offset(),
+            log_append_time_ms: append_time(&header),
+            log_start_offset,
+            duplicate: false,
+        })
+    }
+
+    /// Appends one batch as another leader placed it.
+    ///
+    /// # Panics
+    /// If the batch does not start at the log's end: the caller has fetched from there.
+    pub fn append_placed(self: &Rc<Self>, bytes: Buf) -> Result<Appended, AppendError> {
+        let header = validate_stored(&bytes)?;
+        let mut state = self.state.borrow_mut();
+        if let Some(error) = &state.failed {
+            return Err(error.clone().into());
+        }
+        let end = state.ends.log_end_offset;
+        assert!(header.base_offset >= end, "{} is below the end {end}", header.base_offset);
+        let now_ms = self.shard.unix_ms();
+        let log_start_offset = state.ends.log_start_offset;
+        self.push(&mut state, header, bytes, now_ms);
+        drop(state);
+        self.committer.touch(self);
+        Ok(Appended {
+            first_offset: header.base_offset,
+            last_offset: header.last_offset(),
+            log_append_time_ms: append_time(&header),
+            log_start_offset,
+            duplicate: false,
+        })
+    }
+
+    fn push(&self, state: &mut State, header: BatchHeader, bytes: Buf, now_ms: i64) {
+        let (size, last) = (header.size as u32, header.last_offset());
+        let active = state.active();
+        let config = Rc::clone(&state.config);
+        if active.should_roll(size, header.max_timestamp, last, now_ms, &config) {
+            self.roll(state, header.base_offset, now_ms);
+        }
+        // FENCE: the epoch is written down before the first batch that carries it.
+        if state.epochs.assign(header.leader_epoch, header.base_offset) {
+            state.queue.push_back(Work::Epochs);
+        }
+        let segment = state.active();
+        let position = segment.note_batch(&header, config.index_interval_bytes);
+        state.producers.apply(&header);
+        if header.is_control() {
+            apply_control(&mut state.producers, &header, &bytes);
+        }
+        state.remember(BatchPlace {
+            base_offset: header.base_offset,
+            last_offset: last,
+            segment: segment.base_offset,
+            position,
+            size,
+        });
+        let end = header.next_offset();
+        assert!(end > state.ends.log_end_offset, "the end moves forward");
+        state.ends.log_end_offset = end;
+        state.queue.push_back(Work::Bytes { segment, position, bytes, end });
+    }
+
+    /// Seals the active segment in memory and starts a new one at `base_offset`; the committer
+    /// follows with the files. An empty active segment that starts there already stays.
+    pub(super) fn roll(&self, state: &mut State, base_offset: Offset, now_ms: i64) {
+        let old = state.active();
+        if old.base_offset == base_offset {
+            assert_eq!(old.size.get(), 0, "segment {base_offset} would be made twice");
+            return;
+        }
+        old.push_last_time();
+        let jitter_max = state.config.segment_jitter_ms.min(state.config.segment_ms);
+        let jitter_ms = match jitter_max {
+            0 => 0,
+            max => self.shard.random() % (max + 1),
+        };
+        let new = Rc::new(Segment::new(&self.dir.borrow(), base_offset, now_ms, jitter_ms));
+        let snapshot = state.producers.encode_snapshot();
+        state.segments.push(Rc::clone(&new));
+        state.queue.push_back(Work::Roll { old, new, snapshot });
+    }
+}
+
+fn rules_of(state: &State, origin: Origin) -> AppendRules {
+    let config = &state.config;
+    let client = origin == Origin::Client;
+    AppendRules {
+        batch_bytes_max: if client { config.max_message_bytes } else { usize::MAX },
+        compacted: config.compacted && client,
+        timestamp_type: if client { config.timestamp_type } else { TimestampType::CreateTime },
+        timestamp_before_max_ms: if client { config.timestamp_before_max_ms } else { i64::MAX },
+        timestamp_after_max_ms: if client { config.timestamp_after_max_ms } else { i64::MAX },
+        allow_control: !client,
+    }
+}
+
+fn append_time(header: &BatchHeader) -> Option<i64> {
+    (header.timestamp_type() == TimestampType::LogAppendTime).then_some(header.max_timestamp)
+}
+
+/// Transaction markers end what the producer had open.
+pub(super) fn apply_control(producers: &mut Producers, header: &BatchHeader, batch: &[u8]) {
+    let unpacked = &batch[crate::batch::BATCH_HEADER_BYTES..header.size];
+    let Some(Ok(record)) = records(header, unpacked).next() else { return };
+    let control = record.key.and_then(ControlType::from_key);
+    if let Some(control @ (ControlType::Abort | ControlType::Commit)) = control
+        && let Some(marker) = record.value.and_then(EndTxnMarker::from_value)
+    {
+        producers.apply_marker(header, control, marker);
+    }
+}

@@ -1,0 +1,175 @@
+//! The offset index and the time index of a segment, in memory and as Kafka's files.
+//!
+//! `.index`: 8-byte entries, relative offset of a batch's *last* record and the batch's position.
+//! `.timeindex`: 12-byte entries, greatest timestamp so far and the relative last offset of the
+//! batch that brought it. Files hold exactly their entries: a reader takes a zero-filled tail for
+//! entries of offset 0.
+
+/// Bytes of an offset index entry.
+pub(super) const OFFSET_ENTRY_BYTES: usize = 8;
+/// Bytes of a time index entry.
+pub(super) const TIME_ENTRY_BYTES: usize = 12;
+
+/// Where a batch lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct OffsetEntry {
+    /// The batch's last offset, less the segment's base offset.
+    pub(super) offset: u32,
+    /// Where the batch starts in the file.
+    pub(super) position: u32,
+}
+
+/// The greatest timestamp up to a batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct TimeEntry {
+    pub(super) timestamp: i64,
+    /// The last offset of the batch that has it, less the segment's base offset.
+    pub(super) offset: u32,
+}
+
+/// Both indexes of a segment.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Indexes {
+    pub(super) offsets: Vec<OffsetEntry>,
+    pub(super) times: Vec<TimeEntry>,
+}
+
+impl Indexes {
+    /// Reads both files. `None` if they cannot be the indexes of a segment of `size` bytes whose
+    /// last offset is `last` relative to its base (-1: it is empty).
+    pub(super) fn parse(offsets: &[u8], times: &[u8], size: u32, last: i64) -> Option<Indexes> {
+        // A stock broker that died leaves its files preallocated, with zeros after the entries.
+        let offsets = trim_zeros(offsets, OFFSET_ENTRY_BYTES)?;
+        let times = trim_zeros(times, TIME_ENTRY_BYTES)?;
+        let u32_at =
+            |b: &[u8], at: usize| Some(u32::from_be_bytes(b.get(at..at + 4)?.try_into().ok()?));
+        let mut parsed = Indexes::default();
+        for entry in offsets.chunks_exact(OFFSET_ENTRY_BYTES) {
+            parsed
+                .offsets
+                .push(OffsetEntry { offset: u32_at(entry, 0)?, position: u32_at(entry, 4)? });
+        }
+        for entry in times.chunks_exact(TIME_ENTRY_BYTES) {
+            let timestamp = i64::from_be_bytes(entry.get(..8)?.try_into().ok()?);
+            parsed.times.push(TimeEntry { timestamp, offset: u32_at(entry, 8)? });
+        }
+        let grows = parsed
+            .offsets
+            .is_sorted_by(|a, b| a.offset < b.offset && a.position < b.position)
+            && parsed.times.is_sorted_by(|a, b| a.timestamp < b.timestamp && a.offset <= b.offset);
+        let fits =
+            parsed.offsets.last().is_none_or(|e| e.position < size && i64::from(e.offset) <= last)
+                && parsed.times.last().is_none_or(|e| i64::from(e.offset) <= last);
+        (grows && fits).then_some(parsed)
+    }
+
+    /// The bytes of offset entries from the `from`th on.
+    pub(super) fn offset_bytes(&self, from: usize) -> Vec<u8> {
+        let entries = self.offsets.get(from..).unwrap_or_default();
+        entries
+            .iter()
+            .flat_map(|e| [e.offset.to_be_bytes(), e.position.to_be_bytes()])
+            .flatten()
+            .collect()
+    }
+
+    /// The bytes of time entries from the `from`th on.
+    pub(super) fn time_bytes(&self, from: usize) -> Vec<u8> {
+        let entries = self.times.get(from..).unwrap_or_default();
+        let mut out = Vec::with_capacity(entries.len() * TIME_ENTRY_BYTES);
+        for entry in entries {
+            out.extend_from_slice(&entry.timestamp.to_be_bytes());
+            out.extend_from_slice(&entry.offset.to_be_bytes());
+        }
+        out
+    }
+
+    /// Appends a time entry if it is later than the last. True if it was appended.
+    pub(super) fn push_time(&mut self, timestamp: i64, offset: u32) -> bool {
+        let later = self.times.last().is_none_or(|last| timestamp > last.timestamp);
+        if later && timestamp >= 0 {
+            self.times.push(TimeEntry { timestamp, offset });
+        }
+        later && timestamp >= 0
+    }
+
+    /// The entry from which to look for relative offset `target`: the greatest that is not above
+    /// it. `None`: from the start of the file.
+    pub(super) fn entry_for(&self, target: u32) -> Option<OffsetEntry> {
+        let at = self.offsets.partition_point(|entry| entry.offset <= target);
+        Some(self.offsets[at.checked_sub(1)?])
+    }
+
+    /// The last entry with a timestamp below `target`: what comes before it is earlier too.
+    pub(super) fn entry_before_time(&self, target: i64) -> Option<TimeEntry> {
+        let at = self.times.partition_point(|entry| entry.timestamp < target);
+        Some(self.times[at.checked_sub(1)?])
+    }
+
+    /// Drops entries of batches at `position` or later, and times of offsets at `offset` or later.
+    pub(super) fn truncate(&mut self, position: u32, offset: u32) {
+        self.offsets.retain(|entry| entry.position < position);
+        self.times.retain(|entry| entry.offset < offset);
+    }
+}
+
+/// Cuts the zero entries that preallocation leaves after the real ones. `None` if the length is
+/// not a whole number of entries.
+fn trim_zeros(bytes: &[u8], entry: usize) -> Option<&[u8]> {
+    if !bytes.len().is_multiple_of(entry) {
+        return None;
+    }
+    let mut end = bytes.len();
+    while end > 0 && bytes[end - entry..end].iter().all(|&b| b == 0) {
+        end -= entry;
+    }
+    Some(&bytes[..end])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn indexes() -> Indexes {
+        let mut indexes = Indexes::default();
+        for i in 1..=10u32 {
+            indexes.offsets.push(OffsetEntry { offset: i * 10 + 9, position: i * 5000 });
+            indexes.push_time(1000 + i64::from(i), i * 10 + 9);
+        }
+        indexes
+    }
+
+    #[test]
+    fn bytes_round_trip_with_or_without_preallocation() {
+        let indexes = indexes();
+        let (mut offsets, mut times) = (indexes.offset_bytes(0), indexes.time_bytes(0));
+        assert_eq!(Indexes::parse(&offsets, &times, 60_000, 109), Some(indexes.clone()));
+        offsets.resize(800, 0);
+        times.resize(1200, 0);
+        assert_eq!(Indexes::parse(&offsets, &times, 60_000, 109), Some(indexes));
+    }
+
+    #[test]
+    fn d13_garbage_is_not_an_index() {
+        let good = indexes();
+        let (offsets, times) = (good.offset_bytes(0), good.time_bytes(0));
+        assert_eq!(Indexes::parse(&offsets[1..], &times, 60_000, 109), None);
+        assert_eq!(Indexes::parse(&offsets, &times[..13], 60_000, 109), None);
+        assert_eq!(Indexes::parse(&offsets, &times, 50_000, 109), None);
+        assert_eq!(Indexes::parse(&offsets, &times, 60_000, 108), None);
+        let mut swapped = offsets.clone();
+        swapped.rotate_left(8);
+        assert_eq!(Indexes::parse(&swapped, &times, 60_000, 109), None);
+        assert_eq!(Indexes::parse(b"", b"", 0, -1), Some(Indexes::default()));
+    }
+
+    #[test]
+    fn lookups_take_the_entry_below() {
+        let indexes = indexes();
+        let position = |target| indexes.entry_for(target).map(|entry| entry.position);
+        assert_eq!([0, 18].map(position), [None; 2]);
+        assert_eq!([19, 28, 1000].map(position), [Some(5000), Some(5000), Some(50_000)]);
+        let before = |target| indexes.entry_before_time(target).map(|entry| entry.offset);
+        assert_eq!([1001, 1003, 9999].map(before), [None, Some(29), Some(109)]);
+    }
+}

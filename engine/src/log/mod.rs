@@ -1,0 +1,39 @@
+//! A partition's log in Kafka's files.
+//!
+//! ```text
+//!   log_start_offset        high watermark    durable_end    written_end    log_end_offset
+//!         |                       |                |              |               |
+//!   ------+=======================+================+==============+...............+------>
+//!           readable by consumers    on the platter   in the file    in memory
+//! ```
+//!
+//! Three ends that are never confused. [`Log::append`] validates a batch, gives it its offsets and
+//! queues it: `log_end_offset` moves, nothing else. The shard's [`Committer`] writes what is queued
+//! (`written_end`), then syncs (`durable_end`), for all logs of a directory together. Which of the
+//! ends counts for an acknowledgement is decided above, by `ringlog.durability`.
+//!
+//! Everything here runs on the driver it is given: crash tests run this code on a simulated disk.
+
+mod append;
+mod checkpoint;
+mod commit;
+mod config;
+mod epochs;
+mod index;
+mod lookup;
+mod partition_log;
+mod producers;
+mod reader;
+mod recovery;
+mod segment;
+
+pub use append::{AppendError, Appended, Origin};
+pub use checkpoint::{CheckpointError, parse_entries, render_entries};
+pub use commit::{Committer, CommitterOptions, SyncMethod};
+pub use config::LogConfig;
+pub use epochs::{EpochEnd, LeaderEpochs};
+pub use lookup::{OffsetLookup, TimestampAnswer};
+pub use partition_log::{Log, LogEnds, LogError};
+pub use producers::{ProducerError, Producers};
+pub use reader::{FileRange, ReadError, ReadLimits, ReadPlan, send_range};
+pub use recovery::{LoadError, LoadOptions, Loaded};

@@ -1,0 +1,198 @@
+//! Reading: which bytes of which file answer a fetch, and how they reach a socket.
+
+use thiserror::Error;
+
+use super::partition_log::{Log, LogError};
+use crate::io::{Buf, Chunk, Errno};
+use crate::shard::{File, IoError, Shard, Socket};
+use crate::types::Offset;
+
+/// How much of a cold range is read into memory at once before it is sent.
+const COLD_CHUNK_BYTES: usize = 1 << 20;
+const PAGE_BYTES: u64 = 4096;
+
+/// Why a read gives nothing.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+pub enum ReadError {
+    /// Below the log's start or above its end.
+    #[error("offset {offset} is outside {start}..={end}")]
+    OutOfRange {
+        /// Asked for.
+        offset: Offset,
+        /// Log start offset.
+        start: Offset,
+        /// Log end offset.
+        end: Offset,
+    },
+    /// What is stored there is not a batch any more.
+    #[error("stored data is corrupt: {0}")]
+    Corrupt(String),
+    /// The file could not be read.
+    #[error(transparent)]
+    Io(#[from] IoError),
+    /// The log cannot be used.
+    #[error(transparent)]
+    Log(#[from] LogError),
+}
+
+/// How much a read may give.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReadLimits {
+    /// Bytes at most.
+    pub bytes_max: usize,
+    /// The first batch is given whole even if it is larger (KIP-74).
+    pub at_least_one_batch: bool,
+}
+
+/// A part of a segment's file.
+#[derive(Clone)]
+pub struct FileRange {
+    /// The `.log` file.
+    pub file: File,
+    /// Where the part starts.
+    pub position: u64,
+    /// How long it is.
+    pub len: usize,
+}
+
+/// The answer to a read: one part of one segment, or nothing.
+#[derive(Clone, Default)]
+pub struct ReadPlan {
+    /// The bytes, if there are any.
+    pub range: Option<FileRange>,
+    /// Bytes up to `upper` that are left out because of the limit.
+    pub more: bool,
+}
+
+impl ReadPlan {
+    /// How many bytes.
+    pub fn len(&self) -> usize {
+        self.range.as_ref().map_or(0, |range| range.len)
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+impl Log {
+    /// The bytes of the batches from the one that holds `from` up to `upper`, which must be the
+    /// end of a batch that is written. The last batch may be cut off by the limit, as in Kafka.
+    pub async fn plan_read(
+        &self,
+        from: Offset,
+        upper: Offset,
+        limits: ReadLimits,
+    ) -> Result<ReadPlan, ReadError> {
+        if let Some(error) = self.failure() {
+            return Err(error.into());
+        }
+        let ends = self.ends();
+        if from < ends.log_start_offset || from > ends.log_end_offset {
+            let (start, end) = (ends.log_start_offset, ends.log_end_offset);
+            return Err(ReadError::OutOfRange { offset: from, start, end });
+        }
+        assert!(upper <= ends.written_end_offset, "{upper} is not written: {ends:?}");
+        if from >= upper {
+            return Ok(ReadPlan::default());
+        }
+        let Some(first) = self.find_batch(from).await? else { return Ok(ReadPlan::default()) };
+        if first.base_offset >= upper {
+            return Ok(ReadPlan::default());
+        }
+        let Some((segment, next_base)) = self.state.borrow().segment_for(first.segment) else {
+            return Ok(ReadPlan::default());
+        };
+        // Where the batches of this segment below `upper` end.
+        let end = match next_base {
+            Some(next) if next <= upper => segment.size.get(),
+            _ if upper == self.ends().log_end_offset => segment.size.get(),
+            _ => match self.find_batch(upper).await? {
+                Some(place) if place.segment == segment.base_offset => place.position,
+                _ => self.written_size(&segment),
+            },
+        };
+        let available = (end - first.position) as usize;
+        let wanted = match limits.at_least_one_batch {
+            true => limits.bytes_max.max(first.size as usize),
+            false => limits.bytes_max,
+        };
+        let len = available.min(wanted);
+        if len == 0 {
+            return Ok(ReadPlan { range: None, more: available > 0 });
+        }
+        let file = segment.file(&self.shard).await?;
+        let range = FileRange { file, position: u64::from(first.position), len };
+        Ok(ReadPlan { range: Some(range), more: available > len })
+    }
+
+    /// Reads what a plan found into memory.
+    pub async fn read(&self, plan: &ReadPlan) -> Result<Buf, ReadError> {
+        let Some(range) = &plan.range else { return Ok(Buf::with_capacity(0)) };
+        let buf = Buf::with_capacity(range.len);
+        Ok(range.file.read_at(buf, range.position, range.len).await?)
+    }
+}
+
+/// Why a range did not reach its socket.
+#[derive(Debug, Error)]
+pub enum SendRangeError {
+    /// The connection is gone.
+    #[error("send: {0}")]
+    Socket(Errno),
+    /// The file ended early or could not be read: the response cannot be completed.
+    #[error(transparent)]
+    File(#[from] IoError),
+}
+
+/// Sends a part of a file. What is in the page cache goes out by sendfile; what is not is first
+/// read through the ring, so that the shard never waits for a device.
+pub async fn send_range(
+    shard: &Shard,
+    socket: &Socket,
+    range: &FileRange,
+    more: bool,
+) -> Result<(), SendRangeError> {
+    let file = &range.file;
+    let (mut position, mut left) = (range.position, range.len);
+    while left > 0 {
+        let chunk = left.min(COLD_CHUNK_BYTES);
+        let more = more || left > chunk;
+        if is_cached(file, position, chunk).await {
+            let sent = socket.send_file(file.fd(), position, chunk, more).await;
+            let sent = sent.map_err(SendRangeError::Socket)?;
+            if sent < chunk {
+                return Err(cut_off(file).into());
+            }
+        } else {
+            let buf = file.read_at(Buf::with_capacity(chunk), position, chunk).await?;
+            if buf.len() < chunk {
+                return Err(cut_off(file).into());
+            }
+            let sent = socket.send(vec![Chunk::from(buf)], more).await;
+            sent.map_err(SendRangeError::Socket)?;
+        }
+        position += chunk as u64;
+        left -= chunk;
+        if left > 0 {
+            shard.yield_now().await;
+        }
+    }
+    Ok(())
+}
+
+async fn is_cached(file: &File, position: u64, len: usize) -> bool {
+    let first_page = position / PAGE_BYTES;
+    let pages = (position + len as u64).div_ceil(PAGE_BYTES) - first_page;
+    match file.cached_bytes(first_page * PAGE_BYTES, pages * PAGE_BYTES).await {
+        Ok(bytes) => bytes >= pages * PAGE_BYTES,
+        // A kernel without cachestat (before 6.5): the ring's read finds cached pages too, at the
+        // price of a copy.
+        Err(_) => false,
+    }
+}
+
+fn cut_off(file: &File) -> IoError {
+    IoError { op: "read", path: file.path().to_owned(), errno: Errno::EIO }
+}

@@ -1,0 +1,631 @@
+//! Opening a log: the files as they are found, to a state that appends can go on from
+//! (Kafka's `LogLoader`).
+//!
+//! After a clean stop nothing is scanned but the last batches behind the last index entry. After
+//! anything else, segments from the recovery point on are read whole: every batch must follow the
+//! one before and have its CRC; where that ends, the log ends, and what comes after is cut off.
+//! Below the recovery point nothing may be torn: a bad batch there is corruption, and the log is
+//! not opened rather than cut (docs/DURABILITY.md).
+
+use std::cell::Cell;
+use std::collections::VecDeque;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+use thiserror::Error;
+
+use super::append::apply_control;
+use super::commit::Committer;
+use super::config::LogConfig;
+use super::epochs::LeaderEpochs;
+use super::index::Indexes;
+use super::lookup::HeaderWalk;
+use super::partition_log::{Log, LogEnds, State};
+use super::producers::Producers;
+use super::reader::ReadError;
+use super::segment::{Segment, file_name, parse_file_name};
+use crate::batch::{BATCH_HEADER_BYTES, BatchHeader, validate_stored};
+use crate::io::Buf;
+use crate::shard::{File, IoError, Shard};
+use crate::types::Offset;
+
+/// How much of a segment recovery reads at once; larger batches are read on their own.
+const SCAN_BYTES: usize = 1 << 20;
+const EPOCHS_FILE: &str = "leader-epoch-checkpoint";
+const SMALL_FILE_BYTES_MAX: u64 = 64 << 20;
+
+/// Why a log cannot be opened.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+pub enum LoadError {
+    /// The directory cannot be read or mended.
+    #[error(transparent)]
+    Io(#[from] IoError),
+    /// Data that was durable is not a batch any more.
+    #[error(
+        "{path}: corrupt at byte {position}, below the recovery point {recovery_point}: {what}. \
+         This is not a torn write; nothing has been cut off",
+        path = path.display()
+    )]
+    Corrupt {
+        /// The segment.
+        path: PathBuf,
+        /// Where in it.
+        position: u64,
+        /// Everything below was durable.
+        recovery_point: Offset,
+        /// What is wrong there.
+        what: String,
+    },
+}
+
+/// What is known about a log before it is opened.
+#[derive(Clone, Debug)]
+pub struct LoadOptions {
+    /// The settings.
+    pub config: LogConfig,
+    /// The directory was closed properly.
+    pub clean: bool,
+    /// From the recovery-point-offset-checkpoint; 0 if it is not there.
+    pub recovery_point: Offset,
+    /// From the log-start-offset-checkpoint, if it is there.
+    pub log_start_offset: Option<Offset>,
+}
+
+/// An open log and what opening it took.
+pub struct Loaded {
+    /// The log.
+    pub log: Rc<Log>,
+    /// Bytes cut off the end.
+    pub truncated_bytes: u64,
+    /// Bytes read to recover.
+    pub scanned_bytes: u64,
+}
+
+struct Loader<'a> {
+    shard: &'a Shard,
+    dir: &'a Path,
+    options: &'a LoadOptions,
+    now_ms: i64,
+    epochs: LeaderEpochs,
+    epochs_changed: bool,
+    truncated_bytes: u64,
+    scanned_bytes: u64,
+}
+
+impl From<ReadError> for LoadError {
+    fn from(error: ReadError) -> LoadError {
+        match error {
+            ReadError::Io(error) => LoadError::Io(error),
+            other => unreachable!("walking headers of a file gave {other}"),
+        }
+    }
+}
+
+impl Log {
+    /// Opens the log in `dir`, which must exist, and recovers it if need be.
+    pub async fn open(
+        shard: &Shard,
+        dir: &Path,
+        committer: &Rc<Committer>,
+        options: LoadOptions,
+    ) -> Result<Loaded, LoadError> {
+        let mut loader = Loader {
+            shard,
+            dir,
+            options: &options,
+            now_ms: shard.unix_ms(),
+            epochs: LeaderEpochs::default(),
+            epochs_changed: false,
+            truncated_bytes: 0,
+            scanned_bytes: 0,
+        };
+        let state = loader.load().await?;
+        let (truncated_bytes, scanned_bytes) = (loader.truncated_bytes, loader.scanned_bytes);
+        let log = Log::new(shard, dir, Rc::clone(committer), state);
+        Ok(Loaded { log, truncated_bytes, scanned_bytes })
+    }
+}
+
+impl Loader<'_> {
+    async fn load(&mut self) -> Result<State, LoadError> {
+        let names = self.shard.list_dir(self.dir).await?;
+        let bases = self.clear_leftovers(&names).await?;
+        self.load_epochs().await?;
+        let mut segments = self.open_segments(&bases).await?;
+        let log_start = self.options.log_start_offset.unwrap_or(Offset::ZERO);
+        let mut end = self.settle_segments(&mut segments).await?;
+        if end < log_start {
+            // Everything below the start was deleted, and what came after is lost: start anew.
+            self.drop_segments(std::mem::take(&mut segments)).await?;
+            end = log_start;
+        }
+        let fresh = segments.is_empty();
+        if fresh {
+            let segment = Segment::new(self.dir, end, self.now_ms, 0);
+            segment.create_files(self.shard).await?;
+            segments.push(Rc::new(segment));
+        }
+        let start = log_start.max(segments[0].base_offset);
+        self.epochs_changed |= self.epochs.truncate_from_end(end);
+        self.epochs_changed |= self.epochs.truncate_from_start(start);
+        if self.epochs_changed {
+            let text = self.epochs.render().into_bytes();
+            self.shard.replace_file(&self.dir.join(EPOCHS_FILE), text).await?;
+        }
+        let producers = self.load_producers(&names, &segments, end).await?;
+        self.make_durable(&segments, fresh).await?;
+        let ends = LogEnds {
+            log_start_offset: start,
+            log_end_offset: end,
+            written_end_offset: end,
+            durable_end_offset: end,
+        };
+        Ok(State {
+            config: Rc::new(self.options.config.clone()),
+            segments,
+            ends,
+            epochs: std::mem::take(&mut self.epochs),
+            producers,
+            queue: VecDeque::new(),
+            recent: VecDeque::new(),
+            writing: false,
+            write_under_way: None,
+            write_queued: false,
+            sync_queued: false,
+            unsynced: Vec::new(),
+            names_unsynced: false,
+            last_flush_ms: self.now_ms,
+            failed: None,
+        })
+    }
+
+    /// Removes what an interrupted deletion left and completes interrupted swaps; returns the base
+    /// offsets of the segments, ascending.
+    async fn clear_leftovers(&self, names: &[String]) -> Result<Vec<Offset>, LoadError> {
+        for name in names {
+            let stale = [".deleted", ".cleaned", ".tmp"].iter().any(|s| name.ends_with(s));
+            if stale {
+                self.shard.unlink(&self.dir.join(name)).await?;
+            }
+        }
+        let mut bases: Vec<Offset> =
+            names.iter().filter_map(|name| parse_file_name(name, "log")).collect();
+        bases.sort_unstable();
+        for name in names {
+            let orphan = ["index", "timeindex", "txnindex"].iter().any(|suffix| {
+                parse_file_name(name, suffix)
+                    .is_some_and(|base| bases.binary_search(&base).is_err())
+            });
+            if orphan {
+                self.shard.unlink(&self.dir.join(name)).await?;
+            }
+        }
+        Ok(bases)
+    }
+
+    async fn load_epochs(&mut self) -> Result<(), LoadError> {
+        let path = self.dir.join(EPOCHS_FILE);
+        let Some(bytes) = self.shard.read_file(&path, SMALL_FILE_BYTES_MAX).await? else {
+            return Ok(());
+        };
+        match LeaderEpochs::parse(&bytes) {
+            Ok(epochs) => self.epochs = epochs,
+            Err(error) => {
+                // Recovered below from the batches, as far as those are read.
+                tracing::warn!(path = %path.display(), %error, "epoch_checkpoint_ignored");
+                self.epochs_changed = true;
+            }
+        }
+        Ok(())
+    }
+
+    async fn open_segments(&self, bases: &[Offset]) -> Result<Vec<Rc<Segment>>, LoadError> {
+        let mut segments = Vec::with_capacity(bases.len());
+        for &base in bases {
+            let path = self.dir.join(file_name(base, "log"));
+            let Some(stat) = self.shard.stat(&path).await? else { continue };
+            let segment = Segment::new(self.dir, base, stat.modified_ms, 0);
+            let size = u32::try_from(stat.len).map_err(|_| LoadError::Corrupt {
+                path: path.clone(),
+                position: u64::from(u32::MAX),
+                recovery_point: self.options.recovery_point,
+                what: "no segment is larger than 2^32 bytes".to_owned(),
+            })?;
+            segment.size.set(size);
+            segment.set_indexes(None, true);
+            segments.push(Rc::new(segment));
+        }
+        Ok(segments)
+    }
+
+    /// Brings every segment into order; returns the log's end.
+    async fn settle_segments(
+        &mut self,
+        segments: &mut Vec<Rc<Segment>>,
+    ) -> Result<Offset, LoadError> {
+        let recovery_point = self.options.recovery_point;
+        let count = segments.len();
+        let mut end = Offset::ZERO;
+        for i in 0..count {
+            let segment = Rc::clone(&segments[i]);
+            let next_base = segments.get(i + 1).map(|next| next.base_offset);
+            let behind = next_base.is_some_and(|next| next <= recovery_point);
+            if (self.options.clean || behind) && self.trust_segment(&segment, next_base).await? {
+                end = match next_base {
+                    Some(next) => next,
+                    None => self.find_end(&segment).await?,
+                };
+                continue;
+            }
+            let (next_end, fault) = self.recover_segment(&segment, next_base).await?;
+            end = next_end;
+            if let Some(what) = fault {
+                self.drop_segments(segments.split_off(i + 1)).await?;
+                self.cut_bad_tail(&segment, end, &what).await?;
+                break;
+            }
+        }
+        Ok(end)
+    }
+
+    /// Takes a segment as it is if its indexes fit it. False: it must be read.
+    async fn trust_segment(
+        &self,
+        segment: &Rc<Segment>,
+        next_base: Option<Offset>,
+    ) -> Result<bool, LoadError> {
+        let last = next_base.map_or(i64::from(u32::MAX), |next| next.0 - 1 - segment.base_offset.0);
+        let Some(indexes) = segment.read_indexes(self.shard, last).await? else {
+            return Ok(false);
+        };
+        if let Some(time) = indexes.times.last() {
+            segment.max_timestamp.set(time.timestamp);
+            segment.max_timestamp_offset.set(segment.base_offset.plus(i64::from(time.offset)));
+        }
+        if next_base.is_none() {
+            let trimmed = indexes.clone();
+            segment.set_indexes(Some(indexes), true);
+            self.trim_index_files(segment, &trimmed).await?;
+            return Ok(true);
+        }
+        self.indexes_match_tail(segment, &indexes).await
+    }
+
+    /// Whether the batches behind the last index entry of a sealed segment are where it says, reach
+    /// to the segment's end, and have no later timestamp than the time index knows.
+    async fn indexes_match_tail(
+        &self,
+        segment: &Rc<Segment>,
+        indexes: &Indexes,
+    ) -> Result<bool, LoadError> {
+        let size = u64::from(segment.size.get());
+        let entry = indexes.offsets.last();
+        let mut at = entry.map_or(0, |entry| u64::from(entry.position));
+        let file = segment.file(self.shard).await?;
+        let mut walk = HeaderWalk::new(file, at, size);
+        let mut expected = entry.map(|entry| segment.base_offset.plus(i64::from(entry.offset)));
+        while let Some((header, position)) = walk.next().await? {
+            if expected.take().is_some_and(|last| last != header.last_offset())
+                || header.max_timestamp > segment.max_timestamp.get()
+            {
+                return Ok(false);
+            }
+            at = position + header.size as u64;
+        }
+        segment.close_file();
+        Ok(at == size)
+    }
+
+    /// A stock broker that was closed properly has trimmed its files; one found untrimmed with
+    /// zeros behind its entries is cut to exact length.
+    async fn trim_index_files(
+        &self,
+        segment: &Rc<Segment>,
+        indexes: &Indexes,
+    ) -> Result<(), LoadError> {
+        for (suffix, len) in
+            [("index", indexes.offsets.len() * 8), ("timeindex", indexes.times.len() * 12)]
+        {
+            let stat = self.shard.stat(&segment.path(suffix)).await?;
+            if stat.is_some_and(|stat| stat.len != len as u64) {
+                segment.rewrite_indexes(self.shard).await?;
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    /// The log's end, from the last batches of a trusted active segment.
+    async fn find_end(&mut self, segment: &Rc<Segment>) -> Result<Offset, LoadError> {
+        let size = u64::from(segment.size.get());
+        let start = segment
+            .with_indexes(self.shard, None, |indexes| {
+                indexes.offsets.last().map_or(0, |entry| entry.position)
+            })
+            .await?;
+        let file = segment.file(self.shard).await?;
+        self.note_first_timestamp(segment, &file, size).await?;
+        let mut walk = HeaderWalk::new(file, u64::from(start), size);
+        let mut end = segment.base_offset;
+        let mut at = u64::from(start);
+        while let Some((header, position)) = walk.next().await? {
+            end = header.next_offset();
+            at = position + header.size as u64;
+            if header.max_timestamp > segment.max_timestamp.get() {
+                segment.max_timestamp.set(header.max_timestamp);
+                segment.max_timestamp_offset.set(header.last_offset());
+            }
+        }
+        if at < size {
+            // Closed properly, and yet bytes follow that are no batch: a preallocated tail.
+            self.truncated_bytes += size - at;
+            self.cut_segment(segment, at, end).await?;
+        }
+        segment.bytes_since_index.set((at - u64::from(start)).min(u64::from(u32::MAX)) as u32);
+        Ok(end)
+    }
+
+    async fn note_first_timestamp(
+        &self,
+        segment: &Rc<Segment>,
+        file: &File,
+        size: u64,
+    ) -> Result<(), LoadError> {
+        let first = HeaderWalk::new(file.clone(), 0, size).next().await?;
+        segment
+            .first_timestamp
+            .set(first.map(|(header, _)| header.max_timestamp).filter(|t| *t >= 0));
+        Ok(())
+    }
+
+    /// Reads a segment whole, rebuilding its indexes. Returns the offset after its last good batch
+    /// and what is wrong there, if it is not the segment's end.
+    async fn recover_segment(
+        &mut self,
+        segment: &Rc<Segment>,
+        next_base: Option<Offset>,
+    ) -> Result<(Offset, Option<String>), LoadError> {
+        let size = u64::from(segment.size.get());
+        let file = segment.file(self.shard).await?;
+        segment.set_indexes(Some(Indexes::default()), false);
+        segment.size.set(0);
+        segment.max_timestamp.set(-1);
+        let expected = Cell::new(segment.base_offset);
+        let mut scan = BatchScan::new(file, size);
+        let fault = loop {
+            let batch = match scan.next().await? {
+                Scanned::Batch(batch) => batch,
+                Scanned::End => break None,
+                Scanned::Bad(what) => break Some(what),
+            };
+            let header = match validate_stored(&batch) {
+                Ok(header) => header,
+                Err(error) => break Some(error.to_string()),
+            };
+            let reach = header.last_offset().0 - segment.base_offset.0;
+            let past_next = next_base.is_some_and(|next| header.last_offset() >= next);
+            if header.base_offset < expected.get() || reach > i64::from(i32::MAX) || past_next {
+                let at = expected.get();
+                break Some(format!("offset {} where {at} was due", header.base_offset));
+            }
+            expected.set(header.next_offset());
+            self.epochs_changed |= self.epochs.assign(header.leader_epoch, header.base_offset);
+            segment.note_batch(&header, self.options.config.index_interval_bytes);
+            scan.accept(header.size);
+        };
+        self.scanned_bytes += size;
+        let good = u64::from(segment.size.get());
+        let end = expected.get();
+        if let Some(what) = fault {
+            if end < self.options.recovery_point {
+                let recovery_point = self.options.recovery_point;
+                let path = segment.path("log");
+                return Err(LoadError::Corrupt { path, position: good, recovery_point, what });
+            }
+            self.truncated_bytes += size - good;
+            return Ok((end, Some(what)));
+        }
+        if next_base.is_some() {
+            segment.push_last_time();
+        }
+        segment.rewrite_indexes(self.shard).await?;
+        if next_base.is_some() {
+            segment.seal_indexes(self.shard).await?;
+            segment.unload_indexes();
+        }
+        // Sealed segments end where the next begins, even if compaction took their last records.
+        Ok((next_base.unwrap_or(end), None))
+    }
+
+    async fn cut_bad_tail(
+        &self,
+        segment: &Rc<Segment>,
+        end: Offset,
+        what: &str,
+    ) -> Result<(), LoadError> {
+        let (path, position) = (segment.path("log"), segment.size.get());
+        tracing::warn!(path = %path.display(), position, end = end.0, what, "log_truncated");
+        self.cut_segment(segment, u64::from(position), end).await?;
+        Ok(segment.rewrite_indexes(self.shard).await?)
+    }
+
+    async fn cut_segment(
+        &self,
+        segment: &Rc<Segment>,
+        size: u64,
+        end: Offset,
+    ) -> Result<(), LoadError> {
+        segment.file(self.shard).await?.set_len(size).await?;
+        segment.truncate_accounts(size as u32, end);
+        Ok(())
+    }
+
+    /// Deletes the segments behind a fault, or all.
+    async fn drop_segments(&mut self, segments: Vec<Rc<Segment>>) -> Result<(), LoadError> {
+        if segments.is_empty() {
+            return Ok(());
+        }
+        for segment in segments.iter().rev() {
+            self.truncated_bytes += u64::from(segment.size.get());
+            self.remove_segment(segment.base_offset).await?;
+        }
+        // ORDER: they are gone for good before the fault is cut off. A crash in between finds the
+        // fault again; the other way round it would find them behind a sound end.
+        Ok(self.shard.sync_dir(self.dir).await?)
+    }
+
+    async fn remove_segment(&self, base: Offset) -> Result<(), LoadError> {
+        for suffix in ["log", "index", "timeindex", "txnindex"] {
+            self.shard.unlink(&self.dir.join(file_name(base, suffix))).await?;
+        }
+        Ok(())
+    }
+
+    /// The producers at `end`: the newest usable snapshot, and what was appended since.
+    async fn load_producers(
+        &mut self,
+        names: &[String],
+        segments: &[Rc<Segment>],
+        end: Offset,
+    ) -> Result<Producers, LoadError> {
+        let mut snapshots: Vec<Offset> =
+            names.iter().filter_map(|name| parse_file_name(name, "snapshot")).collect();
+        snapshots.sort_unstable();
+        let mut start = segments[0].base_offset;
+        let mut producers = Producers::default();
+        let mut newest = None;
+        while let Some(offset) = snapshots.pop() {
+            let path = self.dir.join(file_name(offset, "snapshot"));
+            if offset <= end
+                && newest.is_none()
+                && let Some(bytes) = self.shard.read_file(&path, SMALL_FILE_BYTES_MAX).await?
+                && let Some(read) = Producers::decode_snapshot(&bytes)
+            {
+                (producers, start, newest) = (read, offset, Some(offset));
+                continue;
+            }
+            // Above the end, unreadable, or of no segment's start: of no use to anyone.
+            let of_segment = segments.iter().any(|segment| segment.base_offset == offset);
+            if offset > end || newest.is_none() || !of_segment {
+                self.shard.unlink(&path).await?;
+            }
+        }
+        producers.expire(self.now_ms, self.options.config.producer_expiration_ms);
+        for segment in segments.iter().filter(|s| s.size.get() > 0) {
+            self.replay_segment(segment, start, &mut producers).await?;
+        }
+        Ok(producers)
+    }
+
+    async fn replay_segment(
+        &mut self,
+        segment: &Rc<Segment>,
+        start: Offset,
+        producers: &mut Producers,
+    ) -> Result<(), LoadError> {
+        let size = u64::from(segment.size.get());
+        let from = match start > segment.base_offset {
+            true => {
+                let relative = u32::try_from(start.0 - segment.base_offset.0).unwrap_or(u32::MAX);
+                segment
+                    .with_indexes(self.shard, None, |indexes| {
+                        indexes.entry_for(relative).map_or(0, |entry| entry.position)
+                    })
+                    .await?
+            }
+            false => 0,
+        };
+        let file = segment.file(self.shard).await?;
+        let mut walk = HeaderWalk::new(file.clone(), u64::from(from), size);
+        while let Some((header, position)) = walk.next().await? {
+            if header.base_offset < start || header.producer_id.0 < 0 {
+                continue;
+            }
+            producers.apply(&header);
+            if header.is_control() {
+                let buf = Buf::with_capacity(header.size);
+                let batch = file.read_at(buf, position, header.size).await?;
+                apply_control(producers, &header, &batch);
+            }
+        }
+        Ok(())
+    }
+
+    /// What a previous process left in the page cache may look fine and not be durable.
+    async fn make_durable(&self, segments: &[Rc<Segment>], fresh: bool) -> Result<(), LoadError> {
+        if self.options.clean && !fresh && self.truncated_bytes == 0 {
+            return Ok(());
+        }
+        for segment in segments {
+            let behind = segment.base_offset.plus(1) <= self.options.recovery_point;
+            let active = Rc::ptr_eq(segment, segments.last().expect("not empty"));
+            if !behind || active {
+                segment.file(self.shard).await?.fdatasync().await?;
+            }
+        }
+        Ok(self.shard.sync_dir(self.dir).await?)
+    }
+}
+
+enum Scanned {
+    Batch(Buf),
+    End,
+    Bad(String),
+}
+
+/// Reads a segment batch by batch, whole.
+struct BatchScan {
+    file: File,
+    size: u64,
+    position: u64,
+    window: Buf,
+    window_at: u64,
+}
+
+impl BatchScan {
+    fn new(file: File, size: u64) -> Self {
+        Self { file, size, position: 0, window: Buf::with_capacity(0), window_at: 0 }
+    }
+
+    /// Goes on behind the batch just given.
+    fn accept(&mut self, size: usize) {
+        self.position += size as u64;
+    }
+
+    async fn available(&mut self, len: usize) -> Result<usize, IoError> {
+        let at = self.position - self.window_at;
+        let have = (self.window.len() as u64).saturating_sub(at) as usize;
+        let left = (self.size - self.position) as usize;
+        if have >= len.min(left) {
+            return Ok(have);
+        }
+        let want = len.max(SCAN_BYTES).min(left);
+        self.window = self.file.read_at(Buf::with_capacity(want), self.position, want).await?;
+        self.window_at = self.position;
+        Ok(self.window.len())
+    }
+
+    async fn next(&mut self) -> Result<Scanned, IoError> {
+        let left = self.size - self.position;
+        if left == 0 {
+            return Ok(Scanned::End);
+        }
+        if left < BATCH_HEADER_BYTES as u64 {
+            return Ok(Scanned::Bad(format!("{left} bytes are no batch")));
+        }
+        self.available(BATCH_HEADER_BYTES).await?;
+        let at = (self.position - self.window_at) as usize;
+        let header = match BatchHeader::parse(&self.window[at..]) {
+            Ok(header) => header,
+            Err(error) => return Ok(Scanned::Bad(error.to_string())),
+        };
+        if header.size as u64 > left {
+            return Ok(Scanned::Bad(format!("a batch of {} bytes is cut off", header.size)));
+        }
+        if self.available(header.size).await? < header.size {
+            return Ok(Scanned::Bad("the file ends early".to_owned()));
+        }
+        let at = (self.position - self.window_at) as usize;
+        Ok(Scanned::Batch(Buf::copy_of(&self.window[at..at + header.size])))
+    }
+}

@@ -1,0 +1,328 @@
+//! [`File`]: a file of the shard's driver, with whole reads and writes.
+
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+use thiserror::Error;
+
+use super::Shard;
+use crate::io::{
+    Buf, Chunk, Errno, Fd, Op, OpenOptions, Output, Payload, ReadPath, Stat, WritePath,
+    advance_chunks, chunks_len,
+};
+
+/// An operation on a path that failed.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+#[error("{op} {path}: {errno}", path = path.display())]
+pub struct IoError {
+    /// What was tried.
+    pub op: &'static str,
+    /// On what.
+    pub path: PathBuf,
+    /// Why it failed.
+    pub errno: Errno,
+}
+
+/// An open file. Clones are the same open file; it closes when the last one is dropped.
+#[derive(Clone)]
+pub struct File(Rc<Inner>);
+
+struct Inner {
+    shard: Shard,
+    fd: Fd,
+    path: PathBuf,
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        // Dropping the future leaves the operation to the driver; close cannot fail usefully here:
+        // whoever cares about the data has synced it.
+        drop(self.shard.submit(Op::Close { fd: self.fd }).started());
+    }
+}
+
+impl File {
+    /// Opens a file.
+    pub async fn open(shard: &Shard, path: &Path, options: OpenOptions) -> Result<File, IoError> {
+        let op = Op::Open { path: path.to_owned(), options };
+        match shard.submit(op).await.result {
+            Ok(Output::Fd(fd)) => {
+                let path = path.to_owned();
+                Ok(File(Rc::new(Inner { shard: shard.clone(), fd, path })))
+            }
+            Ok(other) => unreachable!("open gave {other:?}"),
+            Err(errno) => Err(IoError { op: "open", path: path.to_owned(), errno }),
+        }
+    }
+
+    /// The descriptor, for operations that this type does not wrap.
+    pub fn fd(&self) -> Fd {
+        self.0.fd
+    }
+
+    /// Where the file was opened; it may have been renamed since.
+    pub fn path(&self) -> &Path {
+        &self.0.path
+    }
+
+    fn error(&self, op: &'static str, errno: Errno) -> IoError {
+        IoError { op, path: self.0.path.clone(), errno }
+    }
+
+    /// Reads `len` bytes at `offset`, appending to `buf`; fewer only at the end of the file.
+    pub async fn read_at(&self, mut buf: Buf, offset: u64, len: usize) -> Result<Buf, IoError> {
+        let start = buf.len();
+        loop {
+            let done = buf.len() - start;
+            if done == len {
+                return Ok(buf);
+            }
+            let (file, offset) = (self.0.fd, offset + done as u64);
+            let op = Op::Read { file, buf, len: len - done, offset, path: ReadPath::Ring };
+            let completion = self.0.shard.submit(op).await;
+            buf = must_buf(completion.payload);
+            match completion.result {
+                Ok(Output::Count(0)) => return Ok(buf),
+                Ok(_) | Err(Errno::EINTR | Errno::EAGAIN) => {}
+                Err(errno) => return Err(self.error("read", errno)),
+            }
+        }
+    }
+
+    /// Reads like [`File::read_at`] if all of it is in memory; otherwise `None`.
+    pub async fn read_cached_at(
+        &self,
+        buf: Buf,
+        offset: u64,
+        len: usize,
+    ) -> Result<Option<Buf>, IoError> {
+        let start = buf.len();
+        let op = Op::Read { file: self.0.fd, buf, len, offset, path: ReadPath::NoWait };
+        let completion = self.0.shard.submit(op).await;
+        let buf = must_buf(completion.payload);
+        match completion.result {
+            Ok(_) if buf.len() - start == len => Ok(Some(buf)),
+            Ok(_) | Err(Errno::EAGAIN | Errno::EINTR | Errno::EOPNOTSUPP) => Ok(None),
+            Err(errno) => Err(self.error("read", errno)),
+        }
+    }
+
+    /// Writes all of `chunks` at `offset`.
+    pub async fn write_at(
+        &self,
+        mut chunks: Vec<Chunk>,
+        mut offset: u64,
+        path: WritePath,
+    ) -> Result<(), IoError> {
+        while chunks_len(&chunks) > 0 {
+            let op = Op::Write { file: self.0.fd, chunks, offset, path };
+            let completion = self.0.shard.submit(op).await;
+            let Payload::Chunks(back) = completion.payload else {
+                unreachable!("a write gives its chunks back")
+            };
+            chunks = back;
+            match completion.result {
+                // A device that takes nothing and reports nothing would be retried for ever.
+                Ok(Output::Count(0)) => return Err(self.error("write", Errno::EIO)),
+                Ok(Output::Count(count)) => {
+                    advance_chunks(&mut chunks, count);
+                    offset += count as u64;
+                }
+                Ok(other) => unreachable!("write gave {other:?}"),
+                Err(Errno::EINTR | Errno::EAGAIN) => {}
+                Err(errno) => return Err(self.error("write", errno)),
+            }
+        }
+        Ok(())
+    }
+
+    async fn unit(&self, name: &'static str, op: Op) -> Result<(), IoError> {
+        self.0.shard.submit(op).await.result.map(drop).map_err(|errno| self.error(name, errno))
+    }
+
+    /// Makes data and size durable. After an error nothing written since the last success may be
+    /// trusted, and trying again proves nothing (docs/DURABILITY.md).
+    pub async fn fdatasync(&self) -> Result<(), IoError> {
+        self.unit("fdatasync", Op::Fdatasync { file: self.0.fd }).await
+    }
+
+    /// Starts [`File::fdatasync`], to be awaited with [`File::finish_fdatasync`].
+    pub fn start_fdatasync(&self) -> super::OpFuture {
+        self.0.shard.submit(Op::Fdatasync { file: self.0.fd }).started()
+    }
+
+    /// Awaits a sync that was started before.
+    pub async fn finish_fdatasync(&self, started: super::OpFuture) -> Result<(), IoError> {
+        started.await.result.map(drop).map_err(|errno| self.error("fdatasync", errno))
+    }
+
+    /// Makes everything on the file's file system durable.
+    pub async fn sync_fs(&self) -> Result<(), IoError> {
+        self.unit("syncfs", Op::SyncFs { file: self.0.fd }).await
+    }
+
+    /// Cuts or extends the file.
+    pub async fn set_len(&self, len: u64) -> Result<(), IoError> {
+        self.unit("ftruncate", Op::SetLen { file: self.0.fd, len }).await
+    }
+
+    /// Reserves space.
+    pub async fn allocate(&self, offset: u64, len: u64, keep_size: bool) -> Result<(), IoError> {
+        let op = Op::Allocate { file: self.0.fd, offset, len, keep_size };
+        self.unit("fallocate", op).await
+    }
+
+    /// How many bytes of the range are in the page cache.
+    pub async fn cached_bytes(&self, offset: u64, len: u64) -> Result<u64, IoError> {
+        let op = Op::CacheStat { file: self.0.fd, offset, len };
+        match self.0.shard.submit(op).await.result {
+            Ok(Output::Cached { bytes }) => Ok(bytes),
+            Ok(other) => unreachable!("cachestat gave {other:?}"),
+            Err(errno) => Err(self.error("cachestat", errno)),
+        }
+    }
+}
+
+fn must_buf(payload: Payload) -> Buf {
+    match payload {
+        Payload::Buf(buf) => buf,
+        other => unreachable!("a read gives its buffer back, not {other:?}"),
+    }
+}
+
+/// Operations on paths.
+impl Shard {
+    async fn path_op(&self, name: &'static str, path: &Path, op: Op) -> Result<Output, IoError> {
+        let result = self.submit(op).await.result;
+        result.map_err(|errno| IoError { op: name, path: path.to_owned(), errno })
+    }
+
+    /// Makes a directory.
+    pub async fn make_dir(&self, path: &Path) -> Result<(), IoError> {
+        let op = Op::MakeDir { path: path.to_owned() };
+        self.path_op("mkdir", path, op).await.map(drop)
+    }
+
+    /// Makes a directory and those above it; it may be there already.
+    pub async fn make_dir_all(&self, path: &Path) -> Result<(), IoError> {
+        let mut missing = Vec::new();
+        let mut at = Some(path);
+        while let Some(dir) = at.filter(|dir| !dir.as_os_str().is_empty()) {
+            match self.stat(dir).await {
+                Ok(Some(_)) => break,
+                Ok(None) => missing.push(dir),
+                Err(error) => return Err(error),
+            }
+            at = dir.parent();
+        }
+        for dir in missing.into_iter().rev() {
+            match self.make_dir(dir).await {
+                Err(error) if error.errno != Errno::EEXIST => return Err(error),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Renames, replacing what is at `to`.
+    pub async fn rename(&self, from: &Path, to: &Path) -> Result<(), IoError> {
+        let op = Op::Rename { from: from.to_owned(), to: to.to_owned() };
+        self.path_op("rename", from, op).await.map(drop)
+    }
+
+    /// Removes a file; false if there was none.
+    pub async fn unlink(&self, path: &Path) -> Result<bool, IoError> {
+        let op = Op::Unlink { path: path.to_owned() };
+        found(self.path_op("unlink", path, op).await).map(|output| output.is_some())
+    }
+
+    /// Removes an empty directory.
+    pub async fn remove_dir(&self, path: &Path) -> Result<(), IoError> {
+        let op = Op::RemoveDir { path: path.to_owned() };
+        self.path_op("rmdir", path, op).await.map(drop)
+    }
+
+    /// Makes a directory's entries durable.
+    pub async fn sync_dir(&self, path: &Path) -> Result<(), IoError> {
+        let op = Op::SyncDir { path: path.to_owned() };
+        self.path_op("fsync", path, op).await.map(drop)
+    }
+
+    /// The names in a directory, sorted.
+    pub async fn list_dir(&self, path: &Path) -> Result<Vec<String>, IoError> {
+        match self.path_op("list", path, Op::List { path: path.to_owned() }).await? {
+            Output::Names(names) => Ok(names),
+            other => unreachable!("list gave {other:?}"),
+        }
+    }
+
+    /// A path's size and kind; `None` if nothing is there.
+    pub async fn stat(&self, path: &Path) -> Result<Option<Stat>, IoError> {
+        let op = Op::Stat { path: path.to_owned() };
+        match found(self.path_op("stat", path, op).await)? {
+            Some(Output::Stat(stat)) => Ok(Some(stat)),
+            None => Ok(None),
+            Some(other) => unreachable!("stat gave {other:?}"),
+        }
+    }
+
+    /// Total and available bytes of the file system at `path`.
+    pub async fn space(&self, path: &Path) -> Result<(u64, u64), IoError> {
+        match self.path_op("statfs", path, Op::StatFs { path: path.to_owned() }).await? {
+            Output::Space { total_bytes, available_bytes } => Ok((total_bytes, available_bytes)),
+            other => unreachable!("statfs gave {other:?}"),
+        }
+    }
+
+    /// All of a file, refused with EFBIG above `len_max`; `None` if it is missing.
+    pub async fn read_file(&self, path: &Path, len_max: u64) -> Result<Option<Buf>, IoError> {
+        let Some(stat) = self.stat(path).await? else { return Ok(None) };
+        if stat.len > len_max {
+            return Err(IoError { op: "read", path: path.to_owned(), errno: Errno(libc::EFBIG) });
+        }
+        let file = match File::open(self, path, OpenOptions::default()).await {
+            Err(error) if error.errno == Errno::ENOENT => return Ok(None),
+            file => file?,
+        };
+        let len = stat.len as usize;
+        file.read_at(Buf::with_capacity(len), 0, len).await.map(Some)
+    }
+
+    /// Puts a file in place whole: written beside it as `<name>.tmp`, made durable, renamed, and
+    /// the rename made durable.
+    pub async fn replace_file(&self, path: &Path, bytes: Vec<u8>) -> Result<(), IoError> {
+        let mut name = path.as_os_str().to_owned();
+        name.push(".tmp");
+        let temporary = PathBuf::from(name);
+        let options =
+            OpenOptions { write: true, create: true, truncate: true, ..OpenOptions::default() };
+        let file = File::open(self, &temporary, options).await?;
+        file.write_at(vec![Chunk::from(Buf::copy_of(&bytes))], 0, WritePath::Ring).await?;
+        // ORDER: the bytes are durable before the name points to them, and the name before anyone
+        // relies on it.
+        file.fdatasync().await?;
+        drop(file);
+        self.rename(&temporary, path).await?;
+        self.sync_dir(path.parent().unwrap_or(Path::new("."))).await
+    }
+
+    /// Locks a file against other processes; see [`Op::Lock`].
+    pub async fn lock_file(&self, path: &Path) -> Result<Fd, IoError> {
+        match self.path_op("lock", path, Op::Lock { path: path.to_owned() }).await? {
+            Output::Fd(fd) => Ok(fd),
+            other => unreachable!("lock gave {other:?}"),
+        }
+    }
+
+    /// Closes a descriptor that no [`File`] or [`super::Socket`] owns.
+    pub async fn close(&self, fd: Fd) {
+        self.submit(Op::Close { fd }).await;
+    }
+}
+
+fn found(result: Result<Output, IoError>) -> Result<Option<Output>, IoError> {
+    match result {
+        Err(error) if error.errno == Errno::ENOENT => Ok(None),
+        result => result.map(Some),
+    }
+}

@@ -1,0 +1,5 @@
+//! See `ringlog_fuzz_bodies::request`.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| ringlog_fuzz_bodies::request(data));

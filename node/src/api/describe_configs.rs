@@ -1,0 +1,132 @@
+//! DescribeConfigs, for topics and brokers.
+
+use std::collections::BTreeMap;
+
+use ringlog_wire::messages::describe_configs_request::DescribeConfigsResource;
+use ringlog_wire::messages::describe_configs_response::{
+    DescribeConfigsResourceResult, DescribeConfigsResult, DescribeConfigsSynonym,
+};
+use ringlog_wire::messages::{DescribeConfigsRequest, DescribeConfigsResponse};
+
+use super::{Incoming, Outcome};
+use crate::broker::Broker;
+use crate::config::Described;
+use crate::controller::validate_topic_name;
+use crate::error_code::ErrorCode;
+
+const RESOURCE_TOPIC: i8 = 2;
+const RESOURCE_BROKER: i8 = 4;
+
+type Found = Result<Vec<Described>, (ErrorCode, String)>;
+
+pub(super) fn answer(broker: &Broker, incoming: &Incoming) -> Option<Outcome> {
+    let request: DescribeConfigsRequest = incoming.decode()?;
+    // A resource named twice is answered once.
+    let mut resources: BTreeMap<(i8, String), &DescribeConfigsResource> = BTreeMap::new();
+    for resource in &request.resources {
+        resources
+            .entry((resource.resource_type, resource.resource_name.clone()))
+            .or_insert(resource);
+    }
+    let results = resources.into_values().map(|resource| {
+        let found = match resource.resource_type {
+            RESOURCE_TOPIC => topic(broker, &resource.resource_name),
+            RESOURCE_BROKER => node(broker, &resource.resource_name),
+            other => {
+                let message = format!("Unsupported resource type: {other}");
+                Err((ErrorCode::InvalidRequest, message))
+            }
+        };
+        result(&request, resource, found)
+    });
+    let results = results.collect();
+    Some(incoming.respond(&DescribeConfigsResponse { results, throttle_time_ms: 0 }))
+}
+
+fn topic(broker: &Broker, name: &str) -> Found {
+    if let Err(message) = validate_topic_name(name) {
+        return Err((ErrorCode::InvalidTopicException, message));
+    }
+    let image = broker.image();
+    if image.topic_by_name(name).is_none() {
+        let message = "This server does not host this topic-partition.".to_owned();
+        return Err((ErrorCode::UnknownTopicOrPartition, message));
+    }
+    let stored = image.configs(RESOURCE_TOPIC, name);
+    broker
+        .config()
+        .describe_topic(&stored)
+        .map_err(|error| (ErrorCode::InvalidConfig, error.message().to_owned()))
+}
+
+fn node(broker: &Broker, name: &str) -> Found {
+    let own = broker.settings.node_id;
+    match name.parse::<i32>() {
+        _ if name.is_empty() => Ok(broker.config().describe_cluster_default()),
+        Ok(id) if id == own => Ok(broker.config().describe()),
+        Ok(id) => Err((
+            ErrorCode::InvalidRequest,
+            format!("Unexpected broker id, expected {own} or empty string, but received {id}"),
+        )),
+        Err(_) => Err((
+            ErrorCode::InvalidRequest,
+            format!("Broker id must be an integer, but it is: {name}"),
+        )),
+    }
+}
+
+fn result(
+    request: &DescribeConfigsRequest,
+    resource: &DescribeConfigsResource,
+    found: Found,
+) -> DescribeConfigsResult {
+    let mut result = DescribeConfigsResult {
+        error_code: ErrorCode::None.code(),
+        error_message: None,
+        resource_type: resource.resource_type,
+        resource_name: resource.resource_name.clone(),
+        configs: Vec::new(),
+    };
+    match found {
+        Ok(entries) => {
+            let wanted = |name: &String| {
+                resource.configuration_keys.as_ref().is_none_or(|keys| keys.contains(name))
+            };
+            let entries = entries.into_iter().filter(|entry| wanted(&entry.name));
+            result.configs = entries.map(|entry| config(request, entry)).collect();
+        }
+        Err((error, message)) => {
+            result.error_code = error.code();
+            result.error_message = Some(message);
+        }
+    }
+    result
+}
+
+fn config(request: &DescribeConfigsRequest, entry: Described) -> DescribeConfigsResourceResult {
+    let synonyms = match request.include_synonyms {
+        true => entry
+            .synonyms
+            .iter()
+            .map(|synonym| DescribeConfigsSynonym {
+                name: synonym.name.clone(),
+                value: synonym.value.clone(),
+                source: synonym.source.wire_id(),
+            })
+            .collect(),
+        false => Vec::new(),
+    };
+    DescribeConfigsResourceResult {
+        config_source: entry.source.wire_id(),
+        config_type: entry.config_type(),
+        documentation: request
+            .include_documentation
+            .then(|| entry.documentation.map(str::to_owned))
+            .flatten(),
+        synonyms,
+        read_only: entry.read_only,
+        is_sensitive: entry.sensitive,
+        name: entry.name,
+        value: entry.value,
+    }
+}

@@ -1,0 +1,337 @@
+//! Fetch: record batches out of the logs, now or when there are enough of them.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use ringlog_engine::io::{Buf, Chunk, Mono};
+use ringlog_engine::shard::sync::Share;
+use ringlog_engine::types::{Offset, ShardId};
+use ringlog_wire::messages::FetchRequest;
+use ringlog_wire::{ApiKey, Uuid};
+
+use super::fetch_sessions::{FetchKey, FetchPlan};
+use super::{Incoming, Outcome, OutcomeFuture, RequestContext};
+use crate::broker::{Broker, Call, Piece, ReadOutcome, ReadSpec, Reply};
+use crate::error_code::ErrorCode;
+use crate::metadata::MetadataImage;
+use crate::wire::frame::{Part, Response, set_length, start_response};
+use crate::wire::hot::fetch::{FetchWriter, PartitionHead};
+
+/// What one response may hold whatever the client asks, as Kafka's fetch.max.bytes default.
+const RESPONSE_BYTES_MAX: usize = 55 << 20;
+const TOPIC_IDS_FROM: i16 = 13;
+
+struct Fetched {
+    key: FetchKey,
+    outcome: ReadOutcome,
+}
+
+pub(super) fn dispatch(
+    broker: Rc<Broker>,
+    context: Rc<RequestContext>,
+    incoming: Incoming,
+    requests: Share,
+) -> Option<OutcomeFuture> {
+    let request: FetchRequest = incoming.decode()?;
+    let Incoming { header, body, share, .. } = incoming;
+    drop((body, share));
+    let version = header.version;
+    Some(Box::pin(async move {
+        let new_id = (broker.shard.random() as i32 & i32::MAX).max(1);
+        let planned = context.sessions.borrow_mut().plan(&request, version, new_id);
+        let plan = match planned {
+            Ok(plan) => plan,
+            Err(error) => {
+                let response = Response { parts: vec![] };
+                return respond(response, version, header.correlation_id, error, 0, Vec::new());
+            }
+        };
+        // A long poll works on nothing: it does not count as a request that does.
+        drop(requests);
+        let fetched = gather(&broker, &request, &plan, version).await;
+        let fetched = only_news(&context, &plan, fetched);
+        let response = Response { parts: vec![] };
+        let (id, none) = (plan.session_id, ErrorCode::None);
+        respond(response, version, header.correlation_id, none, id, fetched)
+    }))
+}
+
+fn only_news(context: &RequestContext, plan: &FetchPlan, fetched: Vec<Fetched>) -> Vec<Fetched> {
+    if plan.session_id == 0 {
+        return fetched;
+    }
+    let mut sessions = context.sessions.borrow_mut();
+    let mut keep = |f: &Fetched| {
+        let o = &f.outcome;
+        let (hw, start) = (o.high_watermark, o.log_start_offset);
+        sessions.has_news(plan.session_id, &f.key, o.error, o.len, hw, start)
+    };
+    fetched.into_iter().filter(|f| keep(f) || !plan.incremental).collect()
+}
+
+/// Reads until there is enough, or the time is up.
+async fn gather(
+    broker: &Rc<Broker>,
+    request: &FetchRequest,
+    plan: &FetchPlan,
+    version: i16,
+) -> Vec<Fetched> {
+    let deadline = broker.shard.now().plus_ms(request.max_wait_ms.max(0) as u64);
+    let min_bytes = request.min_bytes.max(0) as usize;
+    loop {
+        let specs = resolve(&broker.image(), request, plan, version);
+        let fetched = read(broker, request, &specs).await;
+        let bytes: usize = fetched.iter().map(|f| f.outcome.len).sum();
+        let failed = fetched.iter().any(|f| f.outcome.error != ErrorCode::None);
+        let up = broker.shard.now() >= deadline || broker.stopping.get();
+        if bytes >= min_bytes || failed || up || fetched.is_empty() {
+            return fetched;
+        }
+        // What it read so far is let go; it is read again together with what comes.
+        let seen: Vec<(Uuid, i32, Offset)> = specs
+            .iter()
+            .zip(&fetched)
+            .filter_map(|((_, spec), f)| {
+                let spec = spec.as_ref().ok()?;
+                Some((spec.topic, spec.partition, Offset(f.outcome.high_watermark)))
+            })
+            .collect();
+        drop(fetched);
+        watch(broker, seen, deadline).await;
+    }
+}
+
+type Resolved = Vec<(FetchKey, Result<ReadSpec, ErrorCode>)>;
+
+fn resolve(
+    image: &MetadataImage,
+    request: &FetchRequest,
+    plan: &FetchPlan,
+    version: i16,
+) -> Resolved {
+    let specs = plan.partitions.iter().map(|(key, asked)| {
+        let topic = match version >= TOPIC_IDS_FROM {
+            true => image.topic(key.topic_id).ok_or(ErrorCode::UnknownTopicId),
+            false => image.topic_by_name(&key.topic).ok_or(ErrorCode::UnknownTopicOrPartition),
+        };
+        let spec = topic.and_then(|topic| {
+            if !topic.partitions.contains_key(&key.partition) {
+                return Err(ErrorCode::UnknownTopicOrPartition);
+            }
+            Ok(ReadSpec {
+                topic: topic.id,
+                partition: key.partition,
+                offset: Offset(asked.fetch_offset),
+                current_leader_epoch: asked.current_leader_epoch,
+                bytes_max: asked.partition_max_bytes.max(0) as usize,
+                at_least_one_batch: false,
+                read_committed: request.isolation_level == 1,
+            })
+        });
+        (key.clone(), spec)
+    });
+    specs.collect()
+}
+
+/// Reads all partitions once, within the response's limit.
+async fn read(broker: &Rc<Broker>, request: &FetchRequest, specs: &Resolved) -> Vec<Fetched> {
+    let mut left = (request.max_bytes.max(0) as usize).min(RESPONSE_BYTES_MAX);
+    let mut outcomes: Vec<Option<ReadOutcome>> = specs.iter().map(|_| None).collect();
+    let mut nothing_yet = true;
+    // Partitions in the order of the request, shard by shard as far as the limit allows: the
+    // limit is dealt out front to back, so that a client which rotates its partitions starves none.
+    let mut at = 0;
+    while at < specs.len() {
+        let (end, shard) = run_of_one_shard(broker, specs, at);
+        let mut reads = Vec::new();
+        let mut slots = Vec::new();
+        for (slot, (_, spec)) in specs.iter().enumerate().take(end).skip(at) {
+            match spec {
+                Ok(spec) => {
+                    reads.push(*spec);
+                    slots.push(slot);
+                }
+                Err(error) => outcomes[slot] = Some(error_outcome(*error)),
+            }
+        }
+        at = end;
+        if reads.is_empty() {
+            continue;
+        }
+        let batch = spread_limit(broker, shard, reads, &mut left, &mut nothing_yet).await;
+        for (slot, outcome) in slots.into_iter().zip(batch) {
+            outcomes[slot] = Some(outcome);
+        }
+    }
+    let outcomes = outcomes.into_iter().map(|o| o.expect("every partition was read"));
+    specs
+        .iter()
+        .zip(outcomes)
+        .map(|((key, _), outcome)| Fetched { key: key.clone(), outcome })
+        .collect()
+}
+
+/// Where the partitions from `at` on stop being of one shard.
+fn run_of_one_shard(broker: &Broker, specs: &Resolved, at: usize) -> (usize, ShardId) {
+    let owner = |spec: &ReadSpec| broker.owner_of(spec.topic, spec.partition);
+    let shard = specs[at..].iter().find_map(|(_, spec)| spec.as_ref().ok().map(owner));
+    let shard = shard.unwrap_or(broker.shard.id());
+    let other = |(_, spec): &(FetchKey, Result<ReadSpec, ErrorCode>)| {
+        spec.as_ref().is_ok_and(|spec| owner(spec) != shard)
+    };
+    let end = specs[at..].iter().position(other).map_or(specs.len(), |n| at + n);
+    (end, shard)
+}
+
+/// Reads partitions of one shard; each may take what the ones before it have left.
+async fn spread_limit(
+    broker: &Rc<Broker>,
+    shard: ShardId,
+    mut reads: Vec<ReadSpec>,
+    left: &mut usize,
+    nothing_yet: &mut bool,
+) -> Vec<ReadOutcome> {
+    let total: usize = reads.iter().map(|read| read.bytes_max).sum();
+    if total <= *left && !*nothing_yet {
+        let outcomes = read_on(broker, shard, reads).await;
+        *left -= outcomes.iter().map(|o| o.len).sum::<usize>().min(*left);
+        return outcomes;
+    }
+    // The limit may bite, or the first batch must come whole: one by one.
+    let mut outcomes = Vec::with_capacity(reads.len());
+    while !reads.is_empty() {
+        let mut read = reads.remove(0);
+        read.bytes_max = read.bytes_max.min(*left);
+        read.at_least_one_batch = *nothing_yet;
+        let outcome = read_on(broker, shard, vec![read]).await.remove(0);
+        *nothing_yet &= outcome.len == 0;
+        *left -= outcome.len.min(*left);
+        outcomes.push(outcome);
+        let rest: usize = reads.iter().map(|read| read.bytes_max).sum();
+        if !*nothing_yet && rest <= *left && !reads.is_empty() {
+            let more = read_on(broker, shard, std::mem::take(&mut reads)).await;
+            *left -= more.iter().map(|o| o.len).sum::<usize>().min(*left);
+            outcomes.extend(more);
+        }
+    }
+    outcomes
+}
+
+async fn read_on(broker: &Rc<Broker>, shard: ShardId, reads: Vec<ReadSpec>) -> Vec<ReadOutcome> {
+    match broker.call(shard, Call::Read { reads }).await.await {
+        Reply::Read(outcomes) => outcomes,
+        _ => unreachable!("a read has a read's reply"),
+    }
+}
+
+async fn watch(broker: &Rc<Broker>, seen: Vec<(Uuid, i32, Offset)>, deadline: Mono) {
+    let mut by_shard: BTreeMap<ShardId, Vec<(Uuid, i32, Offset)>> = BTreeMap::new();
+    for (topic, partition, offset) in seen {
+        let shard = broker.owner_of(topic, partition);
+        by_shard.entry(shard).or_default().push((topic, partition, offset));
+    }
+    let mut answers = Vec::new();
+    for (shard, partitions) in by_shard {
+        answers.push(broker.call(shard, Call::Watch { partitions, deadline }).await);
+    }
+    if answers.is_empty() {
+        return broker.shard.sleep_until(deadline).await;
+    }
+    // The first shard with news is enough; the others' replies find nobody waiting, or come at
+    // the deadline.
+    std::future::poll_fn(|cx| {
+        let ready = answers.iter_mut().any(|answer| answer.as_mut().poll(cx).is_ready());
+        if ready { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
+    })
+    .await;
+}
+
+fn error_outcome(error: ErrorCode) -> ReadOutcome {
+    ReadOutcome {
+        error,
+        high_watermark: -1,
+        last_stable_offset: -1,
+        log_start_offset: -1,
+        aborted: None,
+        pieces: Vec::new(),
+        len: 0,
+    }
+}
+
+fn respond(
+    mut response: Response,
+    version: i16,
+    correlation_id: i32,
+    error: ErrorCode,
+    session_id: i32,
+    fetched: Vec<Fetched>,
+) -> Outcome {
+    let writer = FetchWriter::new(version);
+    let mut out = Vec::with_capacity(64 + fetched.len() * 64);
+    start_response(&mut out, ApiKey::Fetch, version, correlation_id);
+    let mut groups: Vec<Vec<Fetched>> = Vec::new();
+    for f in fetched {
+        let same =
+            |g: &Vec<Fetched>| g[0].key.topic == f.key.topic && g[0].key.topic_id == f.key.topic_id;
+        match groups.last_mut().filter(|g| same(g)) {
+            Some(group) => group.push(f),
+            None => groups.push(vec![f]),
+        }
+    }
+    writer.head(&mut out, error, session_id, groups.len());
+    let mut records_len = 0;
+    let mut bytes_len = 0;
+    for group in groups {
+        let key = &group[0].key;
+        if let Err(error) = writer.topic(&mut out, &key.topic, key.topic_id, group.len()) {
+            tracing::error!(%error, "response_not_encodable");
+            return Outcome::Close;
+        }
+        for f in group {
+            let o = f.outcome;
+            writer.partition(
+                &mut out,
+                &PartitionHead {
+                    index: f.key.partition,
+                    error: o.error,
+                    high_watermark: o.high_watermark,
+                    last_stable_offset: o.last_stable_offset,
+                    log_start_offset: o.log_start_offset,
+                    aborted: o.aborted,
+                    records_len: o.len,
+                },
+            );
+            records_len += o.len;
+            for piece in o.pieces {
+                bytes_len += out.len();
+                response.parts.push(Part::Bytes(Chunk::from(Buf::copy_of(&out))));
+                out.clear();
+                response.parts.push(match piece {
+                    Piece::Memory(buf) => Part::Bytes(Chunk::from(buf)),
+                    Piece::File(range) => Part::File(range),
+                });
+            }
+            writer.end(&mut out);
+        }
+        writer.end(&mut out);
+    }
+    writer.end(&mut out);
+    finish(response, out, bytes_len, records_len)
+}
+
+/// Sets the frame's length, which is in the first part.
+fn finish(mut response: Response, out: Vec<u8>, before: usize, records: usize) -> Outcome {
+    if response.parts.is_empty() {
+        let mut out = out;
+        set_length(&mut out, 0);
+        return Outcome::Respond(Response::of_bytes(&out));
+    }
+    let total = before + out.len() + records;
+    response.parts.push(Part::Bytes(Chunk::from(Buf::copy_of(&out))));
+    let Part::Bytes(first) = &response.parts[0] else { unreachable!("the head comes first") };
+    let mut head = first.as_slice().to_vec();
+    let rest = total - head.len();
+    set_length(&mut head, rest);
+    response.parts[0] = Part::Bytes(Chunk::from(Buf::copy_of(&head)));
+    Outcome::Respond(response)
+}

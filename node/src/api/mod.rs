@@ -1,0 +1,147 @@
+//! One file per API: validate, route to the shards that own what it is about, answer in Kafka's
+//! codes. This file is the table.
+
+mod api_versions;
+mod create_partitions;
+mod create_topics;
+mod delete_topics;
+mod describe_cluster;
+mod describe_configs;
+mod describe_topic_partitions;
+mod fetch;
+mod fetch_sessions;
+mod init_producer_id;
+mod list_offsets;
+mod list_partition_reassignments;
+mod metadata;
+mod produce;
+
+use std::cell::RefCell;
+use std::pin::Pin;
+use std::rc::Rc;
+
+use ringlog_engine::io::Buf;
+use ringlog_engine::shard::sync::Share;
+use ringlog_wire::{ApiKey, Message, Reader, Request};
+
+use crate::broker::Broker;
+use crate::wire::frame::{RequestFrame, RequestHeader, Response, decode_budget};
+use crate::wire::versions::serves;
+use fetch_sessions::FetchSessions;
+
+/// What becomes of a request.
+pub enum Outcome {
+    /// An answer.
+    Respond(Response),
+    /// None is wanted.
+    Silent,
+    /// The connection is closed instead.
+    Close,
+}
+
+/// A request's outcome, to be awaited in the order of the requests.
+pub type OutcomeFuture = Pin<Box<dyn Future<Output = Outcome>>>;
+
+/// What requests of one connection have in common.
+pub struct RequestContext {
+    /// Which listener the connection came by.
+    pub listener: usize,
+    sessions: RefCell<FetchSessions>,
+}
+
+impl RequestContext {
+    /// Of a connection that came by this listener.
+    pub fn new(listener: usize) -> Self {
+        Self { listener, sessions: RefCell::default() }
+    }
+}
+
+/// A request taken apart.
+struct Incoming {
+    header: RequestHeader,
+    key: ApiKey,
+    /// The body; the frame's memory is charged until `share` is dropped.
+    body: Buf,
+    share: Share,
+}
+
+impl Incoming {
+    fn decode<R: Request>(&self) -> Option<R> {
+        let mut r = Reader::new(&self.body, decode_budget(self.body.len()));
+        match R::decode(&mut r, self.header.version) {
+            // What follows is ignored, as Kafka does.
+            Ok(request) => Some(request),
+            Err(error) => {
+                tracing::debug!(api = self.key.name(), %error, "malformed_request");
+                None
+            }
+        }
+    }
+
+    /// The response, or the end of the connection if it cannot be written in the version asked.
+    fn respond<M: Message>(&self, message: &M) -> Outcome {
+        let (version, correlation) = (self.header.version, self.header.correlation_id);
+        match Response::encode(message, self.key, version, correlation) {
+            Ok(response) => Outcome::Respond(response),
+            Err(error) => {
+                tracing::error!(api = self.key.name(), version, %error, "response_not_encodable");
+                Outcome::Close
+            }
+        }
+    }
+}
+
+/// Takes a request up. Its place in the order of effects is fixed when this returns; the outcome is
+/// awaited apart. `None` closes the connection: the request is not one we can answer.
+pub async fn dispatch(
+    broker: &Rc<Broker>,
+    context: &Rc<RequestContext>,
+    frame: RequestFrame,
+) -> Option<OutcomeFuture> {
+    let (mut bytes, share) = frame.into_parts();
+    let header = RequestHeader::parse(&bytes).ok()?;
+    let key = ApiKey::try_from(header.api_key).ok()?;
+    if !serves(key, header.version) {
+        if key == ApiKey::ApiVersions {
+            return Some(api_versions::unsupported_version(header.correlation_id));
+        }
+        tracing::debug!(api = key.name(), version = header.version, "unsupported_version");
+        return None;
+    }
+    bytes.advance(header.body_at);
+    let incoming = Incoming { header, key, body: bytes, share };
+    let requests = broker.request_budget.take(1).await;
+    let broker = Rc::clone(broker);
+    let context = Rc::clone(context);
+    match key {
+        ApiKey::Produce => produce::dispatch(broker, incoming, requests).await,
+        ApiKey::Fetch => fetch::dispatch(broker, context, incoming, requests),
+        _ => Some(Box::pin(async move {
+            let outcome = answer(&broker, &context, &incoming).await;
+            drop((incoming.share, requests));
+            outcome.unwrap_or(Outcome::Close)
+        })),
+    }
+}
+
+/// Requests that are decoded by generated codecs. `None`: malformed.
+async fn answer(
+    broker: &Rc<Broker>,
+    context: &Rc<RequestContext>,
+    incoming: &Incoming,
+) -> Option<Outcome> {
+    Some(match incoming.key {
+        ApiKey::ApiVersions => api_versions::answer(broker, incoming)?,
+        ApiKey::Metadata => metadata::answer(broker, context, incoming).await?,
+        ApiKey::ListOffsets => list_offsets::answer(broker, incoming).await?,
+        ApiKey::CreateTopics => create_topics::answer(broker, incoming).await?,
+        ApiKey::DeleteTopics => delete_topics::answer(broker, incoming).await?,
+        ApiKey::CreatePartitions => create_partitions::answer(broker, incoming).await?,
+        ApiKey::InitProducerId => init_producer_id::answer(broker, incoming).await?,
+        ApiKey::DescribeConfigs => describe_configs::answer(broker, incoming)?,
+        ApiKey::DescribeCluster => describe_cluster::answer(broker, context, incoming)?,
+        ApiKey::DescribeTopicPartitions => describe_topic_partitions::answer(broker, incoming)?,
+        ApiKey::ListPartitionReassignments => list_partition_reassignments::answer(incoming)?,
+        key => unreachable!("{} is in the table of versions but not here", key.name()),
+    })
+}

@@ -1,0 +1,202 @@
+//! Produce: batches to the logs of their partitions.
+
+use std::rc::Rc;
+
+use ringlog_engine::io::{Buf, Mono};
+use ringlog_engine::shard::sync::Share;
+use ringlog_engine::types::ShardId;
+use ringlog_wire::{ApiKey, Uuid};
+
+use super::{Incoming, Outcome, OutcomeFuture};
+use crate::broker::{Acks, Answer, AppendBatch, AppendOutcome, Broker, Call, Reply};
+use crate::error_code::ErrorCode;
+use crate::metadata::MetadataImage;
+use crate::wire::frame::{Response, set_length, start_response};
+use crate::wire::hot::produce::{PartitionOutcome, ProduceRequest, TopicRef, write_response};
+
+/// From this version on zstd may be used (KIP-110).
+const ZSTD_FROM: i16 = 7;
+const ZSTD_BITS: u8 = 4;
+const ATTRIBUTES_LOW_BYTE: usize = 22;
+
+/// A batch on its way to a shard, and which partition of the request it is.
+struct Routed {
+    slot: usize,
+    shard: ShardId,
+    batch: AppendBatch,
+}
+
+/// Appends what the request holds. When this returns, every batch has its place in its log.
+pub(super) async fn dispatch(
+    broker: Rc<Broker>,
+    incoming: Incoming,
+    requests: Share,
+) -> Option<OutcomeFuture> {
+    let version = incoming.header.version;
+    let Incoming { header, mut body, share, .. } = incoming;
+    let request = ProduceRequest::parse(&body, version).ok()?;
+    let acks = match request.acks {
+        0 => Some(Acks::None),
+        1 => Some(Acks::Leader),
+        -1 => Some(Acks::All),
+        _ => None,
+    };
+    let refused = match (acks, &request.transactional_id) {
+        (None, _) => Some(ErrorCode::InvalidRequiredAcks),
+        // No transactions yet: refused at once, with an error that is fatal to the producer.
+        (_, Some(_)) => Some(ErrorCode::TransactionalIdAuthorizationFailed),
+        _ => None,
+    };
+    let mut outcomes: Vec<Option<PartitionOutcome>> = vec![None; request.partitions.len()];
+    let mut routed = Vec::new();
+    match refused {
+        Some(error) => {
+            outcomes.fill(Some(PartitionOutcome::refused(error, None)));
+        }
+        None => route(&broker, &request, &mut body, version, &mut outcomes, &mut routed),
+    }
+    let acks = acks.unwrap_or(Acks::None);
+    let silent = acks == Acks::None && refused.is_none();
+    let deadline = broker.shard.now().plus_ms(request.timeout_ms.max(0) as u64);
+    let answers = send(&broker, routed, acks, deadline).await;
+    Some(Box::pin(async move {
+        for (slots, answer) in answers {
+            let Reply::Append(appended) = answer.await else {
+                unreachable!("an append has an append's reply")
+            };
+            for (slot, outcome) in slots.into_iter().zip(appended) {
+                outcomes[slot] = Some(outcome_of(outcome));
+            }
+        }
+        // The frame's memory goes back to this shard's pool, where its next frame comes from.
+        drop((body, share, requests));
+        let outcomes: Vec<PartitionOutcome> =
+            outcomes.into_iter().map(|o| o.expect("every partition has an outcome")).collect();
+        if silent {
+            // Nobody listens; a closed connection is the only way to say that something failed.
+            let failed = outcomes.iter().any(|outcome| outcome.error != ErrorCode::None);
+            return if failed { Outcome::Close } else { Outcome::Silent };
+        }
+        respond(&request, version, header.correlation_id, &outcomes)
+    }))
+}
+
+/// Hands the batches to their shards, those of one shard together.
+async fn send(
+    broker: &Rc<Broker>,
+    mut routed: Vec<Routed>,
+    acks: Acks,
+    deadline: Mono,
+) -> Vec<(Vec<usize>, Answer)> {
+    let mut answers = Vec::new();
+    routed.sort_by_key(|r| r.shard);
+    let mut rest = routed.into_iter().peekable();
+    while let Some(first) = rest.next() {
+        let shard = first.shard;
+        let mut slots = vec![first.slot];
+        let mut batches = vec![first.batch];
+        while let Some(next) = rest.next_if(|next| next.shard == shard) {
+            slots.push(next.slot);
+            batches.push(next.batch);
+        }
+        let call = Call::Append { batches, acks, deadline };
+        answers.push((slots, broker.call(shard, call).await));
+    }
+    answers
+}
+
+fn respond(
+    request: &ProduceRequest,
+    version: i16,
+    correlation_id: i32,
+    outcomes: &[PartitionOutcome],
+) -> Outcome {
+    let mut out = Vec::with_capacity(64 + outcomes.len() * 48);
+    start_response(&mut out, ApiKey::Produce, version, correlation_id);
+    if let Err(error) = write_response(&mut out, version, request, outcomes) {
+        tracing::error!(%error, "response_not_encodable");
+        return Outcome::Close;
+    }
+    set_length(&mut out, 0);
+    Outcome::Respond(Response::of_bytes(&out))
+}
+
+/// Cuts the request's batches out of its frame, without a copy, and finds the shard of each.
+fn route(
+    broker: &Broker,
+    request: &ProduceRequest,
+    body: &mut Buf,
+    version: i16,
+    outcomes: &mut [Option<PartitionOutcome>],
+    routed: &mut Vec<Routed>,
+) {
+    let image = broker.image();
+    let topics: Vec<Result<Uuid, ErrorCode>> =
+        request.topics.iter().map(|topic| resolve(&image, topic)).collect();
+    let mut consumed = 0;
+    for (slot, records) in request.partitions.iter().enumerate() {
+        let len = records.len.unwrap_or(0);
+        drop(body.split_to(records.start - consumed));
+        let bytes = body.split_to(len);
+        consumed = records.start + len;
+        let refuse = |error, message: Option<&str>| {
+            Some(PartitionOutcome::refused(error, message.map(str::to_owned)))
+        };
+        let topic = match topics[records.topic] {
+            Ok(topic) => topic,
+            Err(error) => {
+                outcomes[slot] = refuse(error, None);
+                continue;
+            }
+        };
+        let known = image.topic(topic).is_some_and(|t| t.partitions.contains_key(&records.index));
+        if !known {
+            outcomes[slot] = refuse(ErrorCode::UnknownTopicOrPartition, None);
+            continue;
+        }
+        let codec = bytes.get(ATTRIBUTES_LOW_BYTE).map_or(0, |bits| bits & 7);
+        if version < ZSTD_FROM && codec == ZSTD_BITS {
+            let message = "Produce requests with a version below 7 may not use ZSTD compression";
+            outcomes[slot] = refuse(ErrorCode::UnsupportedCompressionType, Some(message));
+            continue;
+        }
+        let shard = broker.owner_of(topic, records.index);
+        let batch = AppendBatch { topic, partition: records.index, bytes };
+        routed.push(Routed { slot, shard, batch });
+    }
+}
+
+fn resolve(image: &MetadataImage, topic: &TopicRef) -> Result<Uuid, ErrorCode> {
+    match topic {
+        TopicRef::Name(name) => image
+            .topic_by_name(name)
+            .map(|topic| topic.id)
+            .ok_or(ErrorCode::UnknownTopicOrPartition),
+        TopicRef::Id(id) => image.topic(*id).map(|topic| topic.id).ok_or(ErrorCode::UnknownTopicId),
+    }
+}
+
+fn outcome_of(outcome: AppendOutcome) -> PartitionOutcome {
+    match outcome {
+        AppendOutcome::Done { base_offset, log_append_time_ms, log_start_offset } => {
+            PartitionOutcome {
+                error: ErrorCode::None,
+                base_offset: base_offset.0,
+                log_append_time_ms: log_append_time_ms.unwrap_or(-1),
+                log_start_offset: log_start_offset.0,
+                record_errors: Vec::new(),
+                message: None,
+            }
+        }
+        AppendOutcome::Refused { error, message, record_errors, log_start_offset } => {
+            PartitionOutcome {
+                error,
+                base_offset: -1,
+                log_append_time_ms: -1,
+                log_start_offset,
+                record_errors,
+                message,
+            }
+        }
+    }
+}

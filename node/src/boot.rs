@@ -1,0 +1,555 @@
+//! Starting and stopping a node: the only place that names a concrete driver and puts the parts
+//! together.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, mpsc};
+use std::time::Duration;
+
+use ringlog_engine::dirs::{
+    DirectoryName, LogDir, LogDirOptions, OffsetCheckpoint, parse_directory_name,
+};
+use ringlog_engine::io::uring::{Peers, UringDriver, UringOptions};
+use ringlog_engine::io::{
+    StopSignals, Unpark, WritePath, available_cpus, host_name, memory_bytes, monotonic_ns,
+    pin_to_cpu,
+};
+use ringlog_engine::log::SyncMethod;
+use ringlog_engine::shard::mesh::{Mailboxes, mesh};
+use ringlog_engine::shard::sync::Event;
+use ringlog_engine::shard::{Shard, ShardOptions, Source};
+use ringlog_engine::types::ShardId;
+use ringlog_wire::Uuid;
+
+use crate::broker::{Broker, Call, Control, DirInfo, Message, MetadataLog, Reply, Settings};
+use crate::config::{Listener, RawConfig, SecurityProtocol, parse_cpu_list};
+use crate::conn;
+use crate::controller::NodeIdentity;
+use crate::format::{self, FormatOptions};
+
+pub use crate::cli::run_cli;
+
+/// What a node without a file is started with.
+pub const DEFAULT_PROPERTIES: &str = "\
+process.roles=broker,controller
+node.id=1
+controller.quorum.voters=1@localhost:9093
+listeners=PLAINTEXT://localhost:9092,CONTROLLER://localhost:9093
+advertised.listeners=PLAINTEXT://localhost:9092
+controller.listener.names=CONTROLLER
+listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT
+log.dirs=./ringlog-data
+offsets.topic.replication.factor=1
+transaction.state.log.replication.factor=1
+transaction.state.log.min.isr=1
+";
+
+/// How long a stop waits for requests that are being worked on.
+const STOP_WAIT_MS: u64 = 5_000;
+/// Share of the machine's memory for request frames.
+const FRAME_MEMORY_SHARE: u64 = 8;
+
+/// Runs a job on a shard of its own, without a node.
+pub fn offline<F>(job: impl FnOnce(Shard) -> F) -> Result<(), String>
+where
+    F: Future<Output = Result<(), String>> + 'static,
+{
+    let driver = UringDriver::new(0, Peers::new(1), &UringOptions::default())
+        .map_err(|error| format!("io_uring is not available: {error}"))?;
+    let shard = Shard::new(ShardId(0), Box::new(driver), ShardOptions::default());
+    let result = shard.run(job(shard.clone()));
+    shard.abandon();
+    result
+}
+
+/// Starts a node and runs it until it is told to stop.
+pub fn run(config: RawConfig, format_itself: bool) -> Result<(), String> {
+    init_logging();
+    let started = std::time::Duration::from_nanos(monotonic_ns());
+    // Half a broker is worse than none: a panic anywhere ends the process.
+    let report = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        report(info);
+        std::process::abort();
+    }));
+    for warning in config.warnings() {
+        tracing::warn!("{warning}");
+    }
+    check_supported(&config)?;
+    let stop_signals =
+        StopSignals::block().map_err(|e| format!("signals cannot be blocked: {e}"))?;
+    let options = uring_options(&config)?;
+    let cpus = cpus_of(&config)?;
+    let (settings, dirs) = open_dirs(config, format_itself, cpus.len())?;
+    let settings = Arc::new(settings);
+    let peers = Peers::new(settings.shards);
+    let stop = Arc::new(AtomicBool::new(false));
+    let (ready, when_ready) = mpsc::channel();
+    let mut threads = Vec::new();
+    let mut dirs = Some(dirs);
+    for (index, mailboxes) in mesh::<Message>(settings.shards).into_iter().enumerate() {
+        let thread = ShardThread {
+            index,
+            cpu: cpus[index % cpus.len()],
+            peers: peers.clone(),
+            options: options.clone(),
+            settings: Arc::clone(&settings),
+            mailboxes,
+            dirs: dirs.take_if(|_| index == 0),
+            stop: Arc::clone(&stop),
+            ready: ready.clone(),
+        };
+        let builder = std::thread::Builder::new().name(format!("shard-{index}"));
+        threads.push(builder.spawn(move || thread.run()).map_err(|e| e.to_string())?);
+    }
+    drop(ready);
+    let unpark = match when_ready.recv() {
+        Ok(Ready::Serving(unpark)) => unpark,
+        Ok(Ready::Failed(message)) => return Err(message),
+        _ => return Err("the node ended before it served".to_owned()),
+    };
+    let took_ms = (std::time::Duration::from_nanos(monotonic_ns()) - started).as_millis() as u64;
+    tracing::info!(took_ms, shards = settings.shards, "serving");
+    stop_signals.wait();
+    tracing::info!("stopping");
+    stop.store(true, Ordering::Release);
+    unpark.unpark();
+    // Shard 0 says how it went; the others have nothing left to do by then.
+    match when_ready.recv_timeout(Duration::from_millis(STOP_WAIT_MS * 12)) {
+        Ok(Ready::Stopped { clean: true }) => Ok(()),
+        Ok(Ready::Stopped { clean: false }) => Err("not everything was closed properly".to_owned()),
+        _ => Err("the node did not stop in time".to_owned()),
+    }
+}
+
+fn init_logging() {
+    let filter = tracing_subscriber::EnvFilter::try_from_env("RINGLOG_LOG")
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
+    // A second node in the same process (tests) finds it set.
+    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(false).try_init();
+}
+
+/// Refuses what this version cannot do, instead of starting and doing something else.
+fn check_supported(config: &RawConfig) -> Result<(), String> {
+    if !(config.is_broker() && config.is_controller()) {
+        return Err("process.roles must be broker,controller: this version runs as a single \
+                    combined node"
+            .to_owned());
+    }
+    let voters = config.voters();
+    if voters.len() > 1 || (!voters.is_empty() && !voters.contains_key(&config.node_id())) {
+        let ids: Vec<i32> = voters.keys().copied().collect();
+        return Err(format!(
+            "controller.quorum.voters names {ids:?}: this version can only be the single voter of \
+             its quorum"
+        ));
+    }
+    for listener in config.listeners() {
+        if listener.protocol != SecurityProtocol::Plaintext {
+            return Err(format!(
+                "listener {} uses {}: this version serves PLAINTEXT only",
+                listener.name,
+                listener.protocol.name()
+            ));
+        }
+    }
+    match config.string("ringlog.io.driver") {
+        Some("epoll") => {
+            Err("ringlog.io.driver=epoll: this version has the io_uring driver only".to_owned())
+        }
+        _ => Ok(()),
+    }
+}
+
+fn uring_options(config: &RawConfig) -> Result<UringOptions, String> {
+    let options = UringOptions {
+        entries: config.int("ringlog.io.ring.entries").max(1) as u32,
+        sqpoll: config.boolean("ringlog.io.sqpoll"),
+        sqpoll_idle_ms: config.int("ringlog.io.sqpoll.idle.ms").max(0) as u32,
+        registered_files: match config.boolean("ringlog.io.registered.files") {
+            true => UringOptions::default().registered_files,
+            false => 0,
+        },
+        ..UringOptions::default()
+    };
+    options.check().map_err(|error| error.to_string())?;
+    Ok(options)
+}
+
+/// The CPUs to pin shards to, one shard each.
+fn cpus_of(config: &RawConfig) -> Result<Vec<usize>, String> {
+    let list = config.string("ringlog.cpu.affinity").unwrap_or_default();
+    let mut cpus = match list.is_empty() {
+        true => available_cpus().map_err(|error| error.to_string())?,
+        false => parse_cpu_list(list)
+            .ok_or_else(|| format!("ringlog.cpu.affinity: {list} is no list of CPUs"))?,
+    };
+    match config.int("ringlog.shards") {
+        0 => {}
+        shards => {
+            let all = cpus.clone();
+            cpus = (0..shards as usize).map(|i| all[i % all.len()]).collect();
+        }
+    }
+    Ok(cpus)
+}
+
+/// Opens and locks the log directories, and works out the settings that do not change.
+fn open_dirs(
+    config: RawConfig,
+    format_itself: bool,
+    shards: usize,
+) -> Result<(Settings, Vec<LogDir>), String> {
+    let slot = Rc::new(std::cell::RefCell::new(None));
+    let found = Rc::clone(&slot);
+    offline(move |shard| async move {
+        if format_itself {
+            let cluster_id = format::random_uuid(&shard).to_string();
+            let options =
+                FormatOptions { cluster_id, ignore_formatted: true, ..FormatOptions::default() };
+            format::format(&shard, &config, &options).await.map_err(|e| e.to_string())?;
+        }
+        let mut paths: Vec<PathBuf> = config.log_dirs().iter().map(PathBuf::from).collect();
+        let metadata_dir = PathBuf::from(config.metadata_log_dir());
+        if !paths.contains(&metadata_dir) {
+            paths.push(metadata_dir);
+        }
+        let mut dirs = Vec::new();
+        for path in paths {
+            let dir = LogDir::open(&shard, &path, LogDirOptions { start: true }).await;
+            dirs.push(dir.map_err(|error| error.to_string())?);
+        }
+        let settings = settings_of(config, &dirs, shards)?;
+        *found.borrow_mut() = Some((settings, dirs));
+        Ok(())
+    })?;
+    slot.take().ok_or_else(|| "the directories were not opened".to_owned())
+}
+
+fn settings_of(config: RawConfig, dirs: &[LogDir], shards: usize) -> Result<Settings, String> {
+    let node_id = config.node_id();
+    let cluster_id = dirs[0].meta.cluster_id.clone();
+    for dir in dirs {
+        let path = dir.path().display();
+        if dir.meta.node_id != node_id {
+            return Err(format!(
+                "Stored node id {} doesn't match previous node id {node_id} in {path}. If you \
+                 moved your data, make sure your configured node id matches. If you intend to \
+                 create a new node, you should remove all data in your data directories.",
+                dir.meta.node_id
+            ));
+        }
+        if dir.meta.cluster_id != cluster_id {
+            return Err(format!(
+                "Invalid cluster.id in: {path}/meta.properties. Expected {cluster_id}, but read {}",
+                dir.meta.cluster_id
+            ));
+        }
+        if dir.meta.directory_id.is_none() {
+            return Err(format!("Property directory.id is missing in {path}/meta.properties"));
+        }
+    }
+    let infos = dirs.iter().map(|dir| DirInfo {
+        path: dir.path().to_owned(),
+        id: Uuid(dir.meta.directory_id.map_or([0; 16], |id| id.0)),
+        clean: dir.clean,
+        recovery_points: dir.recovery_points().clone(),
+        log_starts: dir.log_starts().clone(),
+    });
+    let requests = config.int("queued.max.requests").max(1) as usize;
+    let request_bytes = config.long("queued.max.request.bytes");
+    let frame_bytes = match u64::try_from(request_bytes) {
+        Ok(bytes) => bytes,
+        Err(_) => memory_bytes() / FRAME_MEMORY_SHARE,
+    };
+    let advertised = config
+        .advertised_broker_listeners()
+        .into_iter()
+        .map(|l| (l.name, (l.host.unwrap_or_else(host_name), l.port)))
+        .collect();
+    Ok(Settings {
+        cluster_id,
+        node_id,
+        shards,
+        listeners: config.broker_listeners(),
+        advertised,
+        sync_always: config.string("ringlog.durability") != Some("replicated"),
+        write_path: match config.string("ringlog.io.write.path") {
+            Some("ring") => WritePath::Ring,
+            _ => WritePath::Blocking,
+        },
+        sync_method: SyncMethod::Auto,
+        dirs: infos.collect(),
+        frame_budget_bytes: (frame_bytes / 4 * 3 / shards as u64).max(1) as usize,
+        large_frame_budget_bytes: (frame_bytes / 4 / shards as u64).max(1) as usize,
+        request_budget: requests.div_ceil(shards),
+        config,
+    })
+}
+
+/// What shard 0 tells the thread that waits.
+enum Ready {
+    Serving(Arc<dyn Unpark>),
+    Failed(String),
+    Stopped { clean: bool },
+}
+
+/// One shard on its way into its thread.
+struct ShardThread {
+    index: usize,
+    cpu: usize,
+    peers: Peers,
+    options: UringOptions,
+    settings: Arc<Settings>,
+    mailboxes: Mailboxes<Message>,
+    /// Shard 0 gets the directories.
+    dirs: Option<Vec<LogDir>>,
+    stop: Arc<AtomicBool>,
+    ready: mpsc::Sender<Ready>,
+}
+
+/// Wakes the stop task when the flag is set.
+struct StopSource {
+    flag: Arc<AtomicBool>,
+    event: Rc<Event>,
+    told: bool,
+}
+
+impl Source for StopSource {
+    fn drain(&mut self) -> bool {
+        let news = self.flag.load(Ordering::Acquire) && !self.told;
+        if news {
+            self.told = true;
+            self.event.notify();
+        }
+        news
+    }
+
+    fn park(&mut self) -> bool {
+        self.told || !self.flag.load(Ordering::Acquire)
+    }
+
+    fn unpark(&mut self) {}
+}
+
+impl ShardThread {
+    fn run(self) {
+        if let Err(error) = pin_to_cpu(self.cpu) {
+            tracing::warn!(shard = self.index, cpu = self.cpu, %error, "not_pinned");
+        }
+        let driver = match UringDriver::new(self.index, self.peers, &self.options) {
+            Ok(driver) => driver,
+            Err(error) => {
+                let message = format!("io_uring cannot be set up: {error}");
+                // The receiver is gone only if the start has failed already.
+                let _ = self.ready.send(Ready::Failed(message));
+                return;
+            }
+        };
+        let id = ShardId(self.index as u16);
+        let shard = Shard::new(id, Box::new(driver), ShardOptions::default());
+        let broker = Broker::new(&shard, Arc::clone(&self.settings));
+        let receiver = Rc::clone(&broker);
+        let mailboxes = self.mailboxes;
+        broker.connect(mailboxes.connect(&shard, move |from, m| receiver.on_message(from, m)));
+        broker.start_upkeep();
+        shard.spawn(conn::run_connections(Rc::clone(&broker)));
+        let Some(dirs) = self.dirs else {
+            // Runs until the process ends.
+            return shard.run(std::future::pending::<()>());
+        };
+        tracing::info!(driver = shard.describe_driver(), "shard_started");
+        let event = Rc::new(Event::default());
+        let told = Rc::clone(&event);
+        shard.add_source(Box::new(StopSource { flag: self.stop, event: told, told: false }));
+        let (ready, dirs) = (self.ready, dirs.into_iter().map(Rc::new).collect());
+        shard.run(async move { run_node(broker, dirs, event, ready).await });
+    }
+}
+
+/// Shard 0's main task: from opened directories to a serving node, and back.
+async fn run_node(
+    broker: Rc<Broker>,
+    dirs: Vec<Rc<LogDir>>,
+    stop: Rc<Event>,
+    ready: mpsc::Sender<Ready>,
+) {
+    let stopping = stop.wait();
+    let control = match start_node(&broker).await {
+        Ok(control) => control,
+        Err(message) => {
+            let _ = ready.send(Ready::Failed(message));
+            return;
+        }
+    };
+    let checkpoints = Rc::clone(&broker);
+    let checkpoint_dirs = dirs.clone();
+    broker.shard.spawn(async move { run_checkpoints(checkpoints, checkpoint_dirs).await });
+    let _ = ready.send(Ready::Serving(broker.shard.unparker()));
+    stopping.await;
+    let clean = stop_node(&broker, &control, &dirs).await;
+    let _ = ready.send(Ready::Stopped { clean });
+    // The waiting thread ends the process.
+    std::future::pending::<()>().await;
+}
+
+async fn start_node(broker: &Rc<Broker>) -> Result<Rc<Control>, String> {
+    let settings = Arc::clone(&broker.settings);
+    let bound = conn::bind_listeners(broker, &settings.listeners).await?;
+    let metadata_dir = PathBuf::from(settings.config.metadata_log_dir());
+    let info = settings.dirs.iter().find(|dir| dir.path == metadata_dir);
+    let clean = info.is_some_and(|dir| dir.clean);
+    let opened = MetadataLog::open(&broker.shard, &metadata_dir, settings.node_id, clean)
+        .await
+        .map_err(|error| error.to_string())?;
+    set_strays_aside(broker, &opened.image).await?;
+    let ports: BTreeMap<&str, u16> =
+        bound.iter().map(|b| (settings.listeners[b.index].name.as_str(), b.port)).collect();
+    let identity = identity_of(broker, &ports);
+    let control =
+        Control::start(broker, opened, &identity).await.map_err(|error| error.to_string())?;
+    broker.set_control(Rc::clone(&control));
+    control.run();
+    for bound in bound {
+        let listener = &settings.listeners[bound.index];
+        tracing::info!(name = listener.name, port = bound.port, "listening");
+        broker.shard.spawn(conn::run_accept(Rc::clone(broker), bound));
+    }
+    Ok(control)
+}
+
+fn identity_of(broker: &Broker, ports: &BTreeMap<&str, u16>) -> NodeIdentity {
+    let settings = &broker.settings;
+    let endpoint = |listener: &Listener| {
+        let (host, port) =
+            settings.advertised.get(&listener.name).cloned().unwrap_or_else(|| {
+                (listener.host.clone().unwrap_or_else(host_name), listener.port)
+            });
+        // Port 0 is whatever was free.
+        let port = if port == 0 { ports.get(listener.name.as_str()).copied() } else { Some(port) };
+        (listener.name.clone(), host, port.unwrap_or(0), listener.protocol.id())
+    };
+    let controllers = settings.config.advertised_controller_listeners();
+    NodeIdentity {
+        node_id: settings.node_id,
+        incarnation_id: format::random_uuid(&broker.shard),
+        endpoints: settings.listeners.iter().map(endpoint).collect(),
+        controller_endpoints: controllers
+            .into_iter()
+            .map(|l| {
+                let host = l.host.unwrap_or_else(host_name);
+                (l.name, host, l.port, l.protocol.id())
+            })
+            .collect(),
+        rack: settings.config.string("broker.rack").map(str::to_owned),
+        directories: settings.dirs.iter().map(|dir| dir.id).collect(),
+    }
+}
+
+/// Renames partitions that the cluster does not know, and deletes what was on its way out.
+async fn set_strays_aside(
+    broker: &Rc<Broker>,
+    image: &crate::metadata::MetadataImage,
+) -> Result<(), String> {
+    let shard = &broker.shard;
+    for dir in &broker.settings.dirs {
+        let names = shard.list_dir(&dir.path).await.map_err(|e| e.to_string())?;
+        for name in names {
+            let path = dir.path.join(&name);
+            let stat = shard.stat(&path).await.map_err(|e| e.to_string())?;
+            if !stat.is_some_and(|stat| stat.is_dir) {
+                continue;
+            }
+            match parse_directory_name(&name) {
+                Some(DirectoryName::Deleted) => {
+                    broker.remove_tree(&path).await.map_err(|e| e.to_string())?;
+                }
+                Some(DirectoryName::Partition(topic, _)) if topic == "__cluster_metadata" => {}
+                Some(DirectoryName::Partition(topic, index)) => {
+                    let id = ringlog_engine::dirs::partition_metadata(shard, &path);
+                    let id = id.await.map_err(|e| e.to_string())?;
+                    let known = image.topic_by_name(&topic).is_some_and(|t| {
+                        t.partitions.contains_key(&index) && id.is_some_and(|id| id.0 == t.id.0)
+                    });
+                    if !known {
+                        let id = format::random_uuid(shard);
+                        let to = dir.path.join(format!("{name}.{}-stray", hex(id)));
+                        tracing::warn!(from = %path.display(), to = %to.display(), "stray");
+                        shard.rename(&path, &to).await.map_err(|e| e.to_string())?;
+                        shard.sync_dir(&dir.path).await.map_err(|e| e.to_string())?;
+                    }
+                }
+                Some(_) => {}
+                None if name == "lost+found" => {}
+                None => {
+                    return Err(format!(
+                        "Found directory {}, '{name}' is not in the form of topic-partition or \
+                         topic-partition.uniqueId-delete (if marked for deletion). Kafka's log \
+                         directories (and children) should only contain Kafka topic data.",
+                        dir.path.display()
+                    ));
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+fn hex(id: Uuid) -> String {
+    id.0.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Writes the checkpoint files at Kafka's intervals.
+async fn run_checkpoints(broker: Rc<Broker>, dirs: Vec<Rc<LogDir>>) {
+    use OffsetCheckpoint::{HighWatermark, LogStart, RecoveryPoint};
+    let config = broker.config();
+    let config = config.current();
+    let every = |name: &str| config.long(name).max(1) as u64;
+    let high_watermark_ms = every("replica.high.watermark.checkpoint.interval.ms");
+    let offsets_ms = u64::from(config.int("log.flush.offset.checkpoint.interval.ms").max(1) as u32);
+    let mut since_ms = 0;
+    while !broker.stopping.get() {
+        broker.shard.sleep_ms(high_watermark_ms).await;
+        since_ms += high_watermark_ms;
+        if broker.stopping.get() {
+            return;
+        }
+        let offsets = broker.collect_all_offsets().await;
+        let all = since_ms >= offsets_ms;
+        let which =
+            if all { &[HighWatermark, RecoveryPoint, LogStart][..] } else { &[HighWatermark] };
+        broker.write_checkpoints(&dirs, &offsets, which).await;
+        if all {
+            since_ms = 0;
+        }
+    }
+}
+
+/// Everything to disk, the marker last.
+async fn stop_node(broker: &Rc<Broker>, control: &Rc<Control>, dirs: &[Rc<LogDir>]) -> bool {
+    use OffsetCheckpoint::{Cleaner, HighWatermark, LogStart, RecoveryPoint};
+    broker.stopping.set(true);
+    let mut clean = true;
+    let mut answers = Vec::new();
+    for shard in 0..broker.settings.shards {
+        answers.push(broker.call(ShardId(shard as u16), Call::CloseLogs).await);
+    }
+    for answer in answers {
+        clean &= matches!(answer.await, Reply::LogsClosed { all: true });
+    }
+    let offsets = broker.collect_all_offsets().await;
+    let all = [HighWatermark, RecoveryPoint, LogStart, Cleaner];
+    clean &= broker.write_checkpoints(dirs, &offsets, &all).await;
+    clean &= control.close().await;
+    for dir in dirs {
+        if clean {
+            // ORDER: the marker promises all of the above.
+            let marked = dir.write_clean_marker(&broker.shard, broker.broker_epoch()).await;
+            clean &= marked.is_ok();
+        }
+        dir.unlock(&broker.shard).await;
+    }
+    clean
+}

@@ -1,0 +1,187 @@
+//! What shards ask of each other.
+
+#![allow(missing_docs, reason = "fields are named for what they hold; types say what they are")]
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use ringlog_engine::io::{Buf, Fd, Mono};
+use ringlog_engine::types::Offset;
+use ringlog_wire::Uuid;
+
+use super::reads::Piece;
+use crate::controller::{
+    Assignment, DeletedTopic, NewTopic, NewTopicResult, TopicFault, TopicSelector,
+};
+use crate::error_code::ErrorCode;
+use crate::metadata::{MetadataDelta, MetadataImage};
+
+/// A message from one shard to another.
+pub enum Message {
+    /// Do something and reply.
+    Call { id: u32, call: Call },
+    /// What came of a call.
+    Reply { id: u32, reply: Reply },
+    /// Serve a connection, accepted on the listener of this number.
+    Connection { socket: Fd, peer: IpAddr, listener: usize },
+    /// A connection has ended.
+    ConnectionClosed { peer: IpAddr },
+}
+
+/// What one shard asks of another.
+pub enum Call {
+    /// Append batches; reply once `acks` is satisfied or `deadline` has passed.
+    Append { batches: Vec<AppendBatch>, acks: Acks, deadline: Mono },
+    /// Read partitions now.
+    Read { reads: Vec<ReadSpec> },
+    /// Reply once one of the partitions has more to read than it had at these offsets, or at
+    /// `deadline`.
+    Watch { partitions: Vec<(Uuid, i32, Offset)>, deadline: Mono },
+    /// Look up offsets.
+    ListOffsets { queries: Vec<ListOffsetQuery> },
+    /// For the controller, on shard 0.
+    Control(ControlCall),
+    /// Take over a new image.
+    ApplyMetadata(Arc<MetadataUpdate>),
+    /// Report the bounds of all logs.
+    CollectOffsets,
+    /// Close all logs.
+    CloseLogs,
+}
+
+/// The reply to each kind of [`Call`].
+pub enum Reply {
+    Append(Vec<AppendOutcome>),
+    Read(Vec<ReadOutcome>),
+    Watch,
+    ListOffsets(Vec<ListOffsetAnswer>),
+    Control(ControlReply),
+    MetadataApplied,
+    Offsets(Vec<LogOffsets>),
+    LogsClosed { all: bool },
+}
+
+/// When a producer wants to hear back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Acks {
+    /// Never.
+    None,
+    /// Once the leader has it.
+    Leader,
+    /// Once all in-sync replicas have it.
+    All,
+}
+
+/// One batch for one partition.
+pub struct AppendBatch {
+    pub topic: Uuid,
+    pub partition: i32,
+    /// The received bytes.
+    pub bytes: Buf,
+}
+
+/// What came of one batch.
+pub enum AppendOutcome {
+    Done {
+        base_offset: Offset,
+        log_append_time_ms: Option<i64>,
+        log_start_offset: Offset,
+    },
+    Refused {
+        error: ErrorCode,
+        message: Option<String>,
+        record_errors: Vec<(i32, Option<String>)>,
+        log_start_offset: i64,
+    },
+}
+
+/// One partition of a fetch.
+#[derive(Clone, Copy, Debug)]
+pub struct ReadSpec {
+    pub topic: Uuid,
+    pub partition: i32,
+    pub offset: Offset,
+    /// -1: not checked.
+    pub current_leader_epoch: i32,
+    pub bytes_max: usize,
+    pub at_least_one_batch: bool,
+    pub read_committed: bool,
+}
+
+/// What one partition gave.
+pub struct ReadOutcome {
+    pub error: ErrorCode,
+    pub high_watermark: i64,
+    pub last_stable_offset: i64,
+    pub log_start_offset: i64,
+    pub aborted: Option<Vec<(i64, i64)>>,
+    pub pieces: Vec<Piece>,
+    pub len: usize,
+}
+
+/// One partition of ListOffsets.
+#[derive(Clone, Copy, Debug)]
+pub struct ListOffsetQuery {
+    pub topic: Uuid,
+    pub partition: i32,
+    pub current_leader_epoch: i32,
+    pub timestamp: i64,
+    pub read_committed: bool,
+}
+
+/// What one partition answered.
+#[derive(Clone, Copy, Debug)]
+pub struct ListOffsetAnswer {
+    pub error: ErrorCode,
+    pub timestamp: i64,
+    pub offset: i64,
+    pub leader_epoch: i32,
+}
+
+/// The bounds of a log, for the checkpoint files.
+pub struct LogOffsets {
+    pub dir: usize,
+    pub topic: String,
+    pub partition: i32,
+    pub recovery_point: Offset,
+    /// If it is not the first segment's base.
+    pub log_start: Option<Offset>,
+    pub high_watermark: Offset,
+}
+
+/// What the controller is asked.
+pub enum ControlCall {
+    CreateTopics {
+        topics: Vec<NewTopic>,
+        validate_only: bool,
+    },
+    CreatePartitions {
+        topics: Vec<(String, i32, Option<Vec<Assignment>>)>,
+        validate_only: bool,
+    },
+    DeleteTopics {
+        topics: Vec<TopicSelector>,
+    },
+    NextProducerId,
+    /// What is due from time to time.
+    Upkeep,
+}
+
+/// What the controller answers.
+pub enum ControlReply {
+    Topics(Vec<NewTopicResult>),
+    Partitions(Vec<Result<(), TopicFault>>),
+    Deleted(Vec<DeletedTopic>),
+    ProducerId(Option<i64>),
+    Done,
+    /// The request as a whole was refused.
+    Refused(TopicFault),
+}
+
+/// A new image and what it changed.
+pub struct MetadataUpdate {
+    pub image: Arc<MetadataImage>,
+    pub delta: MetadataDelta,
+    /// This node's broker epoch.
+    pub broker_epoch: i64,
+}

@@ -1,0 +1,287 @@
+//! The controller's shell, on shard 0: it takes requests one by one, lets the core decide, appends
+//! the records, applies them, and publishes the image to all shards.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::sync::Arc;
+
+use ringlog_engine::shard::sync::{OneshotSender, Queue, oneshot};
+use ringlog_engine::types::ShardId;
+use ringlog_wire::records::metadata::{MetadataRecord, NoOpRecord};
+
+use super::calls::{Call, ControlCall, ControlReply, MetadataUpdate};
+use super::metadata_log::{BootstrapError, MetadataLog, OpenedMetadata};
+use super::shard_broker::Broker;
+use crate::controller::{
+    NodeIdentity, PRODUCER_ID_BLOCK, RECORDS_PER_DECISION_MAX, TopicFault, add_partitions,
+    allocate_producer_ids, bootstrap_records, create_topics, delete_topics, registration_records,
+};
+use crate::error_code::ErrorCode;
+use crate::metadata::{MetadataDelta, MetadataImage};
+
+/// Requests that wait for the controller at most.
+const WAITING_MAX: usize = 1000;
+
+/// The active controller.
+pub struct Control {
+    broker: Rc<Broker>,
+    log: MetadataLog,
+    image: RefCell<MetadataImage>,
+    broker_epoch: Cell<i64>,
+    producer_ids: Cell<(i64, i64)>,
+    waiting: Queue<(ControlCall, OneshotSender<ControlReply>)>,
+    last_append_ms: Cell<i64>,
+    last_snapshot: Cell<(i64, i64)>,
+    failed: Cell<bool>,
+}
+
+impl Control {
+    /// Takes up the controller's role: bootstraps a new cluster, registers this node, and
+    /// publishes the first image.
+    pub async fn start(
+        broker: &Rc<Broker>,
+        opened: OpenedMetadata,
+        node: &NodeIdentity,
+    ) -> Result<Rc<Control>, BootstrapError> {
+        let OpenedMetadata { log, image, bootstrap } = opened;
+        let now_ms = broker.shard.unix_ms();
+        let control = Rc::new(Control {
+            broker: Rc::clone(broker),
+            last_snapshot: Cell::new((image.end_offset, now_ms)),
+            log,
+            image: RefCell::new(image),
+            broker_epoch: Cell::new(-1),
+            producer_ids: Cell::new((0, 0)),
+            waiting: Queue::default(),
+            last_append_ms: Cell::new(now_ms),
+            failed: Cell::new(false),
+        });
+        let mut delta = MetadataDelta::default();
+        if let Some(from_file) = bootstrap {
+            control.commit(bootstrap_records(from_file), &mut delta).await?;
+        }
+        let next_offset = control.log.end_offset();
+        let (broker_epoch, records) =
+            registration_records(&control.image.borrow(), node, next_offset);
+        control.broker_epoch.set(broker_epoch);
+        for batch in records.chunks(RECORDS_PER_DECISION_MAX) {
+            control.commit(batch.to_vec(), &mut delta).await?;
+        }
+        // The first image is all news.
+        {
+            let image = control.image.borrow();
+            delta.topics_changed.extend(image.topics_by_name().map(|topic| topic.id));
+            delta.configs_changed.extend(image.config_resources().cloned());
+        }
+        control.publish(delta).await;
+        Ok(control)
+    }
+
+    /// Starts answering.
+    pub fn run(self: &Rc<Self>) {
+        let this = Rc::clone(self);
+        self.broker.shard.spawn(async move { this.run_requests().await });
+        let this = Rc::clone(self);
+        self.broker.shard.spawn(async move { this.run_ticks().await });
+    }
+
+    /// Asks the controller; it answers once the decision is durable and all shards follow it.
+    pub async fn ask(&self, call: ControlCall) -> ControlReply {
+        let refused = |error, message: &str| {
+            let message = Some(message.to_owned());
+            ControlReply::Refused(TopicFault { error, message })
+        };
+        if self.failed.get() {
+            return refused(ErrorCode::NotController, "The metadata log has failed.");
+        }
+        if self.waiting.len() >= WAITING_MAX {
+            return refused(ErrorCode::RequestTimedOut, "Too many requests wait.");
+        }
+        let (sender, receiver) = oneshot();
+        self.waiting.push((call, sender));
+        let stopped = || refused(ErrorCode::NotController, "The controller has stopped.");
+        receiver.await.unwrap_or_else(stopped)
+    }
+
+    async fn run_requests(self: Rc<Self>) {
+        while let Some((call, reply)) = self.waiting.pop().await {
+            let answer = self.decide(call).await;
+            let answer = answer.unwrap_or_else(|error| {
+                // Nothing it has promised is lost; but it can promise nothing more.
+                tracing::error!(%error, "metadata_log_failed");
+                self.failed.set(true);
+                let message = Some(error.to_string());
+                ControlReply::Refused(TopicFault { error: ErrorCode::KafkaStorageError, message })
+            });
+            reply.send(answer);
+        }
+    }
+
+    /// Asks for upkeep at intervals. It is done in the order of requests, so that an image is never
+    /// taken between a decision and its effect.
+    async fn run_ticks(self: Rc<Self>) {
+        let config = self.broker.config();
+        let idle_ms = config.current().int("metadata.max.idle.interval.ms");
+        let tick_ms = if idle_ms > 0 { idle_ms as u64 } else { 500 };
+        while !self.failed.get() && !self.waiting.is_closed() {
+            self.broker.shard.sleep_ms(tick_ms).await;
+            self.ask(ControlCall::Upkeep).await;
+        }
+    }
+
+    /// NoOp records, index entries and snapshots.
+    async fn upkeep(&self) -> Result<(), BootstrapError> {
+        let config = self.broker.config();
+        let config = config.current();
+        let now_ms = self.broker.shard.unix_ms();
+        let idle_ms = i64::from(config.int("metadata.max.idle.interval.ms"));
+        if idle_ms > 0 && now_ms - self.last_append_ms.get() >= idle_ms {
+            let noop = vec![NoOpRecord::default().into()];
+            self.commit(noop, &mut MetadataDelta::default()).await?;
+        }
+        self.log.store_indexes().await;
+        let (offset, at_ms) = self.last_snapshot.get();
+        // Offsets stand in for bytes: a record takes 70 and more with its batch.
+        let grown = (self.log.end_offset() - offset).saturating_mul(70);
+        let snapshot_ms = config.long("metadata.log.max.snapshot.interval.ms");
+        let due = grown >= config.long("metadata.log.max.record.bytes.between.snapshots")
+            || (snapshot_ms > 0 && now_ms - at_ms >= snapshot_ms);
+        if due && self.log.end_offset() > offset {
+            self.snapshot().await;
+        }
+        Ok(())
+    }
+
+    /// Writes a snapshot of the image as it is.
+    pub async fn snapshot(&self) {
+        let image = self.image.borrow().clone();
+        match self.log.write_snapshot(&image).await {
+            Ok(()) => self.last_snapshot.set((image.end_offset, self.broker.shard.unix_ms())),
+            Err(error) => tracing::error!(%error, "snapshot_failed"),
+        }
+    }
+
+    /// Appends records as one decision and applies them once they are durable.
+    async fn commit(
+        &self,
+        records: Vec<MetadataRecord>,
+        delta: &mut MetadataDelta,
+    ) -> Result<(), BootstrapError> {
+        if records.is_empty() {
+            return Ok(());
+        }
+        let image = self.image.borrow().clone();
+        self.log.append(&records, &image).await?;
+        let mut image = self.image.borrow_mut();
+        for record in records {
+            match record {
+                MetadataRecord::BeginTransaction(_) | MetadataRecord::EndTransaction(_) => {}
+                record => image.apply(record, delta).expect("the core decided on this image"),
+            }
+        }
+        image.end_offset = self.log.end_offset();
+        image.epoch = self.log.epoch();
+        image.last_timestamp = self.broker.shard.unix_ms();
+        self.last_append_ms.set(image.last_timestamp);
+        Ok(())
+    }
+
+    async fn commit_and_publish(&self, records: Vec<MetadataRecord>) -> Result<(), BootstrapError> {
+        let mut delta = MetadataDelta::default();
+        if records.is_empty() {
+            return Ok(());
+        }
+        self.commit(records, &mut delta).await?;
+        self.publish(delta).await;
+        Ok(())
+    }
+
+    /// Hands the image to every shard, and waits until all of them follow it.
+    async fn publish(&self, delta: MetadataDelta) {
+        let update = Arc::new(MetadataUpdate {
+            image: Arc::new(self.image.borrow().clone()),
+            delta,
+            broker_epoch: self.broker_epoch.get(),
+        });
+        let mut answers = Vec::new();
+        for shard in 0..self.broker.settings.shards {
+            let call = Call::ApplyMetadata(Arc::clone(&update));
+            answers.push(self.broker.call(ShardId(shard as u16), call).await);
+        }
+        for answer in answers {
+            answer.await;
+        }
+    }
+
+    async fn decide(&self, call: ControlCall) -> Result<ControlReply, BootstrapError> {
+        let image = self.image.borrow().clone();
+        let config = self.broker.config();
+        Ok(match call {
+            ControlCall::CreateTopics { topics, validate_only } => {
+                let decided = create_topics(&image, config.current(), &topics);
+                let (records, outcomes) = match decided {
+                    Ok(decided) => decided,
+                    Err(fault) => return Ok(ControlReply::Refused(fault)),
+                };
+                if !validate_only {
+                    self.commit_and_publish(records).await?;
+                }
+                ControlReply::Topics(outcomes)
+            }
+            ControlCall::CreatePartitions { topics, validate_only } => {
+                let mut records = Vec::new();
+                let mut outcomes = Vec::with_capacity(topics.len());
+                for (name, count, assignments) in &topics {
+                    let start = self.broker.shard.random();
+                    let decided =
+                        add_partitions(&image, name, *count, assignments.as_deref(), start);
+                    outcomes.push(decided.map(|added| records.extend(added)));
+                }
+                if !validate_only {
+                    self.commit_and_publish(records).await?;
+                }
+                ControlReply::Partitions(outcomes)
+            }
+            ControlCall::DeleteTopics { topics } => {
+                let (records, outcomes) = delete_topics(&image, &topics);
+                self.commit_and_publish(records).await?;
+                ControlReply::Deleted(outcomes)
+            }
+            ControlCall::Upkeep => {
+                self.upkeep().await?;
+                ControlReply::Done
+            }
+            ControlCall::NextProducerId => {
+                ControlReply::ProducerId(self.next_producer_id(&image).await?)
+            }
+        })
+    }
+
+    async fn next_producer_id(&self, image: &MetadataImage) -> Result<Option<i64>, BootstrapError> {
+        let (mut next, mut end) = self.producer_ids.get();
+        if next == end {
+            let node_id = self.broker.settings.node_id;
+            let Some((first, record)) =
+                allocate_producer_ids(image, node_id, self.broker_epoch.get())
+            else {
+                return Ok(None);
+            };
+            self.commit_and_publish(vec![record]).await?;
+            (next, end) = (first, first + PRODUCER_ID_BLOCK);
+        }
+        self.producer_ids.set((next + 1, end));
+        Ok(Some(next))
+    }
+
+    /// Closes the metadata log; the last thing before the clean-shutdown marker.
+    pub async fn close(&self) -> bool {
+        self.waiting.close();
+        match self.log.close().await {
+            Ok(()) => true,
+            Err(error) => {
+                tracing::error!(%error, "close_failed");
+                false
+            }
+        }
+    }
+}

@@ -1,0 +1,23 @@
+//! The broker's shell: what each shard holds and does. The decisions are in the cores
+//! (`controller`, `metadata`, `quorum`), the bytes in the engine.
+
+mod calls;
+mod control;
+mod metadata_log;
+mod partition;
+mod reads;
+mod replicas;
+mod settings;
+mod shard_broker;
+mod upkeep;
+
+pub use calls::{
+    Acks, AppendBatch, AppendOutcome, Call, ControlCall, ControlReply, ListOffsetAnswer,
+    ListOffsetQuery, Message, MetadataUpdate, ReadOutcome, ReadSpec, Reply,
+};
+pub use control::Control;
+pub use metadata_log::{BootstrapError, MetadataLog, snapshot_bytes};
+pub use partition::Partition;
+pub use reads::{LentRange, Piece};
+pub use settings::{DirInfo, LARGE_FRAME_BYTES, Settings};
+pub use shard_broker::{Answer, Broker, NewConnection, shard_of};

@@ -1,0 +1,172 @@
+//! Reading for a fetch: on the shard that owns the partition, for the shard that owns the
+//! connection.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use ringlog_engine::io::{Buf, Fd};
+use ringlog_engine::log::{FileRange, ReadError, ReadLimits};
+use ringlog_engine::shard::File;
+
+use super::calls::{ReadOutcome, ReadSpec};
+use super::partition::Partition;
+use super::shard_broker::Broker;
+use crate::error_code::ErrorCode;
+
+/// Up to this size records are copied out of the page cache: cheaper than a sendfile of their own.
+const COPY_BYTES_MAX: usize = 32 << 10;
+/// How much of a cold range is brought in at once.
+const WARM_CHUNK_BYTES: usize = 1 << 20;
+const PAGE_BYTES: u64 = 4096;
+/// Fewer leases than this are not worth a sweep.
+const LEASES_SWEPT_MIN: usize = 64;
+
+/// Record bytes of a response.
+pub enum Piece {
+    /// In memory.
+    Memory(Buf),
+    /// In the page cache, to be sent from there.
+    File(LentRange),
+}
+
+impl Piece {
+    /// How many bytes.
+    pub fn size(&self) -> usize {
+        match self {
+            Piece::Memory(buf) => buf.len(),
+            Piece::File(range) => range.len,
+        }
+    }
+}
+
+/// A part of a segment that is in the page cache, lent to whoever sends it, on whichever shard.
+/// The owner keeps the file open until this is dropped. Only operations that complete at submission
+/// may use the descriptor on another shard than the owner's.
+pub struct LentRange {
+    /// The segment.
+    pub fd: Fd,
+    /// Where the part starts.
+    pub position: u64,
+    /// How long it is.
+    pub len: usize,
+    _lease: Arc<()>,
+}
+
+/// Files that are lent out, each with the owner's half of its lease.
+#[derive(Default)]
+pub(super) struct Leases {
+    files: Vec<(File, Arc<()>)>,
+    sweep_at: usize,
+}
+
+impl Leases {
+    fn lend(&mut self, file: File) -> Arc<()> {
+        if self.files.len() >= self.sweep_at.max(LEASES_SWEPT_MIN) {
+            self.sweep();
+            self.sweep_at = self.files.len() * 2;
+        }
+        let lease = Arc::new(());
+        self.files.push((file, Arc::clone(&lease)));
+        lease
+    }
+
+    /// Lets go of the files that nobody uses any more.
+    pub(super) fn sweep(&mut self) {
+        self.files.retain(|(_, lease)| Arc::strong_count(lease) > 1);
+    }
+}
+
+fn failure(error: ErrorCode) -> ReadOutcome {
+    ReadOutcome {
+        error,
+        high_watermark: -1,
+        last_stable_offset: -1,
+        log_start_offset: -1,
+        aborted: None,
+        pieces: Vec::new(),
+        len: 0,
+    }
+}
+
+impl Broker {
+    /// Reads several partitions of this shard.
+    pub(super) async fn read_all(self: &Rc<Self>, reads: Vec<ReadSpec>) -> Vec<ReadOutcome> {
+        let mut outcomes = Vec::with_capacity(reads.len());
+        for read in reads {
+            let outcome = match self.partition(read.topic, read.partition) {
+                Ok(partition) => self.read_one(&partition, read).await,
+                Err(error) => failure(error),
+            };
+            outcomes.push(outcome);
+        }
+        outcomes
+    }
+
+    async fn read_one(self: &Rc<Self>, partition: &Rc<Partition>, read: ReadSpec) -> ReadOutcome {
+        if let Err(error) = partition.check_epoch(read.current_leader_epoch) {
+            return failure(error);
+        }
+        let high_watermark = partition.high_watermark();
+        let last_stable = partition.last_stable_offset();
+        let log_start = partition.log.ends().log_start_offset;
+        let upper = if read.read_committed { last_stable } else { high_watermark };
+        let limits =
+            ReadLimits { bytes_max: read.bytes_max, at_least_one_batch: read.at_least_one_batch };
+        let outcome = |error, pieces: Vec<Piece>| ReadOutcome {
+            error,
+            high_watermark: high_watermark.0,
+            last_stable_offset: last_stable.0,
+            log_start_offset: log_start.0,
+            aborted: read.read_committed.then(Vec::new),
+            len: pieces.iter().map(Piece::size).sum(),
+            pieces,
+        };
+        let plan = match partition.log.plan_read(read.offset, upper, limits).await {
+            Ok(plan) => plan,
+            Err(ReadError::OutOfRange { .. }) => return failure(ErrorCode::OffsetOutOfRange),
+            Err(error) => {
+                tracing::error!(topic = %partition.topic_name, partition = partition.index, %error,
+                    "read_failed");
+                return failure(ErrorCode::KafkaStorageError);
+            }
+        };
+        let Some(range) = plan.range else { return outcome(ErrorCode::None, Vec::new()) };
+        match self.lend(range).await {
+            Ok(piece) => outcome(ErrorCode::None, vec![piece]),
+            Err(error) => {
+                tracing::error!(topic = %partition.topic_name, partition = partition.index, %error,
+                    "read_failed");
+                failure(ErrorCode::KafkaStorageError)
+            }
+        }
+    }
+
+    /// Turns a range into bytes that can be sent without waiting for a device.
+    async fn lend(&self, range: FileRange) -> Result<Piece, ReadError> {
+        let FileRange { file, position, len } = range;
+        if len <= COPY_BYTES_MAX {
+            let buf = match file.read_cached_at(Buf::with_capacity(len), position, len).await? {
+                Some(buf) => buf,
+                None => file.read_at(Buf::with_capacity(len), position, len).await?,
+            };
+            return Ok(Piece::Memory(buf));
+        }
+        let first_page = position / PAGE_BYTES;
+        let page_end = (position + len as u64).div_ceil(PAGE_BYTES);
+        let bytes = (page_end - first_page) * PAGE_BYTES;
+        // A kernel without cachestat (before 6.5) answers with an error: take it for cold.
+        let cached = file.cached_bytes(first_page * PAGE_BYTES, bytes).await.unwrap_or(0);
+        if cached < bytes {
+            let mut at = 0;
+            while at < len {
+                let chunk = (len - at).min(WARM_CHUNK_BYTES);
+                let buf = Buf::with_capacity(chunk);
+                file.read_at(buf, position + at as u64, chunk).await?;
+                at += chunk;
+            }
+        }
+        let fd = file.fd();
+        let _lease = self.leases.borrow_mut().lend(file);
+        Ok(Piece::File(LentRange { fd, position, len, _lease }))
+    }
+}

@@ -1,0 +1,318 @@
+//! A shard follows the metadata: it opens the logs of its partitions, takes over their settings,
+//! and deletes what was deleted. And it answers ListOffsets.
+
+use std::path::Path;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use ringlog_engine::batch;
+use ringlog_engine::dirs::write_partition_metadata;
+use ringlog_engine::io::Errno;
+use ringlog_engine::log::{LoadOptions, Log, LogConfig, ReadError};
+use ringlog_engine::shard::IoError;
+use ringlog_engine::types::{LeaderEpoch, Offset, TopicId};
+use ringlog_wire::Uuid;
+
+use super::calls::{ListOffsetAnswer, ListOffsetQuery, MetadataUpdate};
+use super::partition::Partition;
+use super::shard_broker::Broker;
+use crate::config::{BrokerConfig, Level, TimestampType, TopicConfig};
+use crate::error_code::ErrorCode;
+use crate::metadata::{MetadataImage, PartitionImage, TopicImage};
+
+const RESOURCE_TOPIC: i8 = 2;
+const RESOURCE_BROKER: i8 = 4;
+/// The topic part of a deleted directory's name is cut so that the whole fits a file name.
+const FILE_NAME_BYTES_MAX: usize = 255;
+const LATEST_TIMESTAMP: i64 = -1;
+const EARLIEST_TIMESTAMP: i64 = -2;
+const MAX_TIMESTAMP: i64 = -3;
+const EARLIEST_LOCAL_TIMESTAMP: i64 = -4;
+const LATEST_TIERED_TIMESTAMP: i64 = -5;
+
+/// A topic's settings as the log wants them.
+fn log_config(topic: &TopicConfig, producer_expiration_ms: i64) -> LogConfig {
+    LogConfig {
+        segment_bytes: topic.segment_bytes,
+        segment_ms: topic.segment_ms,
+        segment_jitter_ms: topic.segment_jitter_ms,
+        segment_index_bytes: topic.segment_index_bytes,
+        index_interval_bytes: topic.index_interval_bytes,
+        flush_messages: topic.flush_messages,
+        flush_ms: topic.flush_ms,
+        max_message_bytes: topic.max_message_bytes as usize,
+        timestamp_type: match topic.message_timestamp_type {
+            TimestampType::CreateTime => batch::TimestampType::CreateTime,
+            TimestampType::LogAppendTime => batch::TimestampType::LogAppendTime,
+        },
+        timestamp_before_max_ms: saturated(topic.message_timestamp_before_max_ms),
+        timestamp_after_max_ms: saturated(topic.message_timestamp_after_max_ms),
+        compacted: topic.cleanup_policy.compact,
+        producer_expiration_ms,
+    }
+}
+
+fn saturated(ms: u64) -> i64 {
+    i64::try_from(ms).unwrap_or(i64::MAX)
+}
+
+impl Broker {
+    /// Takes over a new image.
+    pub(super) async fn apply_metadata(self: &Rc<Self>, update: &MetadataUpdate) {
+        let image = Arc::clone(&update.image);
+        self.broker_epoch.set(update.broker_epoch);
+        self.follow_configs(&image, update);
+        for (id, name) in &update.delta.topics_removed {
+            self.delete_topic(*id, name).await;
+        }
+        for id in &update.delta.topics_changed {
+            if let Some(topic) = image.topic(*id) {
+                self.follow_topic(&image, topic).await;
+            }
+        }
+        *self.image.borrow_mut() = image;
+    }
+
+    fn follow_configs(&self, image: &MetadataImage, update: &MetadataUpdate) {
+        let changed = |kind: i8| update.delta.configs_changed.iter().any(|(k, _)| *k == kind);
+        if changed(RESOURCE_BROKER) {
+            let mut config = BrokerConfig::clone(&self.config());
+            let name = self.settings.node_id.to_string();
+            for (level, name) in [(Level::ClusterDefault, ""), (Level::Broker, name.as_str())] {
+                for error in config.set_overrides(level, &image.configs(RESOURCE_BROKER, name)) {
+                    tracing::warn!(error = error.message(), "broker_config_ignored");
+                }
+            }
+            *self.config.borrow_mut() = Rc::new(config);
+        }
+        if changed(RESOURCE_TOPIC) || changed(RESOURCE_BROKER) {
+            for partition in self.online_partitions() {
+                if let Some(topic) = image.topic(partition.topic) {
+                    let config = self.topic_config(image, &topic.name);
+                    partition.log.set_config(self.log_config_of(&config));
+                }
+            }
+        }
+    }
+
+    /// A topic's settings, resolved.
+    pub fn topic_config(&self, image: &MetadataImage, name: &str) -> TopicConfig {
+        let stored = image.configs(RESOURCE_TOPIC, name);
+        let config = self.config();
+        config.topic_config(&stored).unwrap_or_else(|error| {
+            // Checked when it was set, but perhaps by another version.
+            tracing::warn!(topic = name, error = error.message(), "topic_config_ignored");
+            config.topic_config(&Default::default()).expect("the defaults are valid")
+        })
+    }
+
+    fn log_config_of(&self, topic: &TopicConfig) -> LogConfig {
+        let expiration = self.config().current().int("producer.id.expiration.ms");
+        log_config(topic, i64::from(expiration))
+    }
+
+    async fn follow_topic(self: &Rc<Self>, image: &MetadataImage, topic: &TopicImage) {
+        let config = self.topic_config(image, &topic.name);
+        for (&index, replica) in &topic.partitions {
+            let mine = self.owner_of(topic.id, index) == self.shard.id()
+                && replica.replicas.contains(&self.settings.node_id);
+            if !mine {
+                continue;
+            }
+            let key = (topic.id, index);
+            if !self.partitions.borrow().contains_key(&key) {
+                let opened = self.open_partition(topic, index, replica, &config).await;
+                let opened = opened.map_err(|error| {
+                    tracing::error!(topic = topic.name, partition = index, %error,
+                        "partition_offline");
+                    ErrorCode::KafkaStorageError
+                });
+                self.partitions.borrow_mut().insert(key, opened);
+            }
+            if let Ok(partition) = self.partition(topic.id, index) {
+                partition.lead(
+                    LeaderEpoch(replica.leader_epoch),
+                    replica.isr.len(),
+                    config.min_insync_replicas,
+                );
+            }
+        }
+    }
+
+    async fn open_partition(
+        self: &Rc<Self>,
+        topic: &TopicImage,
+        index: i32,
+        replica: &PartitionImage,
+        config: &TopicConfig,
+    ) -> Result<Rc<Partition>, String> {
+        let name = format!("{}-{index}", topic.name);
+        let dir = self.choose_dir(&name, index, replica).await.map_err(|e| e.to_string())?;
+        let info = &self.settings.dirs[dir];
+        let path = info.path.join(&name);
+        let fresh = self.shard.stat(&path).await.map_err(|e| e.to_string())?.is_none();
+        if fresh {
+            self.make_partition_dir(&path, &info.path, topic.id)
+                .await
+                .map_err(|e| e.to_string())?;
+        }
+        let key = (topic.name.clone(), index);
+        let options = LoadOptions {
+            config: self.log_config_of(config),
+            clean: fresh || info.clean,
+            recovery_point: match fresh {
+                true => Offset::ZERO,
+                false => info.recovery_points.get(&key).copied().unwrap_or(Offset::ZERO),
+            },
+            log_start_offset: match fresh {
+                true => None,
+                false => info.log_starts.get(&key).copied(),
+            },
+        };
+        let committer = &self.committers[dir];
+        let loaded =
+            Log::open(&self.shard, &path, committer, options).await.map_err(|e| e.to_string())?;
+        if loaded.scanned_bytes > 0 || loaded.truncated_bytes > 0 {
+            tracing::info!(
+                partition = name,
+                scanned_bytes = loaded.scanned_bytes,
+                truncated_bytes = loaded.truncated_bytes,
+                end_offset = loaded.log.ends().log_end_offset.0,
+                "log_recovered"
+            );
+        }
+        Ok(Rc::new(Partition::new(topic.id, &topic.name, index, dir, loaded.log)))
+    }
+
+    /// The directory that has the partition already, else the one it is assigned to, else one by
+    /// its number.
+    async fn choose_dir(
+        &self,
+        name: &str,
+        index: i32,
+        replica: &PartitionImage,
+    ) -> Result<usize, IoError> {
+        let dirs = &self.settings.dirs;
+        for (i, dir) in dirs.iter().enumerate() {
+            if self.shard.stat(&dir.path.join(name)).await?.is_some() {
+                return Ok(i);
+            }
+        }
+        let at = replica.replicas.iter().position(|id| *id == self.settings.node_id);
+        let assigned = at.and_then(|at| replica.directories.get(at)).copied();
+        let known = dirs.iter().position(|dir| Some(dir.id) == assigned);
+        Ok(known.unwrap_or(index.max(0) as usize % dirs.len()))
+    }
+
+    async fn make_partition_dir(
+        &self,
+        path: &Path,
+        parent: &Path,
+        topic: Uuid,
+    ) -> Result<(), IoError> {
+        match self.shard.make_dir(path).await {
+            Err(error) if error.errno != Errno::EEXIST => return Err(error),
+            _ => {}
+        }
+        // ORDER: the partition knows its topic's id, and its name is durable, before anything is
+        // appended: a directory without an id is a stray.
+        write_partition_metadata(&self.shard, path, TopicId(topic.0)).await?;
+        self.shard.sync_dir(parent).await
+    }
+
+    async fn delete_topic(self: &Rc<Self>, id: Uuid, name: &str) {
+        let mine: Vec<Rc<Partition>> =
+            self.online_partitions().into_iter().filter(|p| p.topic == id).collect();
+        self.partitions.borrow_mut().retain(|(topic, _), _| *topic != id);
+        for partition in mine {
+            partition.log.abandon();
+            let from = partition.log.dir();
+            let marker = format!(
+                "-{}.{:016x}{:016x}-delete",
+                partition.index,
+                self.shard.random(),
+                self.shard.random()
+            );
+            let topic_part: String =
+                name.chars().take(FILE_NAME_BYTES_MAX - marker.len()).collect();
+            let parent = &self.settings.dirs[partition.dir].path;
+            let to = parent.join(format!("{topic_part}{marker}"));
+            if let Err(error) = self.shard.rename(&from, &to).await {
+                tracing::error!(%error, "delete_failed");
+                continue;
+            }
+            partition.log.moved_to(&to);
+            if let Err(error) = self.shard.sync_dir(parent).await {
+                tracing::error!(%error, "delete_failed");
+            }
+            let delay_ms = self.config().current().long("log.segment.delete.delay.ms").max(0);
+            let this = Rc::clone(self);
+            self.shard.spawn(async move {
+                this.shard.sleep_ms(delay_ms as u64).await;
+                if let Err(error) = this.remove_tree(&to).await {
+                    tracing::warn!(%error, "delete_failed");
+                }
+            });
+        }
+    }
+
+    /// Removes a partition's directory with the files in it.
+    pub async fn remove_tree(&self, dir: &Path) -> Result<(), IoError> {
+        for name in self.shard.list_dir(dir).await? {
+            self.shard.unlink(&dir.join(name)).await?;
+        }
+        self.shard.remove_dir(dir).await
+    }
+
+    /// Looks up offsets of this shard's partitions.
+    pub(super) async fn list_offsets(
+        &self,
+        queries: Vec<ListOffsetQuery>,
+    ) -> Vec<ListOffsetAnswer> {
+        let mut answers = Vec::with_capacity(queries.len());
+        for query in queries {
+            let answer = self.list_offset(query).await;
+            answers.push(answer.unwrap_or_else(|error| ListOffsetAnswer {
+                error,
+                timestamp: -1,
+                offset: -1,
+                leader_epoch: -1,
+            }));
+        }
+        answers
+    }
+
+    async fn list_offset(&self, query: ListOffsetQuery) -> Result<ListOffsetAnswer, ErrorCode> {
+        let partition = self.partition(query.topic, query.partition)?;
+        partition.check_epoch(query.current_leader_epoch)?;
+        let log = &partition.log;
+        let end = match query.read_committed {
+            true => partition.last_stable_offset(),
+            false => partition.high_watermark(),
+        };
+        let epoch_at = |offset: Offset| log.epochs().epoch_at(offset).map_or(-1, |epoch| epoch.0);
+        let answer = |timestamp, offset: i64, leader_epoch| {
+            Ok(ListOffsetAnswer { error: ErrorCode::None, timestamp, offset, leader_epoch })
+        };
+        let storage = |error: ReadError| {
+            tracing::error!(topic = %partition.topic_name, partition = partition.index, %error,
+                "list_offsets_failed");
+            ErrorCode::KafkaStorageError
+        };
+        let found = match query.timestamp {
+            LATEST_TIMESTAMP => return answer(-1, end.0, partition.leader_epoch().0),
+            EARLIEST_TIMESTAMP | EARLIEST_LOCAL_TIMESTAMP => {
+                let start = log.ends().log_start_offset;
+                return answer(-1, start.0, epoch_at(start));
+            }
+            // Nothing is tiered: the latest tiered offset is none.
+            LATEST_TIERED_TIMESTAMP => return answer(-1, -1, -1),
+            MAX_TIMESTAMP => log.find_max_timestamp(end).await.map_err(storage)?,
+            timestamp => log.find_timestamp(timestamp, end).await.map_err(storage)?,
+        };
+        match found {
+            Some(found) => answer(found.timestamp, found.offset.0, found.leader_epoch.0),
+            None => answer(-1, -1, -1),
+        }
+    }
+}

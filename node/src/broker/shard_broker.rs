@@ -1,0 +1,443 @@
+//! [`Broker`]: what one shard holds, and how it asks the others.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use ringlog_engine::batch::{BatchError, RecordFault};
+use ringlog_engine::io::Fd;
+use ringlog_engine::log::{AppendError, Committer, CommitterOptions, Origin};
+use ringlog_engine::shard::Shard;
+use ringlog_engine::shard::mesh::Mesh;
+use ringlog_engine::shard::sync::{Budget, OneshotSender, Queue, oneshot};
+use ringlog_engine::stdx::hash::FxHashMap;
+use ringlog_engine::stdx::slab::Slab;
+use ringlog_engine::types::{Offset, ShardId};
+use ringlog_wire::Uuid;
+
+use super::calls::{Acks, AppendBatch, AppendOutcome, Call, ControlReply, Message, Reply};
+use super::control::Control;
+use super::partition::Partition;
+use super::reads::Leases;
+use super::settings::Settings;
+use crate::config::BrokerConfig;
+use crate::controller::TopicFault;
+use crate::error_code::ErrorCode;
+use crate::metadata::MetadataImage;
+
+/// A call's answer, once its first, immediate step is done.
+pub type Answer = Pin<Box<dyn Future<Output = Reply>>>;
+
+/// A shard's partitions by topic and number; those that could not be opened say why.
+pub(super) type Partitions = FxHashMap<(Uuid, i32), Result<Rc<Partition>, ErrorCode>>;
+
+/// A connection that waits to be served.
+pub struct NewConnection {
+    /// The socket.
+    pub socket: Fd,
+    /// Who is at the other end.
+    pub peer: IpAddr,
+    /// Which listener it came by.
+    pub listener: usize,
+}
+
+/// Which shard owns a partition: nothing moves unless the number of shards changes.
+pub fn shard_of(topic: Uuid, partition: i32, shards: usize) -> ShardId {
+    let (high, low) = topic.0.split_at(8);
+    let word = |bytes: &[u8]| u64::from_be_bytes(bytes.try_into().expect("eight bytes"));
+    // Random ids need no mixing; partitions of a topic go round.
+    let start = (word(high) ^ word(low)) % shards as u64;
+    ShardId(((start + partition.max(0) as u64) % shards as u64) as u16)
+}
+
+/// One shard's part of the broker.
+pub struct Broker {
+    /// The executor.
+    pub shard: Shard,
+    /// What the node was started with.
+    pub settings: Arc<Settings>,
+    /// Frames of requests that are being received or worked on, in bytes.
+    pub frame_budget: Rc<Budget>,
+    /// The same of large frames.
+    pub large_frame_budget: Rc<Budget>,
+    /// Requests that are being worked on.
+    pub request_budget: Rc<Budget>,
+    /// Connections handed over by the accepting shard.
+    pub connections: Queue<NewConnection>,
+    /// The node is shutting down: no new requests.
+    pub stopping: Cell<bool>,
+    /// Set on shard 0.
+    pub(super) control: RefCell<Option<Rc<Control>>>,
+    pub(super) image: RefCell<Arc<MetadataImage>>,
+    pub(super) config: RefCell<Rc<BrokerConfig>>,
+    pub(super) broker_epoch: Cell<i64>,
+    pub(super) partitions: RefCell<Partitions>,
+    pub(super) committers: Vec<Rc<Committer>>,
+    pub(super) leases: RefCell<Leases>,
+    /// Shard 0: connections by address, for max.connections.per.ip.
+    pub(super) connection_counts: RefCell<BTreeMap<IpAddr, usize>>,
+    mesh: RefCell<Option<Mesh<Message>>>,
+    calls: RefCell<Slab<OneshotSender<Reply>>>,
+}
+
+impl Broker {
+    /// The broker of a shard; [`Broker::connect`] gives it its mailboxes.
+    pub fn new(shard: &Shard, settings: Arc<Settings>) -> Rc<Broker> {
+        let options = CommitterOptions {
+            sync_always: settings.sync_always,
+            write_path: settings.write_path,
+            sync_method: settings.sync_method,
+        };
+        let committers = settings.dirs.iter().map(|_| Committer::start(shard, options)).collect();
+        Rc::new(Broker {
+            shard: shard.clone(),
+            frame_budget: Budget::new(settings.frame_budget_bytes),
+            large_frame_budget: Budget::new(settings.large_frame_budget_bytes),
+            request_budget: Budget::new(settings.request_budget),
+            connections: Queue::default(),
+            stopping: Cell::new(false),
+            control: RefCell::new(None),
+            image: RefCell::default(),
+            config: RefCell::new(Rc::new(BrokerConfig::new(settings.config.clone()))),
+            broker_epoch: Cell::new(-1),
+            partitions: RefCell::default(),
+            committers,
+            leases: RefCell::default(),
+            connection_counts: RefCell::default(),
+            mesh: RefCell::new(None),
+            calls: RefCell::default(),
+            settings,
+        })
+    }
+
+    /// Gives the broker its way to the other shards.
+    pub fn connect(&self, mesh: Mesh<Message>) {
+        *self.mesh.borrow_mut() = Some(mesh);
+    }
+
+    /// Makes this shard the controller's.
+    pub fn set_control(&self, control: Rc<Control>) {
+        *self.control.borrow_mut() = Some(control);
+    }
+
+    /// The newest metadata.
+    pub fn image(&self) -> Arc<MetadataImage> {
+        Arc::clone(&self.image.borrow())
+    }
+
+    /// The configuration as it is now.
+    pub fn config(&self) -> Rc<BrokerConfig> {
+        Rc::clone(&self.config.borrow())
+    }
+
+    /// This incarnation's epoch.
+    pub fn broker_epoch(&self) -> i64 {
+        self.broker_epoch.get()
+    }
+
+    /// Which shard owns a partition.
+    pub fn owner_of(&self, topic: Uuid, partition: i32) -> ShardId {
+        shard_of(topic, partition, self.settings.shards)
+    }
+
+    /// A partition of this shard.
+    pub(super) fn partition(&self, topic: Uuid, index: i32) -> Result<Rc<Partition>, ErrorCode> {
+        let partitions = self.partitions.borrow();
+        match partitions.get(&(topic, index)) {
+            Some(Ok(partition)) => Ok(Rc::clone(partition)),
+            Some(Err(error)) => Err(*error),
+            None => Err(ErrorCode::UnknownTopicOrPartition),
+        }
+    }
+
+    /// All partitions of this shard that are online.
+    pub(super) fn online_partitions(&self) -> Vec<Rc<Partition>> {
+        self.partitions.borrow().values().filter_map(|p| p.as_ref().ok().cloned()).collect()
+    }
+
+    /// Handles a message of another shard. Does not wait.
+    pub fn on_message(self: &Rc<Self>, from: ShardId, message: Message) {
+        match message {
+            Message::Call { id, call } => {
+                // The immediate step happens here, in the order of the messages.
+                let answer = self.begin(call);
+                let this = Rc::clone(self);
+                self.shard.spawn(async move {
+                    let reply = answer.await;
+                    this.send(from, Message::Reply { id, reply }).await;
+                });
+            }
+            Message::Reply { id, reply } => {
+                let caller = self.calls.borrow_mut().remove(id);
+                caller.expect("a reply has a caller").send(reply);
+            }
+            Message::Connection { socket, peer, listener } => {
+                self.connections.push(NewConnection { socket, peer, listener });
+            }
+            Message::ConnectionClosed { peer } => self.count_closed(peer),
+        }
+    }
+
+    /// Asks a shard, which may be this one. The call has its place in the order of calls to that
+    /// shard once the outer future is done; the answer is awaited apart.
+    pub async fn call(self: &Rc<Self>, to: ShardId, call: Call) -> Answer {
+        if to == self.shard.id() {
+            return self.begin(call);
+        }
+        let (sender, receiver) = oneshot();
+        let id = self.calls.borrow_mut().insert(sender);
+        self.send(to, Message::Call { id, call }).await;
+        Box::pin(async move { receiver.await.expect("every call is replied to") })
+    }
+
+    async fn send(&self, to: ShardId, message: Message) {
+        let mesh = self.mesh.borrow().clone().expect("a node of several shards has a mesh");
+        mesh.send(to, message).await;
+    }
+
+    /// Sends a message without waiting for room.
+    pub fn post(self: &Rc<Self>, to: ShardId, message: Message) {
+        if to == self.shard.id() {
+            return self.on_message(to, message);
+        }
+        let this = Rc::clone(self);
+        self.shard.spawn(async move { this.send(to, message).await });
+    }
+
+    /// Asks the controller.
+    pub async fn control(self: &Rc<Self>, call: super::calls::ControlCall) -> ControlReply {
+        match self.call(ShardId(0), Call::Control(call)).await.await {
+            Reply::Control(reply) => reply,
+            _ => unreachable!("a control call has a control reply"),
+        }
+    }
+
+    /// Does a call's immediate step; the rest is in the answer.
+    fn begin(self: &Rc<Self>, call: Call) -> Answer {
+        let this = Rc::clone(self);
+        match call {
+            Call::Append { batches, acks, deadline } => self.begin_append(batches, acks, deadline),
+            Call::Read { reads } => {
+                Box::pin(async move { Reply::Read(this.read_all(reads).await) })
+            }
+            Call::Watch { partitions, deadline } => Box::pin(async move {
+                this.watch(partitions, deadline).await;
+                Reply::Watch
+            }),
+            Call::ListOffsets { queries } => {
+                Box::pin(async move { Reply::ListOffsets(this.list_offsets(queries).await) })
+            }
+            Call::Control(call) => {
+                let control = self.control.borrow().clone();
+                Box::pin(async move {
+                    let reply = match control {
+                        Some(control) => control.ask(call).await,
+                        None => ControlReply::Refused(TopicFault {
+                            error: ErrorCode::NotController,
+                            message: None,
+                        }),
+                    };
+                    Reply::Control(reply)
+                })
+            }
+            Call::ApplyMetadata(update) => Box::pin(async move {
+                this.apply_metadata(&update).await;
+                Reply::MetadataApplied
+            }),
+            Call::CollectOffsets => {
+                let offsets = self.collect_offsets();
+                Box::pin(async move { Reply::Offsets(offsets) })
+            }
+            Call::CloseLogs => {
+                Box::pin(async move { Reply::LogsClosed { all: this.close_logs().await } })
+            }
+        }
+    }
+
+    fn begin_append(
+        self: &Rc<Self>,
+        batches: Vec<AppendBatch>,
+        acks: Acks,
+        deadline: ringlog_engine::io::Mono,
+    ) -> Answer {
+        let mut waits = Vec::with_capacity(batches.len());
+        let outcomes: Vec<AppendOutcome> = batches
+            .into_iter()
+            .enumerate()
+            .map(|(i, batch)| match self.append_one(batch, acks) {
+                Ok((partition, end, outcome)) => {
+                    waits.push((i, partition, end));
+                    outcome
+                }
+                Err(refused) => refused,
+            })
+            .collect();
+        let this = Rc::clone(self);
+        Box::pin(async move {
+            let mut outcomes = outcomes;
+            if acks != Acks::None {
+                for (i, partition, end) in waits {
+                    if let Err(refused) = this.wait_for(&partition, end, acks, deadline).await {
+                        outcomes[i] = refused;
+                    }
+                }
+            }
+            Reply::Append(outcomes)
+        })
+    }
+
+    fn append_one(
+        &self,
+        batch: AppendBatch,
+        acks: Acks,
+    ) -> Result<(Rc<Partition>, Offset, AppendOutcome), AppendOutcome> {
+        let partition =
+            self.partition(batch.topic, batch.partition).map_err(|error| refused(error, None))?;
+        if acks == Acks::All && !partition.has_enough_replicas() {
+            return Err(refused(ErrorCode::NotEnoughReplicas, None));
+        }
+        let epoch = partition.leader_epoch();
+        match partition.log.append(batch.bytes, Origin::Client, epoch) {
+            Ok(appended) => {
+                let outcome = AppendOutcome::Done {
+                    base_offset: appended.first_offset,
+                    log_append_time_ms: appended.log_append_time_ms,
+                    log_start_offset: appended.log_start_offset,
+                };
+                Ok((partition, appended.last_offset.plus(1), outcome))
+            }
+            Err(error) => Err(append_refused(&partition, error)),
+        }
+    }
+
+    async fn wait_for(
+        &self,
+        partition: &Partition,
+        end: Offset,
+        acks: Acks,
+        deadline: ringlog_engine::io::Mono,
+    ) -> Result<(), AppendOutcome> {
+        let reached = || {
+            if partition.log.failure().is_some() {
+                return Some(Err(refused(ErrorCode::KafkaStorageError, None)));
+            }
+            let at = match acks {
+                Acks::All => partition.high_watermark(),
+                _ => partition.log.committed_end_offset(),
+            };
+            (at >= end).then_some(Ok(()))
+        };
+        match self.shard.timeout_at(deadline, partition.log.changed.until(reached)).await {
+            Ok(result) => result,
+            Err(_) => Err(refused(ErrorCode::RequestTimedOut, None)),
+        }
+    }
+
+    /// Waits until one of the partitions has more to read, fails or is gone, or until `deadline`.
+    async fn watch(
+        self: &Rc<Self>,
+        partitions: Vec<(Uuid, i32, Offset)>,
+        deadline: ringlog_engine::io::Mono,
+    ) {
+        let watched: Vec<(Rc<Partition>, Offset)> = partitions
+            .into_iter()
+            .filter_map(|(topic, index, offset)| Some((self.partition(topic, index).ok()?, offset)))
+            .collect();
+        if watched.is_empty() {
+            return self.shard.sleep_until(deadline).await;
+        }
+        let news = |(partition, offset): &(Rc<Partition>, Offset)| {
+            partition.high_watermark() > *offset || partition.log.failure().is_some()
+        };
+        let any = async {
+            loop {
+                let mut waits: Vec<_> =
+                    watched.iter().map(|(partition, _)| partition.log.changed.wait()).collect();
+                if watched.iter().any(news) {
+                    return;
+                }
+                std::future::poll_fn(|cx| {
+                    let ready = waits.iter_mut().any(|wait| Pin::new(wait).poll(cx).is_ready());
+                    if ready { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
+                })
+                .await;
+            }
+        };
+        // At the deadline the caller reads once more either way.
+        let _ = self.shard.timeout_at(deadline, any).await;
+    }
+}
+
+fn refused(error: ErrorCode, message: Option<String>) -> AppendOutcome {
+    AppendOutcome::Refused { error, message, record_errors: Vec::new(), log_start_offset: -1 }
+}
+
+/// Kafka's code and sentence for a batch that is not appended.
+fn append_refused(partition: &Partition, error: AppendError) -> AppendOutcome {
+    let name = format!("{}-{}", partition.topic_name, partition.index);
+    let batch_error = match error {
+        AppendError::Batch(error) => error,
+        AppendError::Producer(error) => {
+            use ringlog_engine::log::ProducerError;
+            let code = match error {
+                ProducerError::InvalidEpoch { .. } => ErrorCode::InvalidProducerEpoch,
+                ProducerError::OutOfOrderSequence { .. } => ErrorCode::OutOfOrderSequenceNumber,
+            };
+            return refused(code, Some(format!("{error} in partition {name}")));
+        }
+        AppendError::LargerThanSegment { size, segment_bytes } => {
+            let message = format!(
+                "Message batch size is {size} bytes in append to partition {name}, which exceeds \
+                 the maximum configured segment size of {segment_bytes}."
+            );
+            return refused(ErrorCode::RecordListTooLarge, Some(message));
+        }
+        AppendError::Log(error) => {
+            return refused(ErrorCode::KafkaStorageError, Some(error.to_string()));
+        }
+    };
+    let code = match &batch_error {
+        BatchError::Crc { .. } | BatchError::CorruptHeader(_) => ErrorCode::CorruptMessage,
+        BatchError::Corrupt(_) => ErrorCode::CorruptMessage,
+        BatchError::TooLarge { .. } => ErrorCode::MessageTooLarge,
+        BatchError::Records { faults } => {
+            let time = |(_, fault): &(i32, RecordFault)| *fault != RecordFault::NoKey;
+            if faults.iter().any(time) {
+                ErrorCode::InvalidTimestamp
+            } else {
+                ErrorCode::InvalidRecord
+            }
+        }
+        BatchError::Missing
+        | BatchError::Magic(_)
+        | BatchError::Several
+        | BatchError::Invalid(_)
+        | BatchError::UnknownCodec(_) => ErrorCode::InvalidRecord,
+    };
+    let message = Some(format!("{batch_error} in partition {name}"));
+    let record_errors = match batch_error {
+        BatchError::Records { faults } => faults
+            .into_iter()
+            .map(|(index, fault)| (index, Some(fault_message(&fault, &name))))
+            .collect(),
+        _ => Vec::new(),
+    };
+    AppendOutcome::Refused { error: code, message, record_errors, log_start_offset: -1 }
+}
+
+fn fault_message(fault: &RecordFault, partition: &str) -> String {
+    match fault {
+        RecordFault::NoKey => format!(
+            "Compacted topic cannot accept message without key in topic partition {partition}"
+        ),
+        RecordFault::Timestamp(timestamp) => {
+            format!("Timestamp {timestamp} is outside the range that the topic allows")
+        }
+        RecordFault::LogAppendTimeClaimed => {
+            "Producer should not set timestamp type to LogAppendTime.".to_owned()
+        }
+    }
+}

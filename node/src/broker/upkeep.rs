@@ -1,0 +1,165 @@
+//! What a shard does from time to time, and at the end: indexes, checkpoints, expiry, closing.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::rc::Rc;
+
+use ringlog_engine::dirs::{LogDir, OffsetCheckpoint, TopicPartition};
+use ringlog_engine::types::{Offset, ShardId};
+
+use super::calls::{Call, LogOffsets, Reply};
+use super::shard_broker::Broker;
+
+/// How often index entries are written behind the log.
+const INDEX_INTERVAL_MS: u64 = 1000;
+
+impl Broker {
+    /// Starts this shard's recurring work.
+    pub fn start_upkeep(self: &Rc<Self>) {
+        let this = Rc::clone(self);
+        self.shard.spawn(async move { this.run_indexes().await });
+        let this = Rc::clone(self);
+        self.shard.spawn(async move { this.run_producer_expiry().await });
+        let this = Rc::clone(self);
+        self.shard.spawn(async move { this.run_flushes().await });
+    }
+
+    async fn run_indexes(self: Rc<Self>) {
+        loop {
+            self.shard.sleep_ms(INDEX_INTERVAL_MS).await;
+            self.leases.borrow_mut().sweep();
+            for partition in self.online_partitions() {
+                // A failure is the log's own to report and to remember.
+                let _ = partition.log.store_indexes().await;
+            }
+        }
+    }
+
+    async fn run_producer_expiry(self: Rc<Self>) {
+        let config = self.config();
+        let interval = config.current().int("producer.id.expiration.check.interval.ms");
+        loop {
+            self.shard.sleep_ms(interval.max(1) as u64).await;
+            let now_ms = self.shard.unix_ms();
+            for partition in self.online_partitions() {
+                partition.log.expire_producers(now_ms);
+            }
+        }
+    }
+
+    /// flush.ms: logs whose last flush is that long ago, looked at every
+    /// log.flush.scheduler.interval.ms.
+    async fn run_flushes(self: Rc<Self>) {
+        let interval = self.config().current().long("log.flush.scheduler.interval.ms");
+        loop {
+            self.shard.sleep_ms(u64::try_from(interval).unwrap_or(1).max(1)).await;
+            let now_ms = self.shard.unix_ms();
+            for partition in self.online_partitions() {
+                if partition.log.flush_is_due(now_ms) {
+                    let _ = partition.log.flush().await;
+                }
+            }
+        }
+    }
+
+    pub(super) fn collect_offsets(&self) -> Vec<LogOffsets> {
+        self.online_partitions()
+            .iter()
+            .map(|partition| {
+                let ends = partition.log.ends();
+                LogOffsets {
+                    dir: partition.dir,
+                    topic: partition.topic_name.to_string(),
+                    partition: partition.index,
+                    recovery_point: partition.log.recovery_point(),
+                    log_start: Some(ends.log_start_offset)
+                        .filter(|start| *start > partition.log.first_segment_base()),
+                    high_watermark: partition.high_watermark(),
+                }
+            })
+            .collect()
+    }
+
+    pub(super) async fn close_logs(self: &Rc<Self>) -> bool {
+        self.stopping.set(true);
+        let mut all = true;
+        for partition in self.online_partitions() {
+            if let Err(error) = partition.log.close().await {
+                tracing::error!(topic = %partition.topic_name, partition = partition.index, %error,
+                    "close_failed");
+                all = false;
+            }
+        }
+        all
+    }
+
+    /// Shard 0: collects the bounds of all logs of the node.
+    pub async fn collect_all_offsets(self: &Rc<Self>) -> Vec<LogOffsets> {
+        let mut all = Vec::new();
+        for shard in 0..self.settings.shards {
+            let answer = self.call(ShardId(shard as u16), Call::CollectOffsets).await;
+            if let Reply::Offsets(offsets) = answer.await {
+                all.extend(offsets);
+            }
+        }
+        all
+    }
+
+    /// Shard 0: writes the checkpoint files of all directories.
+    pub async fn write_checkpoints(
+        &self,
+        dirs: &[Rc<LogDir>],
+        offsets: &[LogOffsets],
+        which: &[OffsetCheckpoint],
+    ) -> bool {
+        let mut all = true;
+        for (i, dir) in dirs.iter().enumerate() {
+            for checkpoint in which {
+                let mut entries: BTreeMap<TopicPartition, Offset> = BTreeMap::new();
+                for log in offsets.iter().filter(|log| log.dir == i) {
+                    let offset = match checkpoint {
+                        OffsetCheckpoint::RecoveryPoint => Some(log.recovery_point),
+                        OffsetCheckpoint::LogStart => log.log_start,
+                        OffsetCheckpoint::HighWatermark => Some(log.high_watermark),
+                        OffsetCheckpoint::Cleaner => None,
+                    };
+                    if let Some(offset) = offset {
+                        entries.insert((log.topic.clone(), log.partition), offset);
+                    }
+                }
+                if let Err(error) = dir.write_checkpoint(&self.shard, *checkpoint, &entries).await {
+                    tracing::error!(%error, "checkpoint_failed");
+                    all = false;
+                }
+            }
+        }
+        all
+    }
+
+    /// Shard 0: counts a connection; false if its address or the node has too many.
+    pub fn count_opened(&self, peer: IpAddr) -> bool {
+        let config = self.config();
+        let (total_max, per_ip_max) = (
+            config.current().int("max.connections"),
+            config.current().int("max.connections.per.ip"),
+        );
+        let mut counts = self.connection_counts.borrow_mut();
+        let total: usize = counts.values().sum();
+        let of_peer = counts.get(&peer).copied().unwrap_or(0);
+        if total >= total_max as usize || of_peer >= per_ip_max as usize {
+            return false;
+        }
+        *counts.entry(peer).or_default() += 1;
+        true
+    }
+
+    pub(super) fn count_closed(&self, peer: IpAddr) {
+        let mut counts = self.connection_counts.borrow_mut();
+        if let Some(count) = counts.get_mut(&peer) {
+            *count -= 1;
+            if *count == 0 {
+                counts.remove(&peer);
+            }
+        }
+    }
+}

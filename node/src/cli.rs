@@ -1,0 +1,129 @@
+//! The command line.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::boot;
+use crate::config::{RawConfig, parse_override};
+use crate::format::{self, FormatOptions};
+
+/// Ringlog: a broker that speaks Kafka's protocol and keeps Kafka's files.
+#[derive(Debug, Parser)]
+#[command(name = "ringlog", version, about, long_about = None)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Start a node.
+    ///
+    /// Without a file: a single node on localhost:9092 that keeps its data in ./ringlog-data and
+    /// formats that itself.
+    Start(StartArgs),
+    /// Format log directories, as kafka-storage format does.
+    Format(FormatArgs),
+    /// Print a random id for a cluster.
+    RandomUuid,
+}
+
+#[derive(Args, Debug)]
+struct StartArgs {
+    /// server.properties
+    file: Option<PathBuf>,
+    /// Set a property over the file's.
+    #[arg(long = "override", value_name = "KEY=VALUE")]
+    overrides: Vec<String>,
+}
+
+#[derive(Args, Debug)]
+struct FormatArgs {
+    /// The cluster's id.
+    #[arg(short = 't', long)]
+    cluster_id: String,
+    /// server.properties
+    #[arg(short = 'c', long)]
+    config: PathBuf,
+    /// This node is the first voter of a quorum whose voters are in the log.
+    #[arg(short = 's', long, conflicts_with = "initial_controllers")]
+    standalone: bool,
+    /// First voters of such a quorum: id@host:port:directory-id, separated by commas.
+    #[arg(short = 'I', long, value_name = "VOTERS")]
+    initial_controllers: Option<String>,
+    /// Set a feature's level.
+    #[arg(short = 'f', long = "feature", value_name = "NAME=LEVEL")]
+    features: Vec<String>,
+    /// Take the features of a release.
+    #[arg(short = 'r', long, value_name = "VERSION")]
+    release_version: Option<String>,
+    /// Leave directories that are formatted already.
+    #[arg(short = 'g', long)]
+    ignore_formatted: bool,
+}
+
+/// Runs `ringlog` with these arguments, the program's name not among them.
+pub fn run_cli(args: Vec<String>) -> ExitCode {
+    let args = std::iter::once("ringlog".to_owned()).chain(args);
+    let cli = match Cli::try_parse_from(args) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version are asked for; everything else is an error.
+            let _ = error.print();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+        }
+    };
+    let result = match cli.command {
+        Command::Start(args) => start(&args),
+        Command::Format(args) => format_dirs(args),
+        Command::RandomUuid => boot::offline(|shard| async move {
+            println!("{}", format::random_uuid(&shard));
+            Ok(())
+        }),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            eprintln!("ringlog: {message}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn read(file: &Path) -> Result<Vec<u8>, String> {
+    #[allow(clippy::disallowed_methods, reason = "before there is a driver")]
+    std::fs::read(file).map_err(|error| format!("{}: {error}", file.display()))
+}
+
+fn start(args: &StartArgs) -> Result<(), String> {
+    let overrides: Vec<(String, String)> =
+        args.overrides.iter().map(|text| parse_override(text)).collect();
+    let (text, format_itself) = match &args.file {
+        Some(file) => (read(file)?, false),
+        None => (boot::DEFAULT_PROPERTIES.as_bytes().to_vec(), true),
+    };
+    let config = RawConfig::load(&text, &overrides).map_err(|e| e.message().to_owned())?;
+    boot::run(config, format_itself)
+}
+
+fn format_dirs(args: FormatArgs) -> Result<(), String> {
+    let text = read(&args.config)?;
+    let config = RawConfig::load(&text, &[]).map_err(|e| e.message().to_owned())?;
+    let options = FormatOptions {
+        cluster_id: args.cluster_id,
+        standalone: args.standalone,
+        initial_controllers: args.initial_controllers,
+        features: args.features,
+        release_version: args.release_version,
+        ignore_formatted: args.ignore_formatted,
+    };
+    boot::offline(move |shard| async move {
+        let said = format::format(&shard, &config, &options).await.map_err(|e| e.to_string())?;
+        for line in said {
+            println!("{line}");
+        }
+        Ok(())
+    })
+}

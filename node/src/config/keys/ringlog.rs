@@ -1,0 +1,71 @@
+//! Ringlog's own keys: what Kafka has no word for. They are set in the file like any other.
+
+use super::row::*;
+
+pub(super) static KEYS: &[ConfigKey] = &[
+    key("ringlog.durability", String, Text("sync"), High, ReadOnly)
+        .valid(Valid::OneOf(&["sync", "replicated"]))
+        .doc(
+            "What an acknowledgement promises: `sync`, that the records are on disk on every \
+            in-sync replica; `replicated`, Kafka's promise, that they are in its memory.",
+        ),
+    key("ringlog.shards", Int, Text("0"), High, ReadOnly).between(0, 1024).doc(
+        "Number of shards, each a thread of its own with its connections and partitions. 0 \
+        means one per CPU in ringlog.cpu.affinity.",
+    ),
+    key("ringlog.cpu.affinity", String, Text(""), Medium, ReadOnly).valid(Valid::CpuList).doc(
+        "CPUs that shards are pinned to, such as `0-3,8`. Empty means all the process may \
+        use.",
+    ),
+    key("ringlog.memory.limit.bytes", Long, Text("0"), Medium, ReadOnly).at_least(0).doc(
+        "Memory for requests, responses and the tails of logs. 0 means half of what the \
+        process may use.",
+    ),
+    key("ringlog.dirty.bytes.max", Long, Text("268435456"), Medium, ReadOnly).at_least(1).doc(
+        "Bytes that may be written but not yet flushed before writes no longer go through \
+        the shard's own thread, where a full page cache would block it.",
+    ),
+    key("ringlog.http.listener", String, Text(""), Medium, ReadOnly).valid(Valid::HostPort).doc(
+        "Where /metrics, /healthz and /readyz are served, as `host:port`. Empty switches \
+        them off.",
+    ),
+    key("ringlog.io.driver", String, Text("auto"), Medium, ReadOnly)
+        .valid(Valid::OneOf(&["auto", "io_uring", "epoll"]))
+        .doc(
+            "What carries out I/O. `auto` takes io_uring where the kernel has it, else epoll \
+            and a pool of threads for files.",
+        ),
+    key("ringlog.io.mode", String, Text("buffered"), Medium, ReadOnly)
+        .valid(Valid::OneOf(&["buffered", "direct"]))
+        .doc("Whether logs are written through the page cache or with O_DIRECT past it."),
+    key("ringlog.io.write.path", String, Text("auto"), Low, ReadOnly)
+        .valid(Valid::OneOf(&["auto", "blocking", "ring"]))
+        .doc(
+            "How buffered writes are made: by a system call of the shard, or through the ring. \
+            `auto` takes the call while ringlog.dirty.bytes.max allows.",
+        ),
+    key("ringlog.io.ring.entries", Int, Text("1024"), Low, ReadOnly)
+        .between(16, 32768)
+        .doc("Size of each shard's submission queue, rounded up to a power of two."),
+    key("ringlog.io.sqpoll", Boolean, Text("false"), Low, ReadOnly).doc(
+        "Whether a kernel thread polls the submission queue, which saves system calls and \
+        costs a CPU.",
+    ),
+    key("ringlog.io.sqpoll.idle.ms", Int, Text("1000"), Low, ReadOnly)
+        .at_least(1)
+        .doc("How long the polling kernel thread spins without work before it sleeps."),
+    key("ringlog.io.registered.files", Boolean, Text("true"), Low, ReadOnly).doc(
+        "Whether files and sockets are registered with the ring, which spares a lookup per \
+        operation.",
+    ),
+    key("ringlog.io.registered.buffers", Boolean, Text("false"), Low, ReadOnly).doc(
+        "Whether buffers are registered with the ring, which spares pinning their pages per \
+        operation and counts against the memlock limit.",
+    ),
+    key("ringlog.fetch.path", String, Text("auto"), Low, ReadOnly)
+        .valid(Valid::OneOf(&["auto", "sendfile", "copy"]))
+        .doc(
+            "How records reach a consumer's socket. `auto` takes sendfile where the pages are \
+            in memory.",
+        ),
+];

@@ -1,0 +1,139 @@
+//! docs/config.md, made from the table.
+
+use std::fmt::Write;
+
+use super::key::{ConfigKey, DefaultValue, Effect, Scope};
+use super::keys::{self, Resource, SECTIONS, Section};
+use super::synonyms;
+
+const HEAD: &str = "\
+# Configuration
+
+<!-- Generated from node/src/config/keys/ - see node/src/config/markdown.rs. Do not edit. -->
+
+Ringlog is configured by the keys of Apache Kafka 4.1, in the same file, `server.properties`, and by
+the same tools. This page lists every one of them, and Ringlog's own, which begin with `ringlog.`.
+Keys it does not know are warned about and ignored.
+
+- **Default** is what counts if the key is not set; `null` means nothing.
+- **Change** says when a broker's key can be changed: `read-only` by a restart; `per-broker` at run
+  time for one broker; `cluster-wide` at run time for one broker or as the default of all;
+  `dynamic only` not in the file at all.
+- **Effect** is `yes` if the key does in Ringlog what the text says. All others are checked, kept
+  and shown as Kafka does, but do nothing, for the reason given.
+
+A broker's value is the first that is set of: for this broker at run time, for all brokers at run
+time, in the file, the default. A topic's value is the one set for the topic, else the broker's
+value of the key under *Broker key*.
+";
+
+/// The text of docs/config.md.
+pub fn render_markdown() -> String {
+    let mut page = HEAD.to_string();
+    render_counts(&mut page);
+    for section in SECTIONS {
+        render_section(&mut page, section);
+    }
+    page
+}
+
+fn render_counts(page: &mut String) {
+    page.push_str("\n| keys of | number | with effect |\n|---|---|---|\n");
+    let resources = [
+        ("a broker", Resource::Broker),
+        ("a topic", Resource::Topic),
+        ("a group", Resource::Group),
+        ("a client metrics subscription", Resource::ClientMetrics),
+    ];
+    for (name, resource) in resources {
+        let keys: Vec<&ConfigKey> = keys::all(resource).collect();
+        let acting = keys.iter().filter(|key| key.effect == Effect::Acts).count();
+        line(page, format_args!("| {name} | {} | {acting} |", keys.len()));
+    }
+}
+
+fn render_section(page: &mut String, section: &Section) {
+    let topics = section.keys.iter().any(|key| key.scope == Scope::Topic);
+    let (fifth, rule) = if topics { ("Broker key", "---|") } else { ("Change", "---|") };
+    line(page, format_args!("\n## {}\n\n{}\n", section.title, section.intro));
+    line(page, format_args!("| Key | Type | Default | Valid | {fifth} | Effect | Meaning |"));
+    line(page, format_args!("|---|---|---|---|{rule}---|---|"));
+    for key in section.keys {
+        let change = if topics { broker_keys(key) } else { key.scope.name().to_string() };
+        let internal = if key.internal { " (internal)" } else { "" };
+        line(
+            page,
+            format_args!(
+                "| `{}`{internal} | {} | {} | {} | {change} | {} | {} |",
+                key.name,
+                key.kind.name().to_lowercase(),
+                default(key),
+                cell(&key.valid.to_string()),
+                effect(key),
+                cell(key.doc)
+            ),
+        );
+    }
+}
+
+fn line(page: &mut String, text: std::fmt::Arguments<'_>) {
+    writeln!(page, "{text}").expect("a String takes everything");
+}
+
+/// Text that cannot end a table's cell or begin a tag.
+fn cell(text: &str) -> String {
+    text.replace('|', "\\|").replace('<', "&lt;")
+}
+
+fn default(key: &ConfigKey) -> String {
+    match key.default {
+        DefaultValue::Required => "required".to_string(),
+        DefaultValue::Null => "null".to_string(),
+        DefaultValue::Text("") => "empty".to_string(),
+        DefaultValue::Text(text) => format!("`{text}`"),
+    }
+}
+
+fn broker_keys(key: &ConfigKey) -> String {
+    let names: Vec<String> =
+        synonyms::of_topic_key(key.name).iter().map(|(name, _)| format!("`{name}`")).collect();
+    names.join(", ")
+}
+
+fn effect(key: &ConfigKey) -> String {
+    match key.effect {
+        Effect::Acts => "yes".to_string(),
+        Effect::Stored(reason) => cell(reason),
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::disallowed_methods, reason = "the test compares a file of the repository")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_page_in_docs_is_up_to_date() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/config.md");
+        let page = render_markdown();
+        if std::env::var_os("UPDATE").is_some_and(|update| update == "1") {
+            std::fs::write(path, &page).unwrap();
+        }
+        let committed = std::fs::read_to_string(path).unwrap_or_default();
+        assert!(
+            committed == page,
+            "docs/config.md is not what the table says: UPDATE=1 rewrites it"
+        );
+    }
+
+    #[test]
+    fn every_key_has_a_row() {
+        let page = render_markdown();
+        for key in SECTIONS.iter().flat_map(|section| section.keys) {
+            assert!(page.contains(&format!("| `{}`", key.name)), "{}", key.name);
+        }
+        let columns = |line: &str| line.replace("\\|", "").matches('|').count();
+        let rows = page.lines().filter(|line| line.starts_with("| `"));
+        rows.for_each(|row| assert_eq!(columns(row), 8, "{row}"));
+    }
+}

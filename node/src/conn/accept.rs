@@ -1,0 +1,110 @@
+//! Listening sockets: one per listener, their connections dealt round robin to the shards.
+
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::rc::Rc;
+
+use ringlog_engine::io::{Errno, Fd, ListenOptions, Output};
+use ringlog_engine::types::ShardId;
+
+use crate::broker::{Broker, Message};
+use crate::config::Listener;
+
+/// How long accepting rests after the kernel refused a connection (out of descriptors).
+const ACCEPT_PAUSE_MS: u64 = 100;
+const BIND_TRIES: u32 = 50;
+const BIND_RETRY_MS: u64 = 20;
+
+/// A listener that is open.
+pub struct Bound {
+    /// Its number in the settings.
+    pub index: usize,
+    /// The socket.
+    pub fd: Fd,
+    /// The port it got.
+    pub port: u16,
+}
+
+fn address_of(listener: &Listener) -> Result<SocketAddr, String> {
+    let host = listener.host.as_deref().unwrap_or("0.0.0.0");
+    let found = (host, listener.port).to_socket_addrs();
+    let mut found = found.map_err(|error| format!("{listener}: {error}"))?;
+    found.next().ok_or_else(|| format!("{listener}: the host has no address"))
+}
+
+/// Opens the listening sockets.
+///
+/// # Errors
+/// Names the listener that cannot be opened.
+pub async fn bind_listeners(broker: &Broker, listeners: &[Listener]) -> Result<Vec<Bound>, String> {
+    let config = broker.config();
+    let config = config.current();
+    let size = |name: &str| u32::try_from(config.int(name)).ok();
+    let options = ListenOptions {
+        backlog: config.int("socket.listen.backlog.size").max(1) as u32,
+        receive_buffer_bytes: size("socket.receive.buffer.bytes"),
+        send_buffer_bytes: size("socket.send.buffer.bytes"),
+    };
+    let mut bound = Vec::new();
+    for (index, listener) in listeners.iter().enumerate() {
+        let address = address_of(listener)?;
+        match listen(broker, address, options).await {
+            Ok((fd, port)) => bound.push(Bound { index, fd, port }),
+            Err(Errno::EADDRINUSE) => {
+                return Err(format!(
+                    "Socket server failed to bind to {address}: Address already in use."
+                ));
+            }
+            Err(error) => {
+                return Err(format!("Socket server failed to bind to {address}: {error}"));
+            }
+        }
+    }
+    Ok(bound)
+}
+
+/// Listens, trying for a while: a process that was killed lets go of its port only once its last
+/// operations have drained.
+async fn listen(
+    broker: &Broker,
+    address: SocketAddr,
+    options: ListenOptions,
+) -> Result<(Fd, u16), Errno> {
+    for _ in 0..BIND_TRIES {
+        match broker.shard.listen(address, options).await {
+            Err(Errno::EADDRINUSE) => broker.shard.sleep_ms(BIND_RETRY_MS).await,
+            result => return result,
+        }
+    }
+    Err(Errno::EADDRINUSE)
+}
+
+/// Accepts connections until the node stops.
+pub async fn run_accept(broker: Rc<Broker>, bound: Bound) {
+    let mut next = 0usize;
+    while !broker.stopping.get() {
+        let mut accepted = broker.shard.accept_stream(bound.fd);
+        while let Some(completion) = accepted.next().await {
+            if broker.stopping.get() {
+                break;
+            }
+            let (socket, peer) = match completion.result {
+                Ok(Output::Accepted { socket, peer }) => (socket, peer.ip()),
+                Ok(other) => unreachable!("accept gave {other:?}"),
+                Err(error) => {
+                    tracing::warn!(%error, "accept_failed");
+                    continue;
+                }
+            };
+            if !broker.count_opened(peer) {
+                tracing::warn!(%peer, "connection_refused_too_many");
+                broker.shard.close(socket).await;
+                continue;
+            }
+            let shard = ShardId((next % broker.settings.shards) as u16);
+            next += 1;
+            broker.post(shard, Message::Connection { socket, peer, listener: bound.index });
+        }
+        broker.shard.sleep_ms(ACCEPT_PAUSE_MS).await;
+    }
+    broker.shard.close(bound.fd).await;
+}

@@ -1,0 +1,167 @@
+//! Serving a connection: frames in, responses out, in the order of the requests.
+
+use std::cell::Cell;
+use std::future::poll_fn;
+use std::rc::Rc;
+use std::task::Poll;
+
+use ringlog_engine::io::{Chunk, chunks_len};
+use ringlog_engine::shard::Socket;
+use ringlog_engine::shard::sync::Queue;
+
+use super::frames::{FrameEnd, FrameReader};
+use crate::api::{self, Outcome, OutcomeFuture, RequestContext};
+use crate::broker::{Broker, Message, NewConnection};
+use crate::wire::frame::{Part, Response};
+
+/// Requests of one connection that are worked on at a time; a client that pipelines more waits.
+const PIPELINE_MAX: usize = 32;
+/// Responses are sent together up to this size.
+const SEND_BYTES_MAX: usize = 256 << 10;
+
+/// Serves the connections that are handed to this shard.
+pub async fn run_connections(broker: Rc<Broker>) {
+    while let Some(connection) = broker.connections.pop().await {
+        let this = Rc::clone(&broker);
+        broker.shard.spawn(async move {
+            let peer = connection.peer;
+            serve(&this, connection).await;
+            this.post(ringlog_engine::types::ShardId(0), Message::ConnectionClosed { peer });
+        });
+    }
+}
+
+async fn serve(broker: &Rc<Broker>, connection: NewConnection) {
+    let NewConnection { socket, peer, listener } = connection;
+    let socket = Socket::adopt(&broker.shard, socket);
+    let queue: Rc<Queue<OutcomeFuture>> = Rc::default();
+    let broken = Rc::new(Cell::new(false));
+    let writer = {
+        let socket = socket.clone();
+        let (queue, broken) = (Rc::clone(&queue), Rc::clone(&broken));
+        async move {
+            if write_responses(&socket, &queue).await.is_err() {
+                broken.set(true);
+                // The reader may wait for a peer that will never be answered.
+                socket.shutdown().await;
+                queue.close();
+            }
+        }
+    };
+    let (done, written) = ringlog_engine::shard::sync::oneshot();
+    broker.shard.spawn(async move {
+        writer.await;
+        done.send(());
+    });
+    let end = read_requests(broker, &socket, listener, &queue, &broken).await;
+    match end {
+        FrameEnd::BadLength(length) => tracing::warn!(%peer, length, "bad_frame_length"),
+        FrameEnd::Idle => tracing::debug!(%peer, "connection_idle"),
+        FrameEnd::Closed | FrameEnd::Broken => {}
+    }
+    // What was asked is still answered.
+    queue.close();
+    written.await;
+}
+
+async fn read_requests(
+    broker: &Rc<Broker>,
+    socket: &Socket,
+    listener: usize,
+    queue: &Rc<Queue<OutcomeFuture>>,
+    broken: &Rc<Cell<bool>>,
+) -> FrameEnd {
+    let config = broker.config();
+    let frame_bytes_max = config.current().int("socket.request.max.bytes").max(0) as usize;
+    let idle_ms = config.current().long("connections.max.idle.ms");
+    let idle_ms = u64::try_from(idle_ms).unwrap_or(u64::MAX / 2_000_000);
+    let mut frames = FrameReader::new(broker, socket.clone(), frame_bytes_max, idle_ms);
+    let context = Rc::new(RequestContext::new(listener));
+    loop {
+        let frame = match frames.next().await {
+            Ok(frame) => frame,
+            Err(end) => return end,
+        };
+        if broken.get() || broker.stopping.get() {
+            return FrameEnd::Closed;
+        }
+        match api::dispatch(broker, &context, frame).await {
+            Some(outcome) => queue.push(outcome),
+            // Kafka closes the connection: there is no answer that the client could read.
+            None => return FrameEnd::Broken,
+        }
+        queue.until_shorter_than(PIPELINE_MAX).await;
+    }
+}
+
+/// The connection is of no more use.
+struct Gone;
+
+async fn write_responses(socket: &Socket, queue: &Queue<OutcomeFuture>) -> Result<(), Gone> {
+    let mut held: Option<OutcomeFuture> = None;
+    loop {
+        let next = match held.take() {
+            Some(next) => next,
+            None => match queue.pop().await {
+                Some(next) => next,
+                None => return Ok(()),
+            },
+        };
+        let mut outcome = next.await;
+        let mut chunks = Vec::new();
+        loop {
+            match outcome {
+                Outcome::Close => return Err(Gone),
+                Outcome::Silent => {}
+                Outcome::Respond(response) => {
+                    send_response(socket, response, &mut chunks).await?;
+                }
+            }
+            if chunks_len(&chunks) >= SEND_BYTES_MAX {
+                break;
+            }
+            // Whatever is ready behind it goes out with it.
+            let Some(mut next) = queue.try_pop() else { break };
+            match poll_fn(|cx| Poll::Ready(next.as_mut().poll(cx))).await {
+                Poll::Ready(ready) => outcome = ready,
+                Poll::Pending => {
+                    held = Some(next);
+                    break;
+                }
+            }
+        }
+        if !chunks.is_empty() {
+            socket.send(chunks, false).await.map_err(|_| Gone)?;
+        }
+    }
+}
+
+/// Queues a response's bytes in `chunks`, sending what must go before a file range.
+async fn send_response(
+    socket: &Socket,
+    response: Response,
+    chunks: &mut Vec<Chunk>,
+) -> Result<(), Gone> {
+    let count = response.parts.len();
+    for (i, part) in response.parts.into_iter().enumerate() {
+        match part {
+            Part::Bytes(chunk) => chunks.push(chunk),
+            Part::File(range) => {
+                send_file(socket, std::mem::take(chunks), &range, i + 1 < count).await?;
+            }
+        }
+    }
+    Ok(())
+}
+
+async fn send_file(
+    socket: &Socket,
+    before: Vec<Chunk>,
+    range: &crate::broker::LentRange,
+    more: bool,
+) -> Result<(), Gone> {
+    socket.send(before, true).await.map_err(|_| Gone)?;
+    let sent = socket.send_file(range.fd, range.position, range.len, more).await;
+    // A file that ends early leaves the response incomplete: the frame's length was promised.
+    if sent.is_ok_and(|sent| sent == range.len) { Ok(()) } else { Err(Gone) }
+}

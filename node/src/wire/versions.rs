@@ -1,0 +1,49 @@
+//! The APIs this node serves, and in which versions. Ours, as narrow as what works: an API that
+//! does not fully work is not in here.
+
+use ringlog_wire::ApiKey;
+
+/// An API and the versions that are advertised.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Served {
+    /// The API.
+    pub key: ApiKey,
+    /// Oldest version advertised.
+    pub min: i16,
+    /// Newest version.
+    pub max: i16,
+}
+
+const fn served(key: ApiKey, min: i16, max: i16) -> Served {
+    Served { key, min, max }
+}
+
+/// On broker listeners.
+pub const BROKER_APIS: &[Served] = &[
+    // Versions 0 to 2 are advertised and not served: older librdkafka looks for them to decide
+    // whether there are record batches at all (KAFKA-18659).
+    served(ApiKey::Produce, 0, 13),
+    served(ApiKey::Fetch, 4, 18),
+    served(ApiKey::ListOffsets, 1, 10),
+    served(ApiKey::Metadata, 0, 13),
+    served(ApiKey::ApiVersions, 0, 4),
+    served(ApiKey::CreateTopics, 2, 7),
+    served(ApiKey::DeleteTopics, 1, 6),
+    served(ApiKey::InitProducerId, 0, 5),
+    served(ApiKey::DescribeConfigs, 1, 4),
+    served(ApiKey::CreatePartitions, 0, 3),
+    served(ApiKey::ListPartitionReassignments, 0, 0),
+    served(ApiKey::DescribeCluster, 0, 2),
+    served(ApiKey::DescribeTopicPartitions, 0, 0),
+];
+
+/// The oldest version of Produce that is served.
+pub const PRODUCE_VERSION_MIN: i16 = 3;
+
+/// Whether a version of an API is served.
+pub fn serves(key: ApiKey, version: i16) -> bool {
+    BROKER_APIS.iter().any(|served| {
+        let min = if key == ApiKey::Produce { PRODUCE_VERSION_MIN } else { served.min };
+        served.key == key && min <= version && version <= served.max
+    })
+}

@@ -1,0 +1,273 @@
+//! Every API answers at every version it is advertised in, good requests and bad.
+
+#![allow(clippy::disallowed_methods, reason = "tests open sockets")]
+
+mod support;
+
+use ringlog_node::wire::versions::{BROKER_APIS, PRODUCE_VERSION_MIN};
+use ringlog_wire::messages as m;
+use ringlog_wire::messages::{
+    create_partitions_request, create_topics_request, delete_topics_request,
+    describe_configs_request, describe_topic_partitions_request, fetch_request,
+    list_offsets_request, metadata_request, produce_request,
+};
+use ringlog_wire::{ApiKey, Uuid};
+use support::{Client, Node, batch};
+
+/// What a test of one version knows.
+struct Case<'a> {
+    client: &'a mut Client,
+    version: i16,
+    topic_id: Uuid,
+}
+
+impl Case<'_> {
+    fn named(&self, from: i16) -> (String, Uuid) {
+        match self.version >= from {
+            true => (String::new(), self.topic_id),
+            false => ("t".to_owned(), Uuid::ZERO),
+        }
+    }
+
+    fn produce(&mut self) {
+        let (name, topic_id) = self.named(13);
+        let data = [0, 9].map(|index| produce_request::PartitionProduceData {
+            index,
+            records: Some(batch(&[b"v"], None)),
+        });
+        let request = m::ProduceRequest {
+            acks: -1,
+            timeout_ms: 5000,
+            topic_data: vec![produce_request::TopicProduceData {
+                name,
+                topic_id,
+                partition_data: data.to_vec(),
+            }],
+            ..Default::default()
+        };
+        let response = self.client.request(&request, self.version);
+        let codes = response.responses[0].partition_responses.iter().map(|p| p.error_code);
+        assert_eq!(codes.collect::<Vec<_>>(), [0, 3], "version {}", self.version);
+    }
+
+    fn fetch(&mut self) {
+        let (topic, topic_id) = self.named(13);
+        let partitions = [(0, 0), (0, 1 << 40), (9, 0)].map(|(partition, fetch_offset)| {
+            fetch_request::FetchPartition {
+                partition,
+                fetch_offset,
+                partition_max_bytes: 1 << 20,
+                ..Default::default()
+            }
+        });
+        let request = m::FetchRequest {
+            max_wait_ms: 10,
+            min_bytes: 1,
+            session_epoch: -1,
+            topics: vec![fetch_request::FetchTopic {
+                topic,
+                topic_id,
+                partitions: partitions.to_vec(),
+            }],
+            ..Default::default()
+        };
+        let response = self.client.request(&request, self.version);
+        let answered = &response.responses[0].partitions;
+        let codes: Vec<i16> = answered.iter().map(|p| p.error_code).collect();
+        assert_eq!(codes, [0, 1, 3], "version {}", self.version);
+        assert!(!answered[0].records.as_ref().expect("records").is_empty());
+    }
+
+    fn list_offsets(&mut self) {
+        let specs = [-1, -2, 0, -3].into_iter().filter(|t| *t != -3 || self.version >= 7);
+        for timestamp in specs {
+            let partitions =
+                [0, 9].map(|partition_index| list_offsets_request::ListOffsetsPartition {
+                    partition_index,
+                    timestamp,
+                    ..Default::default()
+                });
+            let request = m::ListOffsetsRequest {
+                replica_id: -1,
+                topics: vec![list_offsets_request::ListOffsetsTopic {
+                    name: "t".to_owned(),
+                    partitions: partitions.to_vec(),
+                }],
+                ..Default::default()
+            };
+            let response = self.client.request(&request, self.version);
+            let codes = response.topics[0].partitions.iter().map(|p| p.error_code);
+            assert_eq!(codes.collect::<Vec<_>>(), [0, 3]);
+            assert!(response.topics[0].partitions[0].offset >= 0);
+        }
+    }
+
+    fn metadata(&mut self) {
+        let all = if self.version == 0 { Some(Vec::new()) } else { None };
+        let request = m::MetadataRequest { topics: all, ..Default::default() };
+        let response = self.client.request(&request, self.version);
+        assert!(response.topics.iter().any(|t| t.name.as_deref() == Some("t")));
+        assert_eq!(response.brokers.len(), 1);
+        let topic = |name: &str| metadata_request::MetadataRequestTopic {
+            name: Some(name.to_owned()),
+            ..Default::default()
+        };
+        let request = m::MetadataRequest {
+            topics: Some(vec![topic("t"), topic("not/legal")]),
+            ..Default::default()
+        };
+        let response = self.client.request(&request, self.version);
+        let codes: Vec<i16> = response.topics.iter().map(|t| t.error_code).collect();
+        assert_eq!(codes, [0, 17], "version {}", self.version);
+    }
+
+    fn topics(&mut self, key: ApiKey) {
+        let name = format!("{}-{}", key.name(), self.version);
+        match key {
+            ApiKey::CreateTopics => {
+                let topic = |name: &str| create_topics_request::CreatableTopic {
+                    name: name.to_owned(),
+                    num_partitions: 1,
+                    replication_factor: 1,
+                    ..Default::default()
+                };
+                let topics = vec![topic(&name), topic("t"), topic("not/legal")];
+                let request = m::CreateTopicsRequest { topics, ..Default::default() };
+                let response = self.client.request(&request, self.version);
+                let codes: Vec<i16> = response.topics.iter().map(|t| t.error_code).collect();
+                assert_eq!(codes, [0, 36, 17]);
+            }
+            ApiKey::DeleteTopics => {
+                self.client.create_topic(&name, 1, &[]);
+                let names = vec![name, "nope".to_owned()];
+                let by_name = self.version < 6;
+                let request = m::DeleteTopicsRequest {
+                    topics: match by_name {
+                        true => Vec::new(),
+                        false => names
+                            .iter()
+                            .map(|name| delete_topics_request::DeleteTopicState {
+                                name: Some(name.clone()),
+                                ..Default::default()
+                            })
+                            .collect(),
+                    },
+                    topic_names: if by_name { names } else { Vec::new() },
+                    ..Default::default()
+                };
+                let response = self.client.request(&request, self.version);
+                let codes: Vec<i16> = response.responses.iter().map(|t| t.error_code).collect();
+                assert_eq!(codes, [0, 3]);
+            }
+            _ => {
+                self.client.create_topic(&name, 1, &[]);
+                let grow = |name: &str, count| create_partitions_request::CreatePartitionsTopic {
+                    name: name.to_owned(),
+                    count,
+                    assignments: None,
+                };
+                let topics = vec![grow(&name, 3), grow("nope", 2)];
+                let request = m::CreatePartitionsRequest { topics, ..Default::default() };
+                let response = self.client.request(&request, self.version);
+                let codes: Vec<i16> = response.results.iter().map(|t| t.error_code).collect();
+                assert_eq!(codes, [0, 3]);
+            }
+        }
+    }
+
+    fn others(&mut self, key: ApiKey) {
+        let version = self.version;
+        match key {
+            ApiKey::ApiVersions => {
+                let request = m::ApiVersionsRequest {
+                    client_software_name: "test".to_owned(),
+                    client_software_version: "1.0".to_owned(),
+                };
+                let response = self.client.request(&request, version);
+                assert_eq!(response.api_keys.len(), BROKER_APIS.len());
+                let level = |f: &m::api_versions_response::FinalizedFeatureKey| f.max_version_level;
+                if version >= 3 {
+                    assert_eq!(response.finalized_features.iter().map(level).max(), Some(27));
+                }
+            }
+            ApiKey::InitProducerId => {
+                let response = self.client.request(&m::InitProducerIdRequest::default(), version);
+                // The default transactional id is an empty text, which is none that can be used.
+                assert_eq!(response.error_code, 42);
+                let request =
+                    m::InitProducerIdRequest { transactional_id: None, ..Default::default() };
+                let response = self.client.request(&request, version);
+                assert_eq!((response.error_code, response.producer_epoch), (0, 0));
+            }
+            ApiKey::DescribeConfigs => {
+                let resource =
+                    |resource_type, name: &str| describe_configs_request::DescribeConfigsResource {
+                        resource_type,
+                        resource_name: name.to_owned(),
+                        configuration_keys: None,
+                    };
+                let resources =
+                    vec![resource(2, "t"), resource(2, "nope"), resource(4, "1"), resource(4, "x")];
+                let request = m::DescribeConfigsRequest { resources, ..Default::default() };
+                let response = self.client.request(&request, version);
+                let codes: Vec<i16> = response.results.iter().map(|r| r.error_code).collect();
+                assert_eq!(codes, [3, 0, 0, 42]);
+            }
+            ApiKey::ListPartitionReassignments => {
+                let request = m::ListPartitionReassignmentsRequest::default();
+                let response = self.client.request(&request, version);
+                assert_eq!((response.error_code, response.topics.len()), (0, 0));
+            }
+            ApiKey::DescribeCluster => {
+                let response = self.client.request(&m::DescribeClusterRequest::default(), version);
+                assert_eq!((response.error_code, response.brokers.len()), (0, 1));
+                if version >= 1 {
+                    let request =
+                        m::DescribeClusterRequest { endpoint_type: 2, ..Default::default() };
+                    assert_eq!(self.client.request(&request, version).error_code, 114);
+                }
+            }
+            ApiKey::DescribeTopicPartitions => {
+                let topic = |name: &str| describe_topic_partitions_request::TopicRequest {
+                    name: name.to_owned(),
+                };
+                let request = m::DescribeTopicPartitionsRequest {
+                    topics: vec![topic("nope"), topic("t")],
+                    response_partition_limit: 1,
+                    cursor: None,
+                };
+                let response = self.client.request(&request, version);
+                let codes: Vec<i16> = response.topics.iter().map(|t| t.error_code).collect();
+                assert_eq!(codes, [3, 0]);
+                let next = response.next_cursor.expect("the topic has two partitions");
+                assert_eq!((next.topic_name.as_str(), next.partition_index), ("t", 1));
+            }
+            other => panic!("{} is served and not tested", other.name()),
+        }
+    }
+}
+
+#[test]
+fn every_api_answers_at_every_version() {
+    let node = Node::start(&[]);
+    let mut client = node.client();
+    client.create_topic("t", 2, &[]);
+    let request = m::MetadataRequest { topics: None, ..Default::default() };
+    let topic_id = client.request(&request, 12).topics[0].topic_id;
+    for served in BROKER_APIS {
+        let min = if served.key == ApiKey::Produce { PRODUCE_VERSION_MIN } else { served.min };
+        for version in min..=served.max {
+            let mut case = Case { client: &mut client, version, topic_id };
+            match served.key {
+                ApiKey::Produce => case.produce(),
+                ApiKey::Fetch => case.fetch(),
+                ApiKey::ListOffsets => case.list_offsets(),
+                ApiKey::Metadata => case.metadata(),
+                ApiKey::CreateTopics | ApiKey::DeleteTopics | ApiKey::CreatePartitions => {
+                    case.topics(served.key);
+                }
+                other => case.others(other),
+            }
+        }
+    }
+}
