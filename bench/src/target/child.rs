@@ -38,7 +38,11 @@ pub struct ChildProcess {
 
 impl ChildProcess {
     /// An embedded node with these properties over its defaults.
-    pub fn node(properties: &[(String, String)], data_dir: &Path) -> Result<ChildProcess> {
+    pub fn node(
+        program: &Path,
+        properties: &[(String, String)],
+        data_dir: &Path,
+    ) -> Result<ChildProcess> {
         let dir = fresh_dir(data_dir)?;
         let (port, controller_port) = (free_port()?, free_port()?);
         let log_dirs = dir.path().join("data");
@@ -57,31 +61,30 @@ impl ChildProcess {
         for (key, value) in own.chain(properties.iter().cloned()) {
             args.extend(["--override".to_owned(), format!("{key}={value}")]);
         }
-        Self::spawn("ringlog", ChildKind::Node, args, dir, port)
+        Self::spawn(program, ChildKind::Node, args, dir, port)
     }
 
     /// A null broker.
-    pub fn null_broker(data_dir: &Path) -> Result<ChildProcess> {
+    pub fn null_broker(program: &Path, data_dir: &Path) -> Result<ChildProcess> {
         let dir = fresh_dir(data_dir)?;
         let port = free_port()?;
-        Self::spawn("null", ChildKind::NullBroker, vec![port.to_string()], dir, port)
+        Self::spawn(program, ChildKind::NullBroker, vec![port.to_string()], dir, port)
     }
 
     fn spawn(
-        what: &'static str,
+        program: &Path,
         kind: ChildKind,
         args: Vec<String>,
         dir: TempDir,
         port: u16,
     ) -> Result<ChildProcess> {
-        let program = std::env::current_exe().context("this program cannot find itself")?;
         let log = File::create(dir.path().join(LOG_NAME))?;
-        let name = match kind {
-            ChildKind::Node => "node",
-            ChildKind::NullBroker => "null-broker",
+        let (what, subcommand) = match kind {
+            ChildKind::Node => ("ringlog", "node"),
+            ChildKind::NullBroker => ("null", "null-broker"),
         };
-        let child = Command::new(&program)
-            .arg(name)
+        let child = Command::new(program)
+            .arg(subcommand)
             .arg("--")
             .args(args)
             .current_dir(dir.path())
@@ -168,6 +171,11 @@ fn fresh_dir(parent: &Path) -> Result<TempDir> {
 pub fn free_port() -> Result<u16> {
     let listener = TcpListener::bind(("127.0.0.1", 0)).context("no free port on 127.0.0.1")?;
     Ok(listener.local_addr()?.port())
+}
+
+/// This program's file, which is executed again as a target.
+pub fn this_program() -> Result<PathBuf> {
+    std::env::current_exe().context("this program cannot find itself")
 }
 
 /// Makes this process end when the thread that started it does, however that ends.

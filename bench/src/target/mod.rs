@@ -15,7 +15,9 @@ use ringlog_engine::shard::Shard;
 
 use crate::client::{Connection, Endpoint, broker_durability};
 
-pub use child::{ChildKind, ChildProcess, default_data_dir, die_with_parent, free_port, run_node};
+pub use child::{
+    ChildKind, ChildProcess, default_data_dir, die_with_parent, free_port, run_node, this_program,
+};
 pub use process::{ProcessSample, ProcessWatch};
 
 /// How long a target may take to answer its first request.
@@ -30,6 +32,8 @@ const ANSWER_MS: u64 = 5_000;
 pub enum TargetSpec {
     /// A Ringlog node of this build, with its properties, in a fresh folder under the given one.
     Node {
+        /// ringlog-bench itself.
+        program: PathBuf,
         /// Overrides of its defaults.
         properties: Vec<(String, String)>,
         /// Where its folder is made.
@@ -37,6 +41,8 @@ pub enum TargetSpec {
     },
     /// A broker that takes records, checks them and stores nothing: the harness's own ceiling.
     Null {
+        /// ringlog-bench itself.
+        program: PathBuf,
         /// Where its log goes.
         data_dir: PathBuf,
     },
@@ -69,12 +75,12 @@ impl TargetSpec {
     /// Starts the target if it is ours to start, and waits until it answers.
     pub async fn start(&self, shard: &Shard) -> Result<Target> {
         match self {
-            TargetSpec::Node { properties, data_dir } => {
-                let child = ChildProcess::node(properties, data_dir)?;
+            TargetSpec::Node { program, properties, data_dir } => {
+                let child = ChildProcess::node(program, properties, data_dir)?;
                 started(shard, child, "ringlog").await
             }
-            TargetSpec::Null { data_dir } => {
-                let child = ChildProcess::null_broker(data_dir)?;
+            TargetSpec::Null { program, data_dir } => {
+                let child = ChildProcess::null_broker(program, data_dir)?;
                 let mut target = started(shard, child, "null").await?;
                 target.durability = "none".to_owned();
                 Ok(target)
