@@ -2,7 +2,7 @@
 //!
 //! A profile (`profile`) names experiments; `run` measures each (`experiment`) against a target
 //! (`target`) under a load (`load`) that the native producer (`producer`) carries out, and writes
-//! down what came of it (`results`).
+//! down what came of it (`results`, `report`).
 
 #![allow(
     clippy::disallowed_methods,
@@ -16,6 +16,7 @@ pub mod load;
 pub mod null_broker;
 pub mod producer;
 pub mod profile;
+pub mod report;
 pub mod results;
 pub mod run;
 pub mod table;

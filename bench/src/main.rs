@@ -21,7 +21,7 @@ struct Args {
 #[derive(Subcommand)]
 enum Command {
     /// Runs a profile's experiments, prints a table beside its reference figures, and
-    /// leaves a result folder: summary.json, env.json, HdrHistogram logs.
+    /// leaves a result folder: summary.json, report.html, env.json, HdrHistogram logs.
     Run(RunArgs),
     #[command(hide = true)]
     Node { args: Vec<String> },

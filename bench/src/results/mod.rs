@@ -11,6 +11,7 @@ use anyhow::Result;
 
 use crate::experiment::ProduceOutcome;
 use crate::profile::{LoadedProfile, Mode, Reference};
+use crate::report;
 
 pub use env::{Env, Versions};
 pub use folder::{INCOMPLETE, ResultFolder, SUMMARY};
@@ -61,6 +62,7 @@ impl RunResult {
         for (index, measured) in self.measured.iter().enumerate() {
             folder.write(&interval_log_name(index, measured), &interval_log(measured)?)?;
         }
+        folder.write("report.html", report::render(self).as_bytes())?;
         folder.write(SUMMARY, &json(&Summary::of(self))?)
     }
 
