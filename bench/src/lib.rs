@@ -16,6 +16,7 @@ pub mod load;
 pub mod null_broker;
 pub mod producer;
 pub mod profile;
+pub mod progress;
 pub mod report;
 pub mod results;
 pub mod run;

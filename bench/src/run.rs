@@ -14,6 +14,7 @@ use crate::client::{Endpoint, TopicSpec};
 use crate::experiment::{self, Live, ProduceRun, Watch};
 use crate::load::Pace;
 use crate::profile::{Experiment, LoadProfile, LoadedProfile, Mode, check_seconds};
+use crate::progress::Progress;
 use crate::results::{Env, Host, Measured, ResultFolder, RunResult, Versions, json};
 use crate::results::{utc, utc_in_name};
 use crate::target::{Target, TargetSpec};
@@ -153,14 +154,17 @@ struct Runner {
     interrupted: Arc<AtomicBool>,
 }
 
-/// Ends a run whose target has ended, or that is told to stop.
+/// Shows how a run gets on; ends it when its target has ended, or when it is told to stop.
 struct Guard {
     target: Rc<RefCell<Target>>,
     interrupted: Arc<AtomicBool>,
+    progress: Progress,
+    index: usize,
 }
 
 impl Watch for Guard {
-    fn tick(&mut self, _live: Live) -> Result<()> {
+    fn tick(&mut self, live: Live) -> Result<()> {
+        self.progress.tick(self.index, live);
         ensure!(!self.interrupted.load(Ordering::Relaxed), "interrupted");
         self.target.borrow_mut().check()
     }
@@ -173,33 +177,48 @@ impl Runner {
             println!("{}", self.loaded.profile.title);
             println!("target {}, durability {}", target.label, target.durability);
         }
+        let (loads, measure) = (&self.loaded.profile.loads, &self.loaded.profile.measure);
+        let count = self.loaded.experiments.len() * loads.len();
+        let progress = Progress::new(count, measure.warmup_seconds + measure.seconds);
         let mut all: Vec<Measured> = Vec::new();
         for experiment in &self.loaded.experiments {
             let mut closed_rate = None;
-            for load in &self.loaded.profile.loads {
+            for load in loads {
                 let pace = pace(load, closed_rate)?;
-                let measured =
-                    self.run_one(experiment, load.mode, pace).await.with_context(|| {
-                        format!("experiment {} {}", experiment.name, load.mode.name())
-                    })?;
+                let name = format!("{} {}", experiment.name, load.mode.name());
+                progress.begin(all.len(), &name);
+                let measured = self
+                    .run_one(experiment, load.mode, pace, (&progress, all.len()))
+                    .await
+                    .with_context(|| format!("experiment {name}"))?;
                 if load.mode == Mode::Closed {
                     closed_rate = Some(measured.records_per_second());
                 }
-                println!("{}", table::line(&measured));
+                progress.line(&table::line(&measured));
                 all.push(measured);
             }
         }
         Ok(all)
     }
 
-    async fn run_one(&self, experiment: &Experiment, mode: Mode, pace: Pace) -> Result<Measured> {
+    async fn run_one(
+        &self,
+        experiment: &Experiment,
+        mode: Mode,
+        pace: Pace,
+        (progress, index): (&Progress, usize),
+    ) -> Result<Measured> {
         let plan = produce_run(&self.shard, &self.loaded, experiment, pace);
         let (bootstrap, process) = {
             let target = self.target.borrow();
             (target.bootstrap.clone(), target.watch.clone())
         };
-        let guard =
-            Guard { target: Rc::clone(&self.target), interrupted: Arc::clone(&self.interrupted) };
+        let guard = Guard {
+            target: Rc::clone(&self.target),
+            interrupted: Arc::clone(&self.interrupted),
+            progress: progress.clone(),
+            index,
+        };
         let watch = Rc::new(RefCell::new(guard));
         let ran = experiment::run(&self.shard, &bootstrap, process, &plan, watch).await;
         // That the target is dead says more than what became of a request.
