@@ -22,6 +22,9 @@ use crate::{table, uring_shard};
 
 /// Where results go that nobody has named a folder for. Git ignores it.
 const LOCAL_RESULTS: &str = "results/local";
+/// How long a target may take to be seen dead after its connections are, and how often to look.
+const DYING_MS: u64 = 500;
+const DYING_LOOK_MS: u64 = 5;
 
 /// What to measure.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -221,8 +224,9 @@ impl Runner {
         };
         let watch = Rc::new(RefCell::new(guard));
         let ran = experiment::run(&self.shard, &bootstrap, process, &plan, watch).await;
-        // That the target is dead says more than what became of a request.
-        self.target.borrow_mut().check()?;
+        if ran.is_err() {
+            self.check_for_a_while().await?;
+        }
         Ok(Measured {
             name: experiment.name.clone(),
             mode,
@@ -234,6 +238,19 @@ impl Runner {
             outcome: ran?,
             reference: experiment.reference.clone(),
         })
+    }
+}
+
+impl Runner {
+    /// That the target has died says more than what became of a request. The kernel closes its
+    /// connections before it can be seen that it has ended.
+    async fn check_for_a_while(&self) -> Result<()> {
+        let deadline = self.shard.clock().plus_ms(DYING_MS);
+        while self.shard.clock() < deadline {
+            self.target.borrow_mut().check()?;
+            self.shard.sleep_ms(DYING_LOOK_MS).await;
+        }
+        Ok(())
     }
 }
 

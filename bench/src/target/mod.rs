@@ -105,10 +105,10 @@ impl Target {
         }
     }
 
-    /// Ends a target that we started.
+    /// Ends a target that we started, and removes its folder, whoever else holds this target.
     pub fn stop(&mut self) -> Result<()> {
-        match &mut self.child {
-            Some(child) => child.stop(),
+        match self.child.take() {
+            Some(mut child) => child.stop(),
             None => Ok(()),
         }
     }
