@@ -12,6 +12,8 @@
 
 pub mod client;
 pub mod experiment;
+#[cfg(feature = "librdkafka")]
+pub mod librdkafka;
 pub mod load;
 pub mod null_broker;
 pub mod producer;

@@ -23,6 +23,9 @@ enum Command {
     /// Runs a profile's experiments, prints a table beside its reference figures, and
     /// leaves a result folder: summary.json, report.html, env.json, HdrHistogram logs.
     Run(RunArgs),
+    /// Produces records by librdkafka to a topic that exists, and prints JSON.
+    #[cfg(feature = "librdkafka")]
+    Librdkafka(LibrdkafkaArgs),
     #[command(hide = true)]
     Node { args: Vec<String> },
     #[command(hide = true)]
@@ -54,6 +57,35 @@ struct RunArgs {
     out: Option<PathBuf>,
 }
 
+#[cfg(feature = "librdkafka")]
+#[derive(clap::Args)]
+struct LibrdkafkaArgs {
+    /// The broker, as HOST:PORT.
+    #[arg(long)]
+    bootstrap: String,
+    /// A topic that exists.
+    #[arg(long)]
+    topic: String,
+    /// How many records.
+    #[arg(long)]
+    records: u64,
+    /// Bytes of a value.
+    #[arg(long, default_value_t = 100)]
+    value_bytes: usize,
+    /// A setting of the client, as KEY=VALUE; acks=all unless told otherwise.
+    #[arg(long = "set", value_parser = key_value)]
+    settings: Vec<(String, String)>,
+    /// Process id of the broker, if it runs here: its CPU time is measured then.
+    #[arg(long)]
+    pid: Option<u32>,
+}
+
+#[cfg(feature = "librdkafka")]
+fn key_value(text: &str) -> Result<(String, String), String> {
+    let (key, value) = text.split_once('=').ok_or_else(|| format!("{text:?} is not KEY=VALUE"))?;
+    Ok((key.to_owned(), value.to_owned()))
+}
+
 #[derive(Clone, Copy, ValueEnum)]
 enum StartedTarget {
     /// A Ringlog node of this build.
@@ -76,6 +108,11 @@ fn main() -> ExitCode {
 fn execute(command: Command) -> Result<ExitCode> {
     match command {
         Command::Run(args) => run(&args.options()?)?,
+        #[cfg(feature = "librdkafka")]
+        Command::Librdkafka(args) => {
+            let report = ringlog_bench::librdkafka::run(&args.options())?;
+            println!("{}", String::from_utf8(ringlog_bench::results::json(&report)?)?.trim_end());
+        }
         Command::Node { args } => {
             die_with_parent()?;
             return Ok(run_node(args));
@@ -103,5 +140,19 @@ impl RunArgs {
             program: this_program()?,
             out: self.out,
         })
+    }
+}
+
+#[cfg(feature = "librdkafka")]
+impl LibrdkafkaArgs {
+    fn options(self) -> ringlog_bench::librdkafka::LibrdkafkaOptions {
+        ringlog_bench::librdkafka::LibrdkafkaOptions {
+            bootstrap: self.bootstrap,
+            topic: self.topic,
+            records: self.records,
+            value_bytes: self.value_bytes,
+            settings: self.settings,
+            pid: self.pid,
+        }
     }
 }
