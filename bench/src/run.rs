@@ -227,6 +227,7 @@ impl Runner {
         if ran.is_err() {
             self.check_for_a_while().await?;
         }
+        Target::wait_until_deleted(&self.target, &self.shard).await?;
         Ok(Measured {
             name: experiment.name.clone(),
             mode,

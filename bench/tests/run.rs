@@ -106,6 +106,10 @@ impl Setting {
             assert!(mark.contains(expected), "{mark}");
             assert!(!self.out().join("summary.json").exists());
         }
+        self.assert_no_data();
+    }
+
+    fn assert_no_data(&self) {
         let data: Vec<_> = fs::read_dir(self.dir.path().join("data")).expect("there").collect();
         assert!(data.is_empty(), "{data:?}");
     }
@@ -159,6 +163,7 @@ fn a_run_leaves_a_whole_result() {
     check_report(&setting.out(), &summary);
     check_interval_logs(&setting.out());
     assert!(!setting.out().join("INCOMPLETE").exists());
+    setting.assert_no_data();
     let again = setting.run(&[]);
     let stderr = String::from_utf8_lossy(&again.stderr);
     assert!(!again.status.success() && stderr.contains("holds a result already"), "{stderr}");

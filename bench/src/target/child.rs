@@ -16,6 +16,9 @@ use super::ended;
 /// How long a target may take to stop after SIGTERM before it is killed.
 const STOP_SECONDS: u64 = 30;
 const LOG_NAME: &str = "target.log";
+/// A node's only log directory, and how Kafka marks partitions that are on their way out.
+const LOG_DIR: &str = "data";
+const DELETED_SUFFIX: &[u8] = b"-delete";
 
 /// Which of its hidden subcommands ringlog-bench runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,7 +48,7 @@ impl ChildProcess {
     ) -> Result<ChildProcess> {
         let dir = fresh_dir(data_dir)?;
         let (port, controller_port) = (free_port()?, free_port()?);
-        let log_dirs = dir.path().join("data");
+        let log_dirs = dir.path().join(LOG_DIR);
         let own = [
             (
                 "listeners",
@@ -54,6 +57,8 @@ impl ChildProcess {
             ("advertised.listeners", format!("PLAINTEXT://127.0.0.1:{port}")),
             ("controller.quorum.voters", format!("1@127.0.0.1:{controller_port}")),
             ("log.dirs", log_dirs.display().to_string()),
+            // What one experiment wrote is not to be deleted while another is measured.
+            ("log.segment.delete.delay.ms", "0".to_owned()),
         ];
         let own = own.into_iter().map(|(key, value)| (key.to_owned(), value));
         let mut args = vec!["start".to_owned()];
@@ -111,6 +116,13 @@ impl ChildProcess {
     /// The folder that holds its data.
     pub fn data_dir(&self) -> &Path {
         self.dir.path()
+    }
+
+    /// Whether it is still deleting topics. Only a node has any.
+    pub fn is_deleting(&self) -> bool {
+        let Ok(names) = fs::read_dir(self.dir.path().join(LOG_DIR)) else { return false };
+        let mut names = names.flatten().map(|entry| entry.file_name());
+        names.any(|name| name.as_encoded_bytes().ends_with(DELETED_SUFFIX))
     }
 
     /// What it printed.

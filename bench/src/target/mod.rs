@@ -8,9 +8,10 @@
 mod child;
 mod process;
 
+use std::cell::RefCell;
 use std::path::PathBuf;
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, ensure};
 use ringlog_engine::shard::Shard;
 
 use crate::client::{Connection, Endpoint, broker_durability};
@@ -26,6 +27,10 @@ const START_MS: u64 = 30_000;
 const KNOCK_MS: u64 = 5;
 /// How long one attempt may take.
 const ANSWER_MS: u64 = 5_000;
+
+/// How long a target may take to delete a topic's files, and how often to look.
+const DELETE_MS: u64 = 60_000;
+const DELETE_LOOK_MS: u64 = 10;
 
 /// Which target to measure.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -103,6 +108,19 @@ impl Target {
             Some(child) => child.check(),
             None => Ok(()),
         }
+    }
+
+    /// Waits until a target that we started has deleted what it was told to: gigabytes that go
+    /// while the next experiment runs would be part of its figures.
+    pub async fn wait_until_deleted(target: &RefCell<Target>, shard: &Shard) -> Result<()> {
+        let deadline = shard.clock().plus_ms(DELETE_MS);
+        while target.borrow().child.as_ref().is_some_and(ChildProcess::is_deleting) {
+            target.borrow_mut().check()?;
+            let in_time = shard.clock() < deadline;
+            ensure!(in_time, "the target has not deleted a topic within {} s", DELETE_MS / 1000);
+            shard.sleep_ms(DELETE_LOOK_MS).await;
+        }
+        Ok(())
     }
 
     /// Ends a target that we started, and removes its folder, whoever else holds this target.
