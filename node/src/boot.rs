@@ -23,7 +23,9 @@ use ringlog_engine::shard::{Shard, ShardOptions, Source};
 use ringlog_engine::types::ShardId;
 use ringlog_wire::Uuid;
 
-use crate::broker::{Broker, Call, Control, DirInfo, Message, MetadataLog, Reply, Settings};
+use crate::broker::{
+    Broker, Call, Control, DirInfo, Message, MetadataLog, Reply, RequestLimits, Settings,
+};
 use crate::config::{Listener, RawConfig, SecurityProtocol, parse_cpu_list};
 use crate::conn;
 use crate::controller::NodeIdentity;
@@ -48,8 +50,6 @@ transaction.state.log.min.isr=1
 
 /// How long a stop waits for requests that are being worked on.
 const STOP_WAIT_MS: u64 = 5_000;
-/// Share of the machine's memory for request frames.
-const FRAME_MEMORY_SHARE: u64 = 8;
 
 /// Runs a job on a shard of its own, without a node.
 pub fn offline<F>(job: impl FnOnce(Shard) -> F) -> Result<(), String>
@@ -258,12 +258,6 @@ fn settings_of(config: RawConfig, dirs: &[LogDir], shards: usize) -> Result<Sett
         recovery_points: dir.recovery_points().clone(),
         log_starts: dir.log_starts().clone(),
     });
-    let requests = config.int("queued.max.requests").max(1) as usize;
-    let request_bytes = config.long("queued.max.request.bytes");
-    let frame_bytes = match u64::try_from(request_bytes) {
-        Ok(bytes) => bytes,
-        Err(_) => memory_bytes() / FRAME_MEMORY_SHARE,
-    };
     let advertised = config
         .advertised_broker_listeners()
         .into_iter()
@@ -282,9 +276,7 @@ fn settings_of(config: RawConfig, dirs: &[LogDir], shards: usize) -> Result<Sett
         },
         sync_method: SyncMethod::Auto,
         dirs: infos.collect(),
-        frame_budget_bytes: (frame_bytes / 4 * 3 / shards as u64).max(1) as usize,
-        large_frame_budget_bytes: (frame_bytes / 4 / shards as u64).max(1) as usize,
-        request_budget: requests.div_ceil(shards),
+        requests: RequestLimits::of(&config, shards, memory_bytes()),
         config,
     })
 }

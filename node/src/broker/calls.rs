@@ -25,7 +25,7 @@ pub enum Message {
     /// Serve a connection, accepted on the listener of this number.
     Connection { socket: Fd, peer: IpAddr, listener: usize },
     /// A connection has ended.
-    ConnectionClosed { peer: IpAddr },
+    ConnectionClosed { peer: IpAddr, listener: usize },
 }
 
 /// What one shard asks of another.

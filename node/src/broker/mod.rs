@@ -2,6 +2,7 @@
 //! (`controller`, `metadata`, `quorum`), the bytes in the engine.
 
 mod calls;
+mod connections;
 mod control;
 mod metadata_log;
 mod partition;
@@ -15,9 +16,10 @@ pub use calls::{
     Acks, AppendBatch, AppendOutcome, Call, ControlCall, ControlReply, ListOffsetAnswer,
     ListOffsetQuery, Message, MetadataUpdate, ReadOutcome, ReadSpec, Reply,
 };
+pub use connections::Connections;
 pub use control::Control;
 pub use metadata_log::{BootstrapError, MetadataLog, snapshot_bytes};
 pub use partition::Partition;
 pub use reads::{LentRange, Piece};
-pub use settings::{DirInfo, LARGE_FRAME_BYTES, Settings};
+pub use settings::{DirInfo, LARGE_FRAME_BYTES, RequestLimits, Settings};
 pub use shard_broker::{Answer, Broker, NewConnection, shard_of};

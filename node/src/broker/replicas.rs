@@ -10,7 +10,7 @@ use ringlog_engine::dirs::write_partition_metadata;
 use ringlog_engine::io::Errno;
 use ringlog_engine::log::{LoadOptions, Log, LogConfig, ReadError};
 use ringlog_engine::shard::IoError;
-use ringlog_engine::types::{LeaderEpoch, Offset, TopicId};
+use ringlog_engine::types::{LeaderEpoch, Offset, ShardId, TopicId};
 use ringlog_wire::Uuid;
 
 use super::calls::{ListOffsetAnswer, ListOffsetQuery, MetadataUpdate};
@@ -82,6 +82,9 @@ impl Broker {
                 for error in config.set_overrides(level, &image.configs(RESOURCE_BROKER, name)) {
                     tracing::warn!(error = error.message(), "broker_config_ignored");
                 }
+            }
+            if self.shard.id() == ShardId(0) {
+                self.open_connections.set_limits(config.current(), &self.settings.listeners);
             }
             *self.config.borrow_mut() = Rc::new(config);
         }

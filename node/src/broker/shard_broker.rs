@@ -1,7 +1,6 @@
 //! [`Broker`]: what one shard holds, and how it asks the others.
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -19,6 +18,7 @@ use ringlog_engine::types::{Offset, ShardId};
 use ringlog_wire::Uuid;
 
 use super::calls::{Acks, AppendBatch, AppendOutcome, Call, ControlReply, Message, Reply};
+use super::connections::Connections;
 use super::control::Control;
 use super::partition::Partition;
 use super::reads::Leases;
@@ -77,8 +77,8 @@ pub struct Broker {
     pub(super) partitions: RefCell<Partitions>,
     pub(super) committers: Vec<Rc<Committer>>,
     pub(super) leases: RefCell<Leases>,
-    /// Shard 0: connections by address, for max.connections.per.ip.
-    pub(super) connection_counts: RefCell<BTreeMap<IpAddr, usize>>,
+    /// Shard 0: the connections of the node.
+    pub open_connections: Connections,
     mesh: RefCell<Option<Mesh<Message>>>,
     calls: RefCell<Slab<OneshotSender<Reply>>>,
 }
@@ -91,12 +91,16 @@ impl Broker {
             write_path: settings.write_path,
             sync_method: settings.sync_method,
         };
+        let open_connections = Connections::default();
+        if shard.id() == ShardId(0) {
+            open_connections.set_limits(&settings.config, &settings.listeners);
+        }
         let committers = settings.dirs.iter().map(|_| Committer::start(shard, options)).collect();
         Rc::new(Broker {
             shard: shard.clone(),
-            frame_budget: Budget::new(settings.frame_budget_bytes),
-            large_frame_budget: Budget::new(settings.large_frame_budget_bytes),
-            request_budget: Budget::new(settings.request_budget),
+            frame_budget: Budget::new(settings.requests.frame_bytes),
+            large_frame_budget: Budget::new(settings.requests.large_frame_bytes),
+            request_budget: Budget::new(settings.requests.count),
             connections: Queue::default(),
             stopping: Cell::new(false),
             control: RefCell::new(None),
@@ -106,7 +110,7 @@ impl Broker {
             partitions: RefCell::default(),
             committers,
             leases: RefCell::default(),
-            connection_counts: RefCell::default(),
+            open_connections,
             mesh: RefCell::new(None),
             calls: RefCell::default(),
             settings,
@@ -177,7 +181,9 @@ impl Broker {
             Message::Connection { socket, peer, listener } => {
                 self.connections.push(NewConnection { socket, peer, listener });
             }
-            Message::ConnectionClosed { peer } => self.count_closed(peer),
+            Message::ConnectionClosed { peer, listener } => {
+                self.open_connections.close(listener, peer);
+            }
         }
     }
 

@@ -24,9 +24,12 @@ pub async fn run_connections(broker: Rc<Broker>) {
     while let Some(connection) = broker.connections.pop().await {
         let this = Rc::clone(&broker);
         broker.shard.spawn(async move {
-            let peer = connection.peer;
+            let (peer, listener) = (connection.peer, connection.listener);
             serve(&this, connection).await;
-            this.post(ringlog_engine::types::ShardId(0), Message::ConnectionClosed { peer });
+            this.post(
+                ringlog_engine::types::ShardId(0),
+                Message::ConnectionClosed { peer, listener },
+            );
         });
     }
 }

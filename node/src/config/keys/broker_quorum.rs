@@ -6,6 +6,7 @@ use super::row::*;
 pub(super) static KEYS: &[ConfigKey] = &[
     key("controller.quorum.voters", List, Text(""), High, ReadOnly)
         .valid(Valid::Voters)
+        .stored(ONE_VOTER)
         .doc("Voters of a quorum with fixed membership, as `id@host:port` separated by commas."),
     key("controller.quorum.bootstrap.servers", List, Text(""), High, ReadOnly)
         .valid(Valid::BootstrapServers)
@@ -13,7 +14,7 @@ pub(super) static KEYS: &[ConfigKey] = &[
             "Endpoints (`host:port`) where the controllers of a quorum with dynamic \
             membership can be found.",
         ),
-    key("controller.listener.names", String, Null, High, ReadOnly).doc(
+    key("controller.listener.names", String, Null, High, ReadOnly).acts().doc(
         "Listeners that controllers speak on. They must not serve clients, and a broker \
         uses the first one to reach the controllers.",
     ),
@@ -71,12 +72,15 @@ pub(super) static KEYS: &[ConfigKey] = &[
         .internal()
         .doc("How often the controller looks for partitions that need an unclean election."),
     key("metadata.log.dir", String, Null, High, ReadOnly)
+        .acts()
         .doc("Directory of the metadata log. By default the first of log.dirs."),
     key("metadata.log.max.record.bytes.between.snapshots", Long, Text("20971520"), High, ReadOnly)
         .at_least(1)
+        .acts()
         .doc("Bytes of new records after which a snapshot of the metadata is written."),
     key("metadata.log.max.snapshot.interval.ms", Long, Text("3600000"), High, ReadOnly)
         .at_least(0)
+        .acts()
         .doc(
             "Longest time between two snapshots if there were changes; 0 means that time \
             alone never causes one.",
@@ -92,7 +96,7 @@ pub(super) static KEYS: &[ConfigKey] = &[
     ),
     key("metadata.max.retention.ms", Long, Text("604800000"), High, ReadOnly)
         .doc("Age at which segments and snapshots of the metadata are deleted."),
-    key("metadata.max.idle.interval.ms", Int, Text("500"), Low, ReadOnly).at_least(0).doc(
+    key("metadata.max.idle.interval.ms", Int, Text("500"), Low, ReadOnly).at_least(0).acts().doc(
         "Pause after which an idle leader writes a no-op record, so that followers can \
         tell how far behind they are. 0 switches it off.",
     ),

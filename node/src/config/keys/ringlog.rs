@@ -5,18 +5,22 @@ use super::row::*;
 pub(super) static KEYS: &[ConfigKey] = &[
     key("ringlog.durability", String, Text("sync"), High, ReadOnly)
         .valid(Valid::OneOf(&["sync", "replicated"]))
+        .acts()
         .doc(
             "What an acknowledgement promises: `sync`, that the records are on disk on every \
             in-sync replica; `replicated`, Kafka's promise, that they are in its memory.",
         ),
-    key("ringlog.shards", Int, Text("0"), High, ReadOnly).between(0, 1024).doc(
+    key("ringlog.shards", Int, Text("0"), High, ReadOnly).between(0, 1024).acts().doc(
         "Number of shards, each a thread of its own with its connections and partitions. 0 \
         means one per CPU in ringlog.cpu.affinity.",
     ),
-    key("ringlog.cpu.affinity", String, Text(""), Medium, ReadOnly).valid(Valid::CpuList).doc(
-        "CPUs that shards are pinned to, such as `0-3,8`. Empty means all the process may \
+    key("ringlog.cpu.affinity", String, Text(""), Medium, ReadOnly)
+        .valid(Valid::CpuList)
+        .acts()
+        .doc(
+            "CPUs that shards are pinned to, such as `0-3,8`. Empty means all the process may \
         use.",
-    ),
+        ),
     key("ringlog.memory.limit.bytes", Long, Text("0"), Medium, ReadOnly).at_least(0).doc(
         "Memory for requests, responses and the tails of logs. 0 means half of what the \
         process may use.",
@@ -31,6 +35,7 @@ pub(super) static KEYS: &[ConfigKey] = &[
     ),
     key("ringlog.io.driver", String, Text("auto"), Medium, ReadOnly)
         .valid(Valid::OneOf(&["auto", "io_uring", "epoll"]))
+        .stored(URING_ONLY)
         .doc(
             "What carries out I/O. `auto` takes io_uring where the kernel has it, else epoll \
             and a pool of threads for files.",
@@ -40,21 +45,24 @@ pub(super) static KEYS: &[ConfigKey] = &[
         .doc("Whether logs are written through the page cache or with O_DIRECT past it."),
     key("ringlog.io.write.path", String, Text("auto"), Low, ReadOnly)
         .valid(Valid::OneOf(&["auto", "blocking", "ring"]))
+        .acts()
         .doc(
             "How buffered writes are made: by a system call of the shard, or through the ring. \
             `auto` takes the call while ringlog.dirty.bytes.max allows.",
         ),
     key("ringlog.io.ring.entries", Int, Text("1024"), Low, ReadOnly)
         .between(16, 32768)
+        .acts()
         .doc("Size of each shard's submission queue, rounded up to a power of two."),
-    key("ringlog.io.sqpoll", Boolean, Text("false"), Low, ReadOnly).doc(
+    key("ringlog.io.sqpoll", Boolean, Text("false"), Low, ReadOnly).acts().doc(
         "Whether a kernel thread polls the submission queue, which saves system calls and \
         costs a CPU.",
     ),
     key("ringlog.io.sqpoll.idle.ms", Int, Text("1000"), Low, ReadOnly)
         .at_least(1)
+        .acts()
         .doc("How long the polling kernel thread spins without work before it sleeps."),
-    key("ringlog.io.registered.files", Boolean, Text("true"), Low, ReadOnly).doc(
+    key("ringlog.io.registered.files", Boolean, Text("true"), Low, ReadOnly).acts().doc(
         "Whether files and sockets are registered with the ring, which spares a lookup per \
         operation.",
     ),
