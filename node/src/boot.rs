@@ -18,7 +18,7 @@ use ringlog_engine::io::{
 };
 use ringlog_engine::log::SyncMethod;
 use ringlog_engine::shard::mesh::{Mailboxes, mesh};
-use ringlog_engine::shard::sync::Event;
+use ringlog_engine::shard::sync::{Budget, Event};
 use ringlog_engine::shard::{Shard, ShardOptions, Source};
 use ringlog_engine::types::ShardId;
 use ringlog_wire::Uuid;
@@ -376,11 +376,12 @@ async fn run_node(
             return;
         }
     };
-    let checkpoints = Rc::clone(&broker);
-    let checkpoint_dirs = dirs.clone();
-    broker.shard.spawn(async move { run_checkpoints(checkpoints, checkpoint_dirs).await });
+    let checkpoint_turn = Budget::new(1);
+    start_checkpoints(&broker, &dirs, &checkpoint_turn);
     let _ = ready.send(Ready::Serving(broker.shard.unparker()));
     stopping.await;
+    broker.stopping.set(true);
+    let _turn = checkpoint_turn.take(1).await;
     let clean = stop_node(&broker, &control, &dirs).await;
     let _ = ready.send(Ready::Stopped { clean });
     // The waiting thread ends the process.
@@ -493,36 +494,38 @@ fn hex(id: Uuid) -> String {
     id.0.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Writes the checkpoint files at Kafka's intervals.
-async fn run_checkpoints(broker: Rc<Broker>, dirs: Vec<Rc<LogDir>>) {
+/// Writes each checkpoint file at its interval.
+fn start_checkpoints(broker: &Rc<Broker>, dirs: &[Rc<LogDir>], turn: &Rc<Budget>) {
     use OffsetCheckpoint::{HighWatermark, LogStart, RecoveryPoint};
     let config = broker.config();
     let config = config.current();
-    let every = |name: &str| config.long(name).max(1) as u64;
-    let high_watermark_ms = every("replica.high.watermark.checkpoint.interval.ms");
-    let offsets_ms = u64::from(config.int("log.flush.offset.checkpoint.interval.ms").max(1) as u32);
-    let mut since_ms = 0;
-    while !broker.stopping.get() {
-        broker.shard.sleep_ms(high_watermark_ms).await;
-        since_ms += high_watermark_ms;
-        if broker.stopping.get() {
-            return;
-        }
-        let offsets = broker.collect_all_offsets().await;
-        let all = since_ms >= offsets_ms;
-        let which =
-            if all { &[HighWatermark, RecoveryPoint, LogStart][..] } else { &[HighWatermark] };
-        broker.write_checkpoints(&dirs, &offsets, which).await;
-        if all {
-            since_ms = 0;
-        }
+    let of_int = |name| u64::try_from(config.int(name)).unwrap_or(0);
+    let high_watermark = config.long("replica.high.watermark.checkpoint.interval.ms");
+    let every = [
+        (HighWatermark, u64::try_from(high_watermark).unwrap_or(0)),
+        (RecoveryPoint, of_int("log.flush.offset.checkpoint.interval.ms")),
+        (LogStart, of_int("log.flush.start.offset.checkpoint.interval.ms")),
+    ];
+    for (checkpoint, interval_ms) in every {
+        let (broker, dirs, turn) = (Rc::clone(broker), dirs.to_vec(), Rc::clone(turn));
+        broker.shard.clone().spawn(async move {
+            while !broker.stopping.get() {
+                broker.shard.sleep_ms(interval_ms.max(1)).await;
+                // ORDER: nothing older is written over what the stop writes.
+                let _turn = turn.take(1).await;
+                if broker.stopping.get() {
+                    return;
+                }
+                let offsets = broker.collect_all_offsets().await;
+                broker.write_checkpoints(&dirs, &offsets, &[checkpoint]).await;
+            }
+        });
     }
 }
 
 /// Everything to disk, the marker last.
 async fn stop_node(broker: &Rc<Broker>, control: &Rc<Control>, dirs: &[Rc<LogDir>]) -> bool {
     use OffsetCheckpoint::{Cleaner, HighWatermark, LogStart, RecoveryPoint};
-    broker.stopping.set(true);
     let mut clean = true;
     let mut answers = Vec::new();
     for shard in 0..broker.settings.shards {

@@ -104,6 +104,7 @@ pub(super) static KEYS: &[ConfigKey] = &[
         ),
     key("log.flush.start.offset.checkpoint.interval.ms", Int, Text("60000"), High, ReadOnly)
         .at_least(0)
+        .acts()
         .doc("How often the log start offsets are written."),
     key("log.initial.task.delay.ms", Long, Text("30000"), Low, ReadOnly)
         .at_least(0)
