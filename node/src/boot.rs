@@ -247,8 +247,16 @@ fn settings_of(config: RawConfig, dirs: &[LogDir], shards: usize) -> Result<Sett
                 dir.meta.cluster_id
             ));
         }
-        if dir.meta.directory_id.is_none() {
+        let Some(id) = dir.meta.directory_id else {
             return Err(format!("Property directory.id is missing in {path}/meta.properties"));
+        };
+        let other = dirs.iter().take_while(|other| other.path() != dir.path());
+        if let Some(other) = other.into_iter().find(|o| o.meta.directory_id == Some(id)) {
+            return Err(format!(
+                "Duplicate directory ID {} found. It was the ID of {}, but also of {path}",
+                Uuid(id.0),
+                other.path().display()
+            ));
         }
     }
     let infos = dirs.iter().map(|dir| DirInfo {
@@ -276,6 +284,7 @@ fn settings_of(config: RawConfig, dirs: &[LogDir], shards: usize) -> Result<Sett
         },
         sync_method: SyncMethod::Auto,
         dirs: infos.collect(),
+        data_dirs: config.log_dirs().len(),
         requests: RequestLimits::of(&config, shards, memory_bytes()),
         config,
     })
@@ -394,7 +403,7 @@ async fn start_node(broker: &Rc<Broker>) -> Result<Rc<Control>, String> {
     let metadata_dir = PathBuf::from(settings.config.metadata_log_dir());
     let info = settings.dirs.iter().find(|dir| dir.path == metadata_dir);
     let clean = info.is_some_and(|dir| dir.clean);
-    let opened = MetadataLog::open(&broker.shard, &metadata_dir, settings.node_id, clean)
+    let opened = MetadataLog::open(&broker.shard, &metadata_dir, &settings.config, clean)
         .await
         .map_err(|error| error.to_string())?;
     set_strays_aside(broker, &opened.image).await?;
@@ -437,7 +446,7 @@ fn identity_of(broker: &Broker, ports: &BTreeMap<&str, u16>) -> NodeIdentity {
             })
             .collect(),
         rack: settings.config.string("broker.rack").map(str::to_owned),
-        directories: settings.dirs.iter().map(|dir| dir.id).collect(),
+        directories: settings.dirs[..settings.data_dirs].iter().map(|dir| dir.id).collect(),
     }
 }
 
@@ -447,7 +456,7 @@ async fn set_strays_aside(
     image: &crate::metadata::MetadataImage,
 ) -> Result<(), String> {
     let shard = &broker.shard;
-    for dir in &broker.settings.dirs {
+    for dir in &broker.settings.dirs[..broker.settings.data_dirs] {
         let names = shard.list_dir(&dir.path).await.map_err(|e| e.to_string())?;
         for name in names {
             let path = dir.path.join(&name);

@@ -53,8 +53,10 @@ pub struct Settings {
     pub write_path: WritePath,
     /// How several files are synced.
     pub sync_method: SyncMethod,
-    /// Log directories.
+    /// Log directories; the metadata log's own comes last, if it has one.
     pub dirs: Vec<DirInfo>,
+    /// How many of them hold topics.
+    pub data_dirs: usize,
     /// What requests of one shard may take.
     pub requests: RequestLimits,
 }
@@ -69,6 +71,10 @@ pub struct RequestLimits {
     pub large_frame_bytes: usize,
     /// How many are worked on.
     pub count: usize,
+    /// Record bytes of one answer to a fetch.
+    pub fetch_bytes: usize,
+    /// Incremental fetch sessions.
+    pub fetch_sessions: usize,
 }
 
 impl RequestLimits {
@@ -79,11 +85,14 @@ impl RequestLimits {
             limit @ 1.. => limit as u64,
             _ => memory_bytes / FRAME_MEMORY_SHARE,
         };
+        let slots = config.int("max.incremental.fetch.session.cache.slots");
         let requests = config.int("queued.max.requests").max(1) as usize;
         Self {
             frame_bytes: (bytes / 4 * 3 / shards as u64).max(1) as usize,
             large_frame_bytes: (bytes / 4 / shards as u64).max(1) as usize,
             count: requests.div_ceil(shards),
+            fetch_bytes: config.int("fetch.max.bytes").max(0) as usize,
+            fetch_sessions: (slots.max(0) as usize).div_ceil(shards),
         }
     }
 }
@@ -101,14 +110,27 @@ mod tests {
                  listeners=PLAINTEXT://h:1,C://h:2\n{lines}"
             );
             let config = RawConfig::load(file.as_bytes(), &[]).expect("a good file");
-            RequestLimits::of(&config, 2, 8000)
+            RequestLimits::of(&config, 2, 64_000)
         };
-        let unlimited = RequestLimits { frame_bytes: 375, large_frame_bytes: 125, count: 250 };
+        let unlimited = RequestLimits {
+            frame_bytes: 3000,
+            large_frame_bytes: 1000,
+            count: 250,
+            fetch_bytes: 55 << 20,
+            fetch_sessions: 500,
+        };
         assert_eq!(of(""), unlimited);
         assert_eq!(of("queued.max.request.bytes=-1"), unlimited);
         let set = "socket.request.max.bytes=4000\nqueued.max.request.bytes=4000\n\
-                   queued.max.requests=5\n";
-        let limited = RequestLimits { frame_bytes: 1500, large_frame_bytes: 500, count: 3 };
+                   queued.max.requests=5\nfetch.max.bytes=2000\n\
+                   max.incremental.fetch.session.cache.slots=3\n";
+        let limited = RequestLimits {
+            frame_bytes: 1500,
+            large_frame_bytes: 500,
+            count: 3,
+            fetch_bytes: 2000,
+            fetch_sessions: 2,
+        };
         assert_eq!(of(set), limited);
     }
 }

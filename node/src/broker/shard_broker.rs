@@ -6,9 +6,9 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use ringlog_engine::batch::{BatchError, RecordFault};
+use ringlog_engine::batch::{BatchError, HeaderError, RecordFault};
 use ringlog_engine::io::Fd;
-use ringlog_engine::log::{AppendError, Committer, CommitterOptions, Origin};
+use ringlog_engine::log::{AppendError, Committer, CommitterOptions, Origin, ProducerError};
 use ringlog_engine::shard::Shard;
 use ringlog_engine::shard::mesh::Mesh;
 use ringlog_engine::shard::sync::{Budget, OneshotSender, Queue, oneshot};
@@ -381,57 +381,62 @@ fn refused(error: ErrorCode, message: Option<String>) -> AppendOutcome {
     AppendOutcome::Refused { error, message, record_errors: Vec::new(), log_start_offset: -1 }
 }
 
-/// Kafka's code and sentence for a batch that is not appended.
+/// Kafka's code for a batch that is not appended. It has a sentence only where single records are
+/// at fault, and tells the log's start only if the fault is in the batch's contents
+/// (`ReplicaManager.appendRecordsToLeader`).
 fn append_refused(partition: &Partition, error: AppendError) -> AppendOutcome {
     let name = format!("{}-{}", partition.topic_name, partition.index);
-    let batch_error = match error {
-        AppendError::Batch(error) => error,
-        AppendError::Producer(error) => {
-            use ringlog_engine::log::ProducerError;
-            let code = match error {
-                ProducerError::InvalidEpoch { .. } => ErrorCode::InvalidProducerEpoch,
-                ProducerError::OutOfOrderSequence { .. } => ErrorCode::OutOfOrderSequenceNumber,
-            };
-            return refused(code, Some(format!("{error} in partition {name}")));
-        }
-        AppendError::LargerThanSegment { size, segment_bytes } => {
-            let message = format!(
-                "Message batch size is {size} bytes in append to partition {name}, which exceeds \
-                 the maximum configured segment size of {segment_bytes}."
-            );
-            return refused(ErrorCode::RecordListTooLarge, Some(message));
-        }
-        AppendError::Log(error) => {
-            return refused(ErrorCode::KafkaStorageError, Some(error.to_string()));
-        }
+    tracing::debug!(partition = name, %error, "append_refused");
+    let log_start_offset = partition.log.ends().log_start_offset.0;
+    let of_contents = |error| AppendOutcome::Refused {
+        error,
+        message: None,
+        record_errors: Vec::new(),
+        log_start_offset,
     };
-    let code = match &batch_error {
-        BatchError::Crc { .. } | BatchError::CorruptHeader(_) => ErrorCode::CorruptMessage,
-        BatchError::Corrupt(_) => ErrorCode::CorruptMessage,
-        BatchError::TooLarge { .. } => ErrorCode::MessageTooLarge,
-        BatchError::Records { faults } => {
+    let error = match error {
+        AppendError::Batch(error) => error,
+        AppendError::Producer(ProducerError::InvalidEpoch { .. }) => {
+            return of_contents(ErrorCode::InvalidProducerEpoch);
+        }
+        AppendError::Producer(ProducerError::OutOfOrderSequence { .. }) => {
+            return of_contents(ErrorCode::OutOfOrderSequenceNumber);
+        }
+        AppendError::LargerThanSegment { .. } => {
+            return refused(ErrorCode::RecordListTooLarge, None);
+        }
+        AppendError::Log(_) => return refused(ErrorCode::KafkaStorageError, None),
+    };
+    match error {
+        // A format that is yet to come.
+        BatchError::CorruptHeader(HeaderError::Magic(_)) => {
+            let message = format!("{error} in partition {name}");
+            refused(ErrorCode::CorruptMessage, Some(message))
+        }
+        BatchError::Crc { .. } | BatchError::CorruptHeader(_) | BatchError::Corrupt(_) => {
+            refused(ErrorCode::CorruptMessage, None)
+        }
+        BatchError::TooLarge { .. } => refused(ErrorCode::MessageTooLarge, None),
+        BatchError::Missing | BatchError::Magic(_) | BatchError::Several => {
+            refused(ErrorCode::InvalidRecord, None)
+        }
+        BatchError::Invalid(_) | BatchError::UnknownCodec(_) => {
+            of_contents(ErrorCode::InvalidRecord)
+        }
+        BatchError::Records { ref faults } => {
             let time = |(_, fault): &(i32, RecordFault)| *fault != RecordFault::NoKey;
-            if faults.iter().any(time) {
-                ErrorCode::InvalidTimestamp
-            } else {
-                ErrorCode::InvalidRecord
+            let timely = !faults.iter().any(time);
+            let records = faults.iter();
+            AppendOutcome::Refused {
+                error: if timely { ErrorCode::InvalidRecord } else { ErrorCode::InvalidTimestamp },
+                message: Some(format!("{error} in partition {name}")),
+                record_errors: records
+                    .map(|(index, fault)| (*index, Some(fault_message(fault, &name))))
+                    .collect(),
+                log_start_offset,
             }
         }
-        BatchError::Missing
-        | BatchError::Magic(_)
-        | BatchError::Several
-        | BatchError::Invalid(_)
-        | BatchError::UnknownCodec(_) => ErrorCode::InvalidRecord,
-    };
-    let message = Some(format!("{batch_error} in partition {name}"));
-    let record_errors = match batch_error {
-        BatchError::Records { faults } => faults
-            .into_iter()
-            .map(|(index, fault)| (index, Some(fault_message(&fault, &name))))
-            .collect(),
-        _ => Vec::new(),
-    };
-    AppendOutcome::Refused { error: code, message, record_errors, log_start_offset: -1 }
+    }
 }
 
 fn fault_message(fault: &RecordFault, partition: &str) -> String {

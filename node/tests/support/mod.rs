@@ -4,6 +4,8 @@
 #![allow(dead_code, reason = "each test file uses a part of it")]
 #![allow(clippy::disallowed_methods, reason = "tests start processes and open sockets")]
 
+pub mod stock;
+
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
@@ -27,6 +29,7 @@ pub const PATIENCE: Duration = Duration::from_secs(30);
 pub struct Node {
     pub dir: tempfile::TempDir,
     pub port: u16,
+    pub controller_port: u16,
     pub properties: PathBuf,
     child: Option<Child>,
 }
@@ -105,7 +108,7 @@ impl Node {
         let file = dir.path().join("server.properties");
         let data = dir.path().join("data");
         std::fs::write(&file, properties(&data, port, controller_port, extra)).expect("writable");
-        Node { dir, port, properties: file, child: None }
+        Node { dir, port, controller_port, properties: file, child: None }
     }
 
     /// Its log directory.

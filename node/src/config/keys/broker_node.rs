@@ -96,12 +96,13 @@ pub(super) static KEYS: &[ConfigKey] = &[
     key("delete.topic.enable", Boolean, Text("true"), High, ReadOnly)
         .acts()
         .doc("Whether topics can be deleted. With `false`, DeleteTopics is refused."),
-    key("fetch.max.bytes", Int, Text("57671680"), Medium, ReadOnly).at_least(1024).doc(
+    key("fetch.max.bytes", Int, Text("57671680"), Medium, ReadOnly).at_least(1024).acts().doc(
         "Largest answer to one Fetch request. A first batch that is larger is still sent, \
         so that a consumer cannot get stuck.",
     ),
     key("max.incremental.fetch.session.cache.slots", Int, Text("1000"), Medium, ReadOnly)
         .at_least(0)
+        .acts()
         .doc("Number of incremental fetch sessions that are remembered between requests."),
     key("max.request.partition.size.limit", Int, Text("2000"), Medium, ReadOnly)
         .at_least(1)

@@ -87,14 +87,17 @@ pub(super) static KEYS: &[ConfigKey] = &[
         ),
     key("metadata.log.segment.bytes", Int, Text("1073741824"), High, ReadOnly)
         .at_least(8388608)
+        .acts()
         .doc("Size at which the metadata log starts a new segment."),
     key("metadata.log.segment.ms", Long, Text("604800000"), High, ReadOnly)
+        .acts()
         .doc("Age at which the metadata log starts a new segment."),
-    key("metadata.max.retention.bytes", Long, Text("104857600"), High, ReadOnly).doc(
+    key("metadata.max.retention.bytes", Long, Text("104857600"), High, ReadOnly).acts().doc(
         "Size of metadata log and snapshots together above which the oldest ones are \
         deleted.",
     ),
     key("metadata.max.retention.ms", Long, Text("604800000"), High, ReadOnly)
+        .acts()
         .doc("Age at which segments and snapshots of the metadata are deleted."),
     key("metadata.max.idle.interval.ms", Int, Text("500"), Low, ReadOnly).at_least(0).acts().doc(
         "Pause after which an idle leader writes a no-op record, so that followers can \
@@ -102,6 +105,7 @@ pub(super) static KEYS: &[ConfigKey] = &[
     ),
     key("internal.metadata.log.segment.bytes", Int, Null, Low, ReadOnly)
         .internal()
+        .acts()
         .doc("Segment size of the metadata log without the usual lower bound, for tests."),
     key("internal.metadata.max.batch.size.in.bytes", Int, Text("8388608"), Low, ReadOnly)
         .internal()
