@@ -169,12 +169,17 @@ fn socket_buffers_have_the_sizes_that_are_set() {
         (send, socket_recv_buffer_size(&fd).expect("a socket"))
     };
     // The kernel doubles what is asked for, and reports that.
-    assert_eq!(sizes(&[]), (204_800, 204_800));
-    let set = &["socket.send.buffer.bytes=30000", "socket.receive.buffer.bytes=50000"];
-    assert_eq!(sizes(set), (60_000, 100_000));
-    // -1: the system's own, which it adapts.
-    let (send, receive) = sizes(&["socket.send.buffer.bytes=-1", "socket.receive.buffer.bytes=-1"]);
-    assert!(send != 204_800 && receive != 204_800, "{send} {receive}");
+    let set = |send: i32, receive: i32| {
+        [("send", send), ("receive", receive)]
+            .map(|(which, bytes)| format!("socket.{which}.buffer.bytes={bytes}"))
+    };
+    let sizes_of = |lines: [String; 2]| sizes(&lines.each_ref().map(String::as_str));
+    assert_eq!(sizes_of(set(30_000, 50_000)), (60_000, 100_000));
+    assert_eq!(sizes_of(set(102_400, 102_400)), (204_800, 204_800));
+    // -1, and what is not set: the system's own, which it adapts.
+    for (send, receive) in [sizes_of(set(-1, -1)), sizes(&[])] {
+        assert!(send != 204_800 && receive != 204_800, "{send} {receive}");
+    }
 }
 
 #[test]

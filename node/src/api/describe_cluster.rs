@@ -28,8 +28,8 @@ pub(super) fn answer(
         ENDPOINTS_OF_CONTROLLERS => {
             return refused(
                 ErrorCode::MismatchedEndpointType,
-                "The request was sent to an endpoint of type BROKER, but we wanted an endpoint of type \
-                 CONTROLLER",
+                "The request was sent to an endpoint of type BROKER, but we wanted an endpoint of \
+                 type CONTROLLER",
             );
         }
         other => {

@@ -97,7 +97,6 @@ fn describe(
         is_internal: is_internal_topic(&topic.name),
         topic_authorized_operations: TOPIC_OPERATIONS,
         partitions: partitions.map(|(index, p)| partition(image, *index, p)).collect(),
-        ..DescribeTopicPartitionsResponseTopic::default()
     }
 }
 

@@ -53,6 +53,8 @@ pub struct Settings {
     pub write_path: WritePath,
     /// How several files are synced.
     pub sync_method: SyncMethod,
+    /// ringlog.unread.cache.bytes
+    pub unread_cache_bytes: Option<u64>,
     /// Log directories; the metadata log's own comes last, if it has one.
     pub dirs: Vec<DirInfo>,
     /// How many of them hold topics.

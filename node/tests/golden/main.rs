@@ -4,6 +4,8 @@
 //! One test, so that one stock broker serves all of it. What differs is collected and shown at the
 //! end, so that a run names everything.
 
+#![allow(clippy::disallowed_methods, reason = "tests read files and look at the clock")]
+
 #[path = "../support/mod.rs"]
 mod support;
 

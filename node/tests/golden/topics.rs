@@ -275,12 +275,15 @@ fn create_partitions(pair: &mut Pair) {
     }
 }
 
+/// How a request names a topic.
+type NameOrId = (Option<String>, Uuid);
+
 fn delete_topics(pair: &mut Pair) {
     for version in 1..=6 {
         let (one, other) = (format!("gone-{version}"), format!("also-{version}"));
         pair.create_topic(&one, 1, &[]);
         pair.create_topic(&other, 1, &[]);
-        let mut ask = |what: &str, topics: &dyn Fn(&Side) -> Vec<(Option<String>, Uuid)>| {
+        let mut ask = |what: &str, topics: &dyn Fn(&Side) -> Vec<NameOrId>| {
             pair.same_but(
                 what,
                 version,
