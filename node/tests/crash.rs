@@ -4,13 +4,13 @@
 
 mod support;
 
-use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use ringlog_engine::batch::{BATCH_HEADER_BYTES, BatchHeader, decompress, records};
-use support::{Client, Node, PATIENCE, batch, have_kafka, kafka, kafka_script, ringlog, run, text};
+use support::stock::Stock;
+use support::{Client, Node, PATIENCE, batch, have_kafka, kafka, ringlog, run, text};
 
 /// Every value of a partition, by offset.
 fn read_all(client: &mut Client, topic: &str, partition: i32) -> Vec<Vec<u8>> {
@@ -135,52 +135,15 @@ fn directories_that_are_not_ours_are_refused_with_a_clear_message() {
     assert!(refused("foreign").contains("is not in the form of topic-partition"));
 }
 
-/// A stock broker, killed at the end.
-struct Kafka(Child);
-
-impl Kafka {
-    fn start(node: &Node) -> Kafka {
-        let log = node.dir.path().join("kafka.log");
-        let log = std::fs::File::create(log).expect("a log");
-        let child = Command::new(kafka_script())
-            .arg("broker")
-            .arg(&node.properties)
-            .env("KAFKA_OPTS", "-Xmx512m -XX:TieredStopAtLevel=1")
-            .stdout(log.try_clone().expect("a log"))
-            .stderr(log)
-            .stdin(Stdio::null())
-            .spawn()
-            .expect("it starts");
-        let mut kafka = Kafka(child);
-        let deadline = Instant::now() + PATIENCE * 2;
-        let served = || {
-            let mut client = Client::try_connect(node.port)?;
-            let request =
-                ringlog_wire::messages::MetadataRequest { topics: None, ..Default::default() };
-            let response = client.try_request(&request, 9)?;
-            let topic = response.topics.iter().find(|t| t.name.as_deref() == Some("t"))?;
-            topic.partitions.iter().all(|p| p.error_code == 0).then_some(())
-        };
-        while served().is_none() {
-            let ended = kafka.0.try_wait().expect("a child");
-            let said = std::fs::read_to_string(node.dir.path().join("kafka.log"));
-            assert!(ended.is_none() && Instant::now() < deadline, "{}", said.unwrap_or_default());
-            std::thread::park_timeout(std::time::Duration::from_millis(100));
-        }
-        kafka
-    }
-
-    fn stop(mut self) {
-        run(Command::new("kill").arg("-TERM").arg(self.0.id().to_string()));
-        self.0.wait().expect("reaped");
-    }
-}
-
-impl Drop for Kafka {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
+/// A stock broker on the node's directory that leads all of `t`.
+fn start_kafka(node: &Node) -> Stock {
+    Stock::start(node, |client| {
+        let request =
+            ringlog_wire::messages::MetadataRequest { topics: None, ..Default::default() };
+        let Some(response) = client.try_request(&request, 9) else { return false };
+        let topic = response.topics.iter().find(|t| t.name.as_deref() == Some("t"));
+        topic.is_some_and(|topic| topic.partitions.iter().all(|p| p.error_code == 0))
+    })
 }
 
 #[test]
@@ -206,7 +169,7 @@ fn kafka_serves_our_directory_and_we_serve_kafkas() {
     let ours = all(&node);
     assert_eq!(ours.iter().map(Vec::len).sum::<usize>(), 100_000);
     node.kill();
-    let broker = Kafka::start(&node);
+    let broker = start_kafka(&node);
     assert_eq!(all(&node), ours, "Kafka serves what we stored");
     produce("lz4");
     let theirs = all(&node);
@@ -220,7 +183,7 @@ fn kafka_serves_our_directory_and_we_serve_kafkas() {
     produce("zstd");
     assert_eq!(node.stop(), 0);
     // And once more after a clean stop of ours.
-    let broker = Kafka::start(&node);
+    let broker = start_kafka(&node);
     assert_eq!(all(&node).iter().map(Vec::len).sum::<usize>(), 140_000);
     broker.stop();
 }

@@ -173,6 +173,7 @@ impl Loader<'_> {
             write_queued: false,
             sync_queued: false,
             unsynced: Vec::new(),
+            flush_to: end,
             names_unsynced: false,
             last_flush_ms: self.now_ms,
             failed: None,

@@ -4,6 +4,8 @@
 #![allow(dead_code, reason = "each test file uses a part of it")]
 #![allow(clippy::disallowed_methods, reason = "tests start processes and open sockets")]
 
+pub mod stock;
+
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
@@ -27,6 +29,7 @@ pub const PATIENCE: Duration = Duration::from_secs(30);
 pub struct Node {
     pub dir: tempfile::TempDir,
     pub port: u16,
+    pub controller_port: u16,
     pub properties: PathBuf,
     child: Option<Child>,
 }
@@ -66,17 +69,36 @@ impl Node {
     /// A formatted and started node.
     pub fn start(extra: &[&str]) -> Node {
         let mut node = Node::prepare(extra);
-        let data = node.data();
+        node.format();
+        node.restart();
+        node
+    }
+
+    /// The same, where `extra` says which port is the one to ask.
+    pub fn start_on(port: u16, extra: &[&str]) -> Node {
+        let mut node = Node::prepare(extra);
+        node.port = port;
+        node.format();
+        node.restart();
+        node
+    }
+
+    /// Formats its directories.
+    pub fn format(&self) {
         let id = run(ringlog().arg("random-uuid"));
         let format = ringlog()
             .args(["format", "-t", id.trim(), "-c"])
-            .arg(&node.properties)
+            .arg(&self.properties)
             .output()
             .expect("ringlog runs");
         assert!(format.status.success(), "{}", text(&format));
-        assert!(data.join("meta.properties").exists());
-        node.restart();
-        node
+    }
+
+    /// Leaves only those lines of its properties that `keep` takes.
+    pub fn edit_properties(&self, keep: impl Fn(&str) -> bool) {
+        let text = std::fs::read_to_string(&self.properties).expect("readable");
+        let kept: Vec<&str> = text.lines().filter(|line| keep(line)).collect();
+        std::fs::write(&self.properties, kept.join("\n") + "\n").expect("writable");
     }
 
     /// A node that is neither formatted nor started.
@@ -86,7 +108,7 @@ impl Node {
         let file = dir.path().join("server.properties");
         let data = dir.path().join("data");
         std::fs::write(&file, properties(&data, port, controller_port, extra)).expect("writable");
-        Node { dir, port, properties: file, child: None }
+        Node { dir, port, controller_port, properties: file, child: None }
     }
 
     /// Its log directory.
@@ -100,6 +122,17 @@ impl Node {
 
     /// Starts it (again) and waits until it serves.
     pub fn restart(&mut self) {
+        self.spawn();
+        let deadline = Instant::now() + PATIENCE;
+        while Client::try_connect(self.port).is_none_or(|mut c| c.try_api_versions().is_none()) {
+            assert!(self.is_alive(), "the node ended: {}", self.log());
+            assert!(Instant::now() < deadline, "the node does not serve: {}", self.log());
+            std::thread::park_timeout(Duration::from_millis(10));
+        }
+    }
+
+    /// Starts it without waiting.
+    pub fn spawn(&mut self) {
         let log = self.dir.path().join("node.log");
         let log = std::fs::OpenOptions::new().create(true).append(true).open(log).expect("log");
         let child = ringlog()
@@ -110,12 +143,6 @@ impl Node {
             .spawn()
             .expect("ringlog starts");
         self.child = Some(child);
-        let deadline = Instant::now() + PATIENCE;
-        while Client::try_connect(self.port).is_none_or(|mut c| c.try_api_versions().is_none()) {
-            assert!(self.is_alive(), "the node ended: {}", self.log());
-            assert!(Instant::now() < deadline, "the node does not serve: {}", self.log());
-            std::thread::park_timeout(Duration::from_millis(10));
-        }
     }
 
     pub fn log(&self) -> String {
@@ -219,10 +246,13 @@ pub struct Client {
 
 impl Client {
     pub fn try_connect(port: u16) -> Option<Client> {
-        let socket = TcpStream::connect(("127.0.0.1", port)).ok()?;
+        TcpStream::connect(("127.0.0.1", port)).ok().map(Client::of)
+    }
+
+    pub fn of(socket: TcpStream) -> Client {
         socket.set_read_timeout(Some(PATIENCE)).expect("a timeout");
         socket.set_nodelay(true).expect("no delay");
-        Some(Client { socket, correlation: 0 })
+        Client { socket, correlation: 0 }
     }
 
     fn try_api_versions(&mut self) -> Option<ApiVersionsResponse> {
