@@ -432,7 +432,8 @@ pub fn validate_stored(bytes: &[u8]) -> Result<BatchHeader, BatchError> {
         let computed = super::header::crc32c(&batch[21..]);
         return Err(BatchError::Crc { stored: header.crc, computed });
     }
-    if header.last_offset_delta < 0 || header.records_count < 0 || header.base_offset.0 < 0 {
+    let counts = header.last_offset_delta < 0 || header.records_count < 0;
+    if counts || !(0..i64::MAX - i64::from(i32::MAX)).contains(&header.base_offset.0) {
         return Err(invalid(format!("header {header:?}")));
     }
     Ok(header)

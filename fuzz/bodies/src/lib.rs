@@ -137,6 +137,7 @@ pub fn segment(data: &[u8]) {
             clean,
             recovery_point: Offset::ZERO,
             log_start_offset: None,
+            one_at_a_time: false,
         };
         let loaded = Log::open(&shard, Path::new("/t-0"), &committer, load).await;
         let Ok(loaded) = loaded else { return };
