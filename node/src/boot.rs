@@ -14,7 +14,7 @@ use ringlog_engine::dirs::{
 use ringlog_engine::io::uring::{Peers, UringDriver, UringOptions};
 use ringlog_engine::io::{
     StopSignals, Unpark, WritePath, available_cpus, host_name, memory_bytes, monotonic_ns,
-    pin_to_cpu,
+    pin_to_cpu, raise_open_files_max, thread_id,
 };
 use ringlog_engine::log::SyncMethod;
 use ringlog_engine::shard::mesh::{Mailboxes, mesh};
@@ -28,6 +28,7 @@ use crate::config::{Listener, RawConfig, SecurityProtocol, parse_cpu_list};
 use crate::conn;
 use crate::controller::NodeIdentity;
 use crate::format::{self, FormatOptions};
+use crate::watchdog::{self, Watched};
 
 pub use crate::cli::run_cli;
 
@@ -50,6 +51,10 @@ transaction.state.log.min.isr=1
 const STOP_WAIT_MS: u64 = 5_000;
 /// Share of the machine's memory for request frames.
 const FRAME_MEMORY_SHARE: u64 = 8;
+/// Share of the descriptors a process may have that connections must leave to files, and how many
+/// of them are enough.
+const FILES_SHARE: u64 = 4;
+const FILES_MAX: u64 = 16_384;
 
 /// Runs a job on a shard of its own, without a node.
 pub fn offline<F>(job: impl FnOnce(Shard) -> F) -> Result<(), String>
@@ -87,6 +92,13 @@ pub fn run(config: RawConfig, format_itself: bool) -> Result<(), String> {
     let peers = Peers::new(settings.shards);
     let stop = Arc::new(AtomicBool::new(false));
     let (ready, when_ready) = mpsc::channel();
+    let (watched, watch) = mpsc::channel();
+    let watchdog_ms = settings.config.long("ringlog.watchdog.ms").max(0) as u64;
+    if watchdog_ms > 0 {
+        let builder = std::thread::Builder::new().name("watchdog".to_owned());
+        let watchdog = builder.spawn(move || watchdog::watch_shards(&watch, watchdog_ms));
+        watchdog.map_err(|e| e.to_string())?;
+    }
     let mut threads = Vec::new();
     let mut dirs = Some(dirs);
     for (index, mailboxes) in mesh::<Message>(settings.shards).into_iter().enumerate() {
@@ -100,11 +112,13 @@ pub fn run(config: RawConfig, format_itself: bool) -> Result<(), String> {
             dirs: dirs.take_if(|_| index == 0),
             stop: Arc::clone(&stop),
             ready: ready.clone(),
+            watched: watched.clone(),
+            watchdog_ms,
         };
         let builder = std::thread::Builder::new().name(format!("shard-{index}"));
         threads.push(builder.spawn(move || thread.run()).map_err(|e| e.to_string())?);
     }
-    drop(ready);
+    drop((ready, watched));
     let unpark = match when_ready.recv() {
         Ok(Ready::Serving(unpark)) => unpark,
         Ok(Ready::Failed(message)) => return Err(message),
@@ -258,6 +272,7 @@ fn settings_of(config: RawConfig, dirs: &[LogDir], shards: usize) -> Result<Sett
         recovery_points: dir.recovery_points().clone(),
         log_starts: dir.log_starts().clone(),
     });
+    let open_files_max = raise_open_files_max();
     let requests = config.int("queued.max.requests").max(1) as usize;
     let request_bytes = config.long("queued.max.request.bytes");
     let frame_bytes = match u64::try_from(request_bytes) {
@@ -284,6 +299,7 @@ fn settings_of(config: RawConfig, dirs: &[LogDir], shards: usize) -> Result<Sett
         dirs: infos.collect(),
         frame_budget_bytes: (frame_bytes / 4 * 3 / shards as u64).max(1) as usize,
         large_frame_budget_bytes: (frame_bytes / 4 / shards as u64).max(1) as usize,
+        connection_fd_end: open_files_max - (open_files_max / FILES_SHARE).min(FILES_MAX),
         request_budget: requests.div_ceil(shards),
         config,
     })
@@ -308,6 +324,9 @@ struct ShardThread {
     dirs: Option<Vec<LogDir>>,
     stop: Arc<AtomicBool>,
     ready: mpsc::Sender<Ready>,
+    /// Shards that the watchdog watches.
+    watched: mpsc::Sender<Watched>,
+    watchdog_ms: u64,
 }
 
 /// Wakes the stop task when the flag is set.
@@ -350,6 +369,14 @@ impl ShardThread {
         };
         let id = ShardId(self.index as u16);
         let shard = Shard::new(id, Box::new(driver), ShardOptions::default());
+        if self.watchdog_ms > 0 {
+            watchdog::watch_operations(&shard, self.watchdog_ms);
+            // Kept to the end of the thread: the watchdog goes on as long as there is a shard.
+            let (pulse, unpark) = (shard.pulse(), shard.unparker());
+            let watched = Watched { shard: self.index, pulse, unpark, thread: thread_id() };
+            // There is no watchdog only if the process is ending.
+            let _ = self.watched.send(watched);
+        }
         let broker = Broker::new(&shard, Arc::clone(&self.settings));
         let receiver = Rc::clone(&broker);
         let mailboxes = self.mailboxes;
@@ -377,6 +404,7 @@ async fn run_node(
     ready: mpsc::Sender<Ready>,
 ) {
     let stopping = stop.wait();
+    broker.set_dirs(dirs.clone());
     let control = match start_node(&broker).await {
         Ok(control) => control,
         Err(message) => {
@@ -385,8 +413,7 @@ async fn run_node(
         }
     };
     let checkpoints = Rc::clone(&broker);
-    let checkpoint_dirs = dirs.clone();
-    broker.shard.spawn(async move { run_checkpoints(checkpoints, checkpoint_dirs).await });
+    broker.shard.spawn(async move { run_checkpoints(checkpoints).await });
     let _ = ready.send(Ready::Serving(broker.shard.unparker()));
     stopping.await;
     let clean = stop_node(&broker, &control, &dirs).await;
@@ -411,6 +438,7 @@ async fn start_node(broker: &Rc<Broker>) -> Result<Rc<Control>, String> {
     let control =
         Control::start(broker, opened, &identity).await.map_err(|error| error.to_string())?;
     broker.set_control(Rc::clone(&control));
+    broker.drop_stale_checkpoints().await;
     control.run();
     for bound in bound {
         let listener = &settings.listeners[bound.index];
@@ -470,8 +498,9 @@ async fn set_strays_aside(
                 Some(DirectoryName::Partition(topic, index)) => {
                     let id = ringlog_engine::dirs::partition_metadata(shard, &path);
                     let id = id.await.map_err(|e| e.to_string())?;
+                    // One that does not say whose it is stays: its shard will report it.
                     let known = image.topic_by_name(&topic).is_some_and(|t| {
-                        t.partitions.contains_key(&index) && id.is_some_and(|id| id.0 == t.id.0)
+                        t.partitions.contains_key(&index) && id.is_none_or(|id| id.0 == t.id.0)
                     });
                     if !known {
                         let id = format::random_uuid(shard);
@@ -502,7 +531,7 @@ fn hex(id: Uuid) -> String {
 }
 
 /// Writes the checkpoint files at Kafka's intervals.
-async fn run_checkpoints(broker: Rc<Broker>, dirs: Vec<Rc<LogDir>>) {
+async fn run_checkpoints(broker: Rc<Broker>) {
     use OffsetCheckpoint::{HighWatermark, LogStart, RecoveryPoint};
     let config = broker.config();
     let config = config.current();
@@ -516,11 +545,10 @@ async fn run_checkpoints(broker: Rc<Broker>, dirs: Vec<Rc<LogDir>>) {
         if broker.stopping.get() {
             return;
         }
-        let offsets = broker.collect_all_offsets().await;
         let all = since_ms >= offsets_ms;
         let which =
             if all { &[HighWatermark, RecoveryPoint, LogStart][..] } else { &[HighWatermark] };
-        broker.write_checkpoints(&dirs, &offsets, which).await;
+        broker.write_checkpoints(which).await;
         if all {
             since_ms = 0;
         }
@@ -531,20 +559,24 @@ async fn run_checkpoints(broker: Rc<Broker>, dirs: Vec<Rc<LogDir>>) {
 async fn stop_node(broker: &Rc<Broker>, control: &Rc<Control>, dirs: &[Rc<LogDir>]) -> bool {
     use OffsetCheckpoint::{Cleaner, HighWatermark, LogStart, RecoveryPoint};
     broker.stopping.set(true);
-    let mut clean = true;
+    let (mut clean, mut any_offline) = (true, false);
     let mut answers = Vec::new();
     for shard in 0..broker.settings.shards {
         answers.push(broker.call(ShardId(shard as u16), Call::CloseLogs).await);
     }
     for answer in answers {
-        clean &= matches!(answer.await, Reply::LogsClosed { all: true });
+        let Reply::LogsClosed { all, offline } = answer.await else {
+            unreachable!("closing logs has its own reply")
+        };
+        clean &= all;
+        any_offline |= offline;
     }
-    let offsets = broker.collect_all_offsets().await;
     let all = [HighWatermark, RecoveryPoint, LogStart, Cleaner];
-    clean &= broker.write_checkpoints(dirs, &offsets, &all).await;
+    clean &= broker.write_checkpoints(&all).await;
     clean &= control.close().await;
     for dir in dirs {
-        if clean {
+        // What could not be opened was not closed properly either.
+        if clean && !any_offline {
             // ORDER: the marker promises all of the above.
             let marked = dir.write_clean_marker(&broker.shard, broker.broker_epoch()).await;
             clean &= marked.is_ok();

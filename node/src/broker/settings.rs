@@ -57,6 +57,9 @@ pub struct Settings {
     /// Bytes of frames above [`LARGE_FRAME_BYTES`] that one shard may hold: a budget of their own,
     /// so that peers which announce large frames and never send them do not starve all others.
     pub large_frame_budget_bytes: usize,
+    /// Connections whose descriptor has this number or a higher one are turned away: the rest is
+    /// for files.
+    pub connection_fd_end: u64,
     /// Requests that one shard may work on.
     pub request_budget: usize,
 }

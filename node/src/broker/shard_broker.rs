@@ -8,6 +8,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use ringlog_engine::batch::{BatchError, RecordFault};
+use ringlog_engine::dirs::LogDir;
 use ringlog_engine::io::Fd;
 use ringlog_engine::log::{AppendError, Committer, CommitterOptions, Origin};
 use ringlog_engine::shard::Shard;
@@ -71,6 +72,8 @@ pub struct Broker {
     pub stopping: Cell<bool>,
     /// Set on shard 0.
     pub(super) control: RefCell<Option<Rc<Control>>>,
+    /// Shard 0: the log directories, for their checkpoints.
+    pub(super) dirs: RefCell<Vec<Rc<LogDir>>>,
     pub(super) image: RefCell<Arc<MetadataImage>>,
     pub(super) config: RefCell<Rc<BrokerConfig>>,
     pub(super) broker_epoch: Cell<i64>,
@@ -100,6 +103,7 @@ impl Broker {
             connections: Queue::default(),
             stopping: Cell::new(false),
             control: RefCell::new(None),
+            dirs: RefCell::default(),
             image: RefCell::default(),
             config: RefCell::new(Rc::new(BrokerConfig::new(settings.config.clone()))),
             broker_epoch: Cell::new(-1),
@@ -121,6 +125,11 @@ impl Broker {
     /// Makes this shard the controller's.
     pub fn set_control(&self, control: Rc<Control>) {
         *self.control.borrow_mut() = Some(control);
+    }
+
+    /// Gives this shard the checkpoint files to write.
+    pub fn set_dirs(&self, dirs: Vec<Rc<LogDir>>) {
+        *self.dirs.borrow_mut() = dirs;
     }
 
     /// The newest metadata.
@@ -252,7 +261,8 @@ impl Broker {
                 Box::pin(async move { Reply::Offsets(offsets) })
             }
             Call::CloseLogs => {
-                Box::pin(async move { Reply::LogsClosed { all: this.close_logs().await } })
+                let offline = self.partitions.borrow().values().any(Result::is_err);
+                Box::pin(async move { Reply::LogsClosed { all: this.close_logs().await, offline } })
             }
         }
     }
@@ -401,7 +411,9 @@ fn append_refused(partition: &Partition, error: AppendError) -> AppendOutcome {
     };
     let code = match &batch_error {
         BatchError::Crc { .. } | BatchError::CorruptHeader(_) => ErrorCode::CorruptMessage,
-        BatchError::Corrupt(_) => ErrorCode::CorruptMessage,
+        // Kafka's decoders fail with exceptions that have no code. Unlike CORRUPT_MESSAGE this one
+        // is not tried again by clients.
+        BatchError::Corrupt(_) | BatchError::UnknownCodec(_) => ErrorCode::UnknownServerError,
         BatchError::TooLarge { .. } => ErrorCode::MessageTooLarge,
         BatchError::Records { faults } => {
             let time = |(_, fault): &(i32, RecordFault)| *fault != RecordFault::NoKey;
@@ -414,8 +426,7 @@ fn append_refused(partition: &Partition, error: AppendError) -> AppendOutcome {
         BatchError::Missing
         | BatchError::Magic(_)
         | BatchError::Several
-        | BatchError::Invalid(_)
-        | BatchError::UnknownCodec(_) => ErrorCode::InvalidRecord,
+        | BatchError::Invalid(_) => ErrorCode::InvalidRecord,
     };
     let message = Some(format!("{batch_error} in partition {name}"));
     let record_errors = match batch_error {

@@ -95,7 +95,9 @@ pub async fn run_accept(broker: Rc<Broker>, bound: Bound) {
                     continue;
                 }
             };
-            if !broker.count_opened(peer) {
+            // The kernel gives the lowest number that is free, so it says how many are taken.
+            let out_of_descriptors = socket.0 as u64 >= broker.settings.connection_fd_end;
+            if out_of_descriptors || !broker.count_opened(peer) {
                 tracing::warn!(%peer, "connection_refused_too_many");
                 broker.shard.close(socket).await;
                 continue;

@@ -7,16 +7,19 @@
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use ringlog_engine::batch::{BatchBuilder, RecordFields};
+use ringlog_engine::batch::{
+    BATCH_HEADER_BYTES, BatchBuilder, BatchHeader, RecordFields, decompress, records,
+};
 use ringlog_engine::types::{ProducerEpoch, ProducerId};
 use ringlog_wire::messages::produce_request::{PartitionProduceData, TopicProduceData};
 use ringlog_wire::messages::{
     ApiVersionsRequest, ApiVersionsResponse, CreateTopicsRequest, CreateTopicsResponse,
-    FetchRequest, FetchResponse, ListOffsetsRequest, ListOffsetsResponse, ProduceRequest,
-    ProduceResponse, create_topics_request, fetch_request, list_offsets_request,
+    DeleteTopicsRequest, DeleteTopicsResponse, FetchRequest, FetchResponse, ListOffsetsRequest,
+    ListOffsetsResponse, MetadataRequest, ProduceRequest, ProduceResponse, create_topics_request,
+    fetch_request, list_offsets_request,
 };
 use ringlog_wire::{Message, Reader, Request, Writer};
 
@@ -28,6 +31,8 @@ pub struct Node {
     pub dir: tempfile::TempDir,
     pub port: u16,
     pub properties: PathBuf,
+    /// What a shell does before it becomes the node: limits.
+    pub limits: String,
     child: Option<Child>,
 }
 
@@ -66,17 +71,21 @@ impl Node {
     /// A formatted and started node.
     pub fn start(extra: &[&str]) -> Node {
         let mut node = Node::prepare(extra);
-        let data = node.data();
+        node.format();
+        node.restart();
+        node
+    }
+
+    /// Formats its directory.
+    pub fn format(&self) {
         let id = run(ringlog().arg("random-uuid"));
         let format = ringlog()
             .args(["format", "-t", id.trim(), "-c"])
-            .arg(&node.properties)
+            .arg(&self.properties)
             .output()
             .expect("ringlog runs");
         assert!(format.status.success(), "{}", text(&format));
-        assert!(data.join("meta.properties").exists());
-        node.restart();
-        node
+        assert!(self.data().join("meta.properties").exists());
     }
 
     /// A node that is neither formatted nor started.
@@ -86,7 +95,7 @@ impl Node {
         let file = dir.path().join("server.properties");
         let data = dir.path().join("data");
         std::fs::write(&file, properties(&data, port, controller_port, extra)).expect("writable");
-        Node { dir, port, properties: file, child: None }
+        Node { dir, port, properties: file, limits: String::new(), child: None }
     }
 
     /// Its log directory.
@@ -100,20 +109,51 @@ impl Node {
 
     /// Starts it (again) and waits until it serves.
     pub fn restart(&mut self) {
+        let ended = self.try_restart();
+        assert!(ended.is_none(), "the node ended: {ended:?} {}", self.log());
+    }
+
+    /// Starts it (again) and waits until it serves, or ends: how.
+    pub fn try_restart(&mut self) -> Option<ExitStatus> {
+        self.spawn();
+        let deadline = Instant::now() + PATIENCE;
+        while Client::try_connect(self.port).is_none_or(|mut c| c.try_api_versions().is_none()) {
+            if let Some(status) = self.child.as_mut().expect("started").try_wait().expect("a child")
+            {
+                self.child = None;
+                return Some(status);
+            }
+            assert!(Instant::now() < deadline, "the node does not serve: {}", self.log());
+            std::thread::park_timeout(Duration::from_millis(10));
+        }
+        None
+    }
+
+    /// Starts it and waits for nothing.
+    pub fn spawn(&mut self) {
         let log = self.dir.path().join("node.log");
         let log = std::fs::OpenOptions::new().create(true).append(true).open(log).expect("log");
-        let child = ringlog()
-            .arg("start")
+        let child = Command::new("sh")
+            .arg("-c")
+            .arg(format!("{} exec \"$0\" start \"$1\"", self.limits))
+            .arg(env!("CARGO_BIN_EXE_ringlog"))
             .arg(&self.properties)
             .stdout(log.try_clone().expect("log"))
             .stderr(log)
             .spawn()
             .expect("ringlog starts");
         self.child = Some(child);
+    }
+
+    /// Waits until the process ends.
+    pub fn wait(&mut self) -> ExitStatus {
+        let mut child = self.child.take().expect("started");
         let deadline = Instant::now() + PATIENCE;
-        while Client::try_connect(self.port).is_none_or(|mut c| c.try_api_versions().is_none()) {
-            assert!(self.is_alive(), "the node ended: {}", self.log());
-            assert!(Instant::now() < deadline, "the node does not serve: {}", self.log());
+        loop {
+            if let Some(status) = child.try_wait().expect("a child") {
+                return status;
+            }
+            assert!(Instant::now() < deadline, "the node does not end: {}", self.log());
             std::thread::park_timeout(Duration::from_millis(10));
         }
     }
@@ -132,9 +172,14 @@ impl Node {
 
     /// Peak resident memory, in bytes.
     pub fn peak_memory(&self) -> u64 {
+        self.memory("VmHWM:")
+    }
+
+    /// Memory of the process by the name that /proc has for it, in bytes.
+    pub fn memory(&self, name: &str) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid()));
         let status = status.expect("a running process");
-        let line = status.lines().find(|l| l.starts_with("VmHWM:")).expect("VmHWM");
+        let line = status.lines().find(|l| l.starts_with(name)).expect("it is there");
         let kib: u64 = line.split_whitespace().nth(1).expect("a number").parse().expect("a number");
         kib * 1024
     }
@@ -209,6 +254,56 @@ pub fn kafka(tool: &str) -> Command {
     let mut command = Command::new(kafka_script());
     command.arg(tool).env("KAFKA_OPTS", "-Xmx256m -XX:TieredStopAtLevel=1");
     command
+}
+
+/// A stock broker, killed at the end.
+pub struct Kafka(Child);
+
+impl Kafka {
+    /// Starts it on a node's properties and waits until it serves `topic`, or at all.
+    pub fn start(node: &Node, topic: Option<&str>) -> Kafka {
+        let log = node.dir.path().join("kafka.log");
+        let log = std::fs::File::create(log).expect("a log");
+        let child = Command::new(kafka_script())
+            .arg("broker")
+            .arg(&node.properties)
+            .env("KAFKA_OPTS", "-Xmx512m -XX:TieredStopAtLevel=1")
+            .stdout(log.try_clone().expect("a log"))
+            .stderr(log)
+            .stdin(Stdio::null())
+            .spawn()
+            .expect("it starts");
+        let mut kafka = Kafka(child);
+        let deadline = Instant::now() + PATIENCE * 2;
+        let served = || {
+            let mut client = Client::try_connect(node.port)?;
+            let request = MetadataRequest { topics: None, ..Default::default() };
+            let response = client.try_request(&request, 9)?;
+            let Some(topic) = topic else { return (!response.brokers.is_empty()).then_some(()) };
+            let topic = response.topics.iter().find(|t| t.name.as_deref() == Some(topic))?;
+            topic.partitions.iter().all(|p| p.error_code == 0).then_some(())
+        };
+        while served().is_none() {
+            let ended = kafka.0.try_wait().expect("a child");
+            let said = std::fs::read_to_string(node.dir.path().join("kafka.log"));
+            assert!(ended.is_none() && Instant::now() < deadline, "{}", said.unwrap_or_default());
+            std::thread::park_timeout(Duration::from_millis(100));
+        }
+        kafka
+    }
+
+    /// SIGTERM, and waits.
+    pub fn stop(mut self) {
+        run(Command::new("kill").arg("-TERM").arg(self.0.id().to_string()));
+        self.0.wait().expect("reaped");
+    }
+}
+
+impl Drop for Kafka {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }
 
 /// A blocking connection that speaks the generated messages.
@@ -305,6 +400,16 @@ impl Client {
         assert_eq!(response.topics[0].error_code, 0, "{:?}", response.topics[0]);
     }
 
+    pub fn delete_topic(&mut self, name: &str) {
+        let request = DeleteTopicsRequest {
+            topic_names: vec![name.to_owned()],
+            timeout_ms: 10_000,
+            ..Default::default()
+        };
+        let response: DeleteTopicsResponse = self.request(&request, 5);
+        assert_eq!(response.responses[0].error_code, 0, "{:?}", response.responses[0]);
+    }
+
     /// Produces the given record bytes to one partition; version 9 goes by name.
     pub fn produce(
         &mut self,
@@ -341,6 +446,34 @@ impl Client {
         let response: FetchResponse = self.request(&fetch_request_of(topic, partition, offset), 11);
         let partition = &response.responses[0].partitions[0];
         (partition.error_code, partition.records.clone().unwrap_or_default())
+    }
+}
+
+/// Every value of a partition from its start, up to where a fetch gives an error: that comes last.
+pub fn read_values(client: &mut Client, topic: &str, partition: i32) -> (Vec<Vec<u8>>, i16) {
+    let mut values = Vec::new();
+    loop {
+        let (error, bytes) = client.fetch(topic, partition, values.len() as i64);
+        let mut rest = &bytes[..];
+        let before = values.len();
+        while let Ok((header, batch)) = BatchHeader::parse_whole(rest) {
+            if !header.crc_is_valid(batch) {
+                // What every consumer says of it.
+                return (values, 2);
+            }
+            let codec = header.codec().expect("a codec");
+            let unpacked = decompress(codec, &batch[BATCH_HEADER_BYTES..], 1 << 30);
+            for record in records(&header, &unpacked.expect("unpacks")) {
+                let record = record.expect("whole");
+                if record.offset.0 == values.len() as i64 {
+                    values.push(record.value.unwrap_or_default().to_vec());
+                }
+            }
+            rest = &rest[header.size..];
+        }
+        if error != 0 || values.len() == before {
+            return (values, error);
+        }
     }
 }
 
