@@ -2,6 +2,8 @@
 //! could not verify. cargo-fuzz runs them on a nightly compiler; `cargo test` runs them on stable
 //! over the corpora and over mutated valid input.
 
+pub mod seeds;
+
 use std::path::{Path, PathBuf};
 
 use ringlog_engine::batch::{
