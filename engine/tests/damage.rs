@@ -211,6 +211,16 @@ fn damage(world: &Rc<RefCell<World>>, files: &Files, prng: &mut Prng) -> (PathBu
     (path, what)
 }
 
+/// A checkpoint of the directory was damaged, and reads as another number.
+fn misremember(written: &mut Written, prng: &mut Prng) -> (PathBuf, String) {
+    let garbage = prng.next_u64() as i64 >> prng.below(64);
+    match prng.chance(1, 2) {
+        true => written.recovery_point = garbage,
+        false => written.log_start = Some(garbage),
+    }
+    (PathBuf::from("a checkpoint"), format!("says {garbage}"))
+}
+
 /// What a consumer that checks CRCs, as all do, gets to see: values and, where the answer is an
 /// error, `None`. Batches whose offsets were damaged where nothing is read at a start are `moved`:
 /// no CRC covers those, and they are not looked at.
@@ -318,16 +328,9 @@ fn one_run(seed: u64) {
     let before = snapshot(&world);
     let placed = placed_batches(&before);
     let mut prng = Prng::new(seed ^ 0xDA3A6E);
-    let (path, what) = if prng.chance(1, 12) {
-        // A checkpoint of the directory was damaged, and reads as another number.
-        let garbage = prng.next_u64() as i64 >> prng.below(64);
-        match prng.chance(1, 2) {
-            true => written.recovery_point = garbage,
-            false => written.log_start = Some(garbage),
-        }
-        (PathBuf::from("a checkpoint"), format!("says {garbage}"))
-    } else {
-        damage(&world, &before, &mut prng)
+    let (path, what) = match prng.chance(1, 12) {
+        true => misremember(&mut written, &mut prng),
+        false => damage(&world, &before, &mut prng),
     };
     eprintln!(
         "DAMAGE_SEED={seed}: {} records, clean {}, recovery point {}: {} {what}",

@@ -57,8 +57,8 @@ pub enum LoadError {
     },
     /// Data that was durable is gone.
     #[error(
-        "{dir}: the log ends at {end}, below the recovery point {recovery_point}: records that were \
-         durable are gone. Nothing has been changed. To go on without them, take the partition's \
+        "{dir}: the log ends at {end}, below the recovery point {recovery_point}: records that \
+         were durable are gone. Nothing has been changed. To go on without them, take the partition's \
          line out of recovery-point-offset-checkpoint",
         dir = dir.display()
     )]
@@ -160,8 +160,8 @@ impl Loader<'_> {
         }
         let mut fresh = segments.is_empty();
         if end < log_start {
-            // Everything below the start was deleted, and what came after is lost. Or the checkpoint
-            // lies: the segments stay.
+            // Everything below the start was deleted, and what came after is lost. Or the
+            // checkpoint lies: the segments stay.
             tracing::warn!(dir = %self.dir.display(), end = end.0, start = log_start.0,
                 "log_ends_below_its_start");
             if let Some(last) = segments.last() {
@@ -736,8 +736,8 @@ impl BatchScan {
         Ok(Scanned::Batch(header))
     }
 
-    /// Whether a sound batch that begins below `limit` starts at the fault, where the scan stands, or
-    /// anywhere behind it. The last batch taken may have claimed too high an offset, which its CRC
+    /// Whether a sound batch that begins below `limit` starts at the fault, where the scan stands,
+    /// or anywhere behind it. The last batch taken may have claimed too high an offset, which its CRC
     /// does not cover, so what counts is where that was due; and a torn write may have lost the
     /// sector with its own offset, which then reads 0.
     async fn finds_another(&mut self, limit: Offset) -> Result<bool, IoError> {

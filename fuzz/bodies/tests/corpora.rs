@@ -1,5 +1,5 @@
-//! The fuzz targets on stable: over every input that once made one fail (fuzz/regressions), and over
-//! valid input with random damage.
+//! The fuzz targets on stable: over every input that once made one fail (fuzz/regressions), and
+//! over valid input with random damage.
 
 #![allow(clippy::disallowed_methods, reason = "a test reads the corpora")]
 

@@ -200,8 +200,8 @@ impl Broker {
                 match names.iter().any(|name| name.ends_with(".log")) {
                     false => Ok(true),
                     true => Err(format!(
-                        "{}/partition.metadata is missing or damaged. If the records beside it are \
-                         those of topic {topic}, let it say so: `version: 0` and `topic_id: {topic}`",
+                        "{}/partition.metadata is missing or damaged. If the records beside it \
+                         are of topic {topic}, let it say so: `version: 0`, `topic_id: {topic}`",
                         path.display()
                     )),
                 }
