@@ -60,7 +60,9 @@ async fn open(shard: &Shard, model: &Shared, config: &LogConfig, sync_always: bo
         if shard.random().is_multiple_of(2) { WritePath::Ring } else { WritePath::Blocking };
     let method = [SyncMethod::Auto, SyncMethod::Fdatasync, SyncMethod::SyncFs]
         [(shard.random() % 3) as usize];
-    let options = CommitterOptions { sync_always, write_path, sync_method: method };
+    let unread_cache_bytes = shard.random().is_multiple_of(2).then_some(0);
+    let options =
+        CommitterOptions { sync_always, write_path, sync_method: method, unread_cache_bytes };
     let committer = Committer::start(shard, options);
     let (clean, recovery_point) = {
         let model = model.borrow();
@@ -390,6 +392,7 @@ fn d12_corruption_below_the_recovery_point_is_refused_not_cut() {
             sync_always: true,
             write_path: WritePath::Ring,
             sync_method: SyncMethod::Auto,
+            unread_cache_bytes: None,
         };
         let committer = Committer::start(&shard, options);
         let recovery_point = Offset(model.borrow().recovery_point);

@@ -53,6 +53,7 @@ async fn open(shard: &Shard, written: &Written) -> Result<Loaded, LoadError> {
         sync_always: true,
         write_path: WritePath::Blocking,
         sync_method: SyncMethod::Fdatasync,
+        unread_cache_bytes: None,
     };
     let load = LoadOptions {
         config: written.config.clone(),

@@ -104,7 +104,7 @@ pub fn run(config: RawConfig, format_itself: bool) -> Result<(), String> {
     for (index, mailboxes) in mesh::<Message>(settings.shards).into_iter().enumerate() {
         let thread = ShardThread {
             index,
-            cpu: cpus[index % cpus.len()],
+            cpu: cpus[index],
             peers: peers.clone(),
             options: options.clone(),
             settings: Arc::clone(&settings),
@@ -192,22 +192,29 @@ fn uring_options(config: &RawConfig) -> Result<UringOptions, String> {
     Ok(options)
 }
 
-/// The CPUs to pin shards to, one shard each.
-fn cpus_of(config: &RawConfig) -> Result<Vec<usize>, String> {
+/// From this many CPUs on, a host is taken to be the broker's own.
+const OWN_HOST_CPUS_MIN: usize = 4;
+
+/// The CPU of each shard; `None` leaves it to the kernel's scheduler.
+fn cpus_of(config: &RawConfig) -> Result<Vec<Option<usize>>, String> {
     let list = config.string("ringlog.cpu.affinity").unwrap_or_default();
-    let mut cpus = match list.is_empty() {
+    let cpus = match list.is_empty() {
         true => available_cpus().map_err(|error| error.to_string())?,
         false => parse_cpu_list(list)
             .ok_or_else(|| format!("ringlog.cpu.affinity: {list} is no list of CPUs"))?,
     };
-    match config.int("ringlog.shards") {
-        0 => {}
-        shards => {
-            let all = cpus.clone();
-            cpus = (0..shards as usize).map(|i| all[i % all.len()]).collect();
-        }
-    }
-    Ok(cpus)
+    let pinned = match config.string("ringlog.cpu.pinning") {
+        Some("on") => true,
+        Some("off") => false,
+        // Where everything else on the host has to run on the same few CPUs, a pinned shard waits
+        // for its own while another is idle.
+        _ => !list.is_empty() || cpus.len() >= OWN_HOST_CPUS_MIN,
+    };
+    let shards = match config.int("ringlog.shards") {
+        0 => cpus.len(),
+        shards => shards as usize,
+    };
+    Ok((0..shards).map(|shard| pinned.then(|| cpus[shard % cpus.len()])).collect())
 }
 
 /// Opens and locks the log directories, and works out the settings that do not change.
@@ -296,6 +303,7 @@ fn settings_of(config: RawConfig, dirs: &[LogDir], shards: usize) -> Result<Sett
             _ => WritePath::Blocking,
         },
         sync_method: SyncMethod::Auto,
+        unread_cache_bytes: u64::try_from(config.long("ringlog.unread.cache.bytes")).ok(),
         dirs: infos.collect(),
         frame_budget_bytes: (frame_bytes / 4 * 3 / shards as u64).max(1) as usize,
         large_frame_budget_bytes: (frame_bytes / 4 / shards as u64).max(1) as usize,
@@ -315,7 +323,7 @@ enum Ready {
 /// One shard on its way into its thread.
 struct ShardThread {
     index: usize,
-    cpu: usize,
+    cpu: Option<usize>,
     peers: Peers,
     options: UringOptions,
     settings: Arc<Settings>,
@@ -355,8 +363,10 @@ impl Source for StopSource {
 
 impl ShardThread {
     fn run(self) {
-        if let Err(error) = pin_to_cpu(self.cpu) {
-            tracing::warn!(shard = self.index, cpu = self.cpu, %error, "not_pinned");
+        if let Some(cpu) = self.cpu
+            && let Err(error) = pin_to_cpu(cpu)
+        {
+            tracing::warn!(shard = self.index, cpu, %error, "not_pinned");
         }
         let driver = match UringDriver::new(self.index, self.peers, &self.options) {
             Ok(driver) => driver,

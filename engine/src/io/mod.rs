@@ -148,6 +148,8 @@ pub enum Op {
     StatFs { path: PathBuf },
     /// Whether all of `offset..offset + len` is in the page cache. Gives [`Output::Cached`].
     CacheStat { file: Fd, offset: u64, len: u64 },
+    /// Lets go of those pages of `offset..offset + len` that are in the page cache and clean.
+    DropCache { file: Fd, offset: u64, len: u64 },
     /// Opens a listening socket. Gives [`Output::Listening`].
     Listen { address: SocketAddr, options: ListenOptions },
     /// Accepts connections until cancelled: many completions of [`Output::Accepted`].
@@ -191,6 +193,7 @@ impl Op {
             Op::Lock { .. } => "lock",
             Op::StatFs { .. } => "statfs",
             Op::CacheStat { .. } => "cachestat",
+            Op::DropCache { .. } => "fadvise",
             Op::Close { .. }
             | Op::Listen { .. }
             | Op::Accept { .. }

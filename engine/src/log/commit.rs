@@ -40,6 +40,9 @@ pub struct CommitterOptions {
     pub write_path: WritePath,
     /// How several files are synced.
     pub sync_method: SyncMethod,
+    /// Bytes at the end of a log that stay in the page cache while nobody reads it
+    /// (`ringlog.unread.cache.bytes`); `None` leaves all to the kernel.
+    pub unread_cache_bytes: Option<u64>,
 }
 
 /// Writes and syncs the logs of one directory.
@@ -220,6 +223,9 @@ impl Committer {
                 old.release_reserved(&self.shard).await?;
                 if self.options.sync_always {
                     old.file(&self.shard).await?.fdatasync().await?;
+                    if self.options.unread_cache_bytes.is_some() && log.is_unread() {
+                        old.drop_cache(u64::from(old.size.get()));
+                    }
                 }
                 old.seal_indexes(&self.shard).await?;
                 old.unload_indexes();
@@ -290,6 +296,11 @@ impl Committer {
             state.last_flush_ms = self.shard.unix_ms();
         }
         log.changed.notify();
+        if let Some(keep) = self.options.unread_cache_bytes
+            && log.is_unread()
+        {
+            log.drop_cache_behind(keep);
+        }
     }
 
     async fn sync_files(&self, files: Vec<File>) -> Result<(), IoError> {

@@ -1,6 +1,6 @@
 //! [`Log`]: one partition's log, its state and its life.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -12,13 +12,15 @@ use super::config::LogConfig;
 use super::epochs::LeaderEpochs;
 use super::producers::Producers;
 use super::segment::{Segment, file_name};
-use crate::io::Buf;
+use crate::io::{Buf, Mono};
 use crate::shard::sync::Event;
 use crate::shard::{File, IoError, Shard};
 use crate::types::{LeaderEpoch, Offset};
 
 /// Batches at the end of a log whose place is remembered, so that reading there needs no lookup.
 const RECENT_BATCHES_MAX: usize = 64;
+/// A log that has not been read for this long has no readers.
+const READER_GONE_MS: u64 = 600_000;
 
 /// The log cannot be used any more: its directory has failed (Kafka: KAFKA_STORAGE_ERROR).
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
@@ -72,6 +74,7 @@ pub struct Log {
     pub(super) state: RefCell<State>,
     /// Any of the ends has moved, or the log has failed.
     pub changed: Event,
+    last_read: Cell<Option<Mono>>,
 }
 
 pub(super) struct State {
@@ -112,6 +115,7 @@ impl Log {
             committer,
             state: RefCell::new(state),
             changed: Event::default(),
+            last_read: Cell::new(None),
         };
         log.state.borrow().invariants();
         Rc::new(log)
@@ -125,6 +129,25 @@ impl Log {
     /// The bounds.
     pub fn ends(&self) -> LogEnds {
         self.state.borrow().ends
+    }
+
+    /// Notes that somebody reads the log.
+    pub(super) fn note_read(&self) {
+        self.last_read.set(Some(self.shard.now()));
+    }
+
+    /// Whether nobody has read the log of late: what is written to it takes memory from logs whose
+    /// readers would miss it.
+    pub(super) fn is_unread(&self) -> bool {
+        let since = self.last_read.get().map(|at| self.shard.now().ms_since(at));
+        since.is_none_or(|ms| ms > READER_GONE_MS)
+    }
+
+    /// Lets go of the cached pages of the active segment, but for the last `keep` bytes.
+    pub(super) fn drop_cache_behind(&self, keep: u64) {
+        let segment = self.state.borrow().active();
+        let end = u64::from(self.written_size(&segment)).saturating_sub(keep);
+        segment.drop_cache(end);
     }
 
     /// The end that counts for acknowledgement and replication under the node's durability policy:

@@ -88,6 +88,7 @@ impl Log {
         if let Some(error) = self.failure() {
             return Err(error.into());
         }
+        self.note_read();
         let ends = self.ends();
         if from < ends.log_start_offset || from > ends.log_end_offset {
             let (start, end) = (ends.log_start_offset, ends.log_end_offset);

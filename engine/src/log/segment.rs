@@ -50,12 +50,16 @@ pub(super) struct Segment {
     pub(super) jitter_ms: u64,
     /// Blocks are reserved up to here, past the end of the file.
     reserved: Cell<u64>,
+    /// Cached pages below were let go of.
+    cache_dropped: Cell<u64>,
 }
 
 /// Below this size a segment reserves nothing: most partitions stay small.
 const RESERVE_FROM_BYTES: u32 = 1 << 20;
 /// Blocks reserved at a time.
 const RESERVE_BYTES_MAX: u32 = 32 << 20;
+/// Cached pages are let go of this many bytes at a time.
+const DROP_CACHE_BYTES: u64 = 4 << 20;
 
 impl Segment {
     /// A segment that starts at `base_offset`; its files are made by [`Segment::create_files`].
@@ -75,6 +79,7 @@ impl Segment {
             created_ms,
             jitter_ms,
             reserved: Cell::new(0),
+            cache_dropped: Cell::new(0),
         }
     }
 
@@ -123,6 +128,18 @@ impl Segment {
             Err(_) => u64::MAX,
         };
         self.reserved.set(reserved);
+    }
+
+    /// Lets go of the cached pages below `end` that have not been let go of before.
+    pub(super) fn drop_cache(&self, end: u64) {
+        let start = self.cache_dropped.get();
+        if end < start + DROP_CACHE_BYTES {
+            return;
+        }
+        if let Some(file) = &*self.file.borrow() {
+            file.drop_cache(start, end - start);
+            self.cache_dropped.set(end);
+        }
     }
 
     /// Gives back blocks that were reserved and not used, by this process or one before it.
@@ -318,6 +335,7 @@ impl Segment {
     /// Cuts the segment's accounts and indexes to `size` bytes, the next offset being `end`.
     pub(super) fn truncate_accounts(&self, size: u32, end: Offset) {
         self.size.set(size);
+        self.cache_dropped.set(self.cache_dropped.get().min(u64::from(size)));
         self.bytes_since_index.set(0);
         if let Some(indexes) = self.indexes.borrow_mut().as_mut() {
             indexes.truncate(size, self.relative(end));

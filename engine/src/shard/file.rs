@@ -172,6 +172,12 @@ impl File {
         self.unit("fallocate", op).await
     }
 
+    /// Lets go of the clean pages of the range, without waiting for it. A hint: what the kernel
+    /// makes of it has no effect on what is read.
+    pub fn drop_cache(&self, offset: u64, len: u64) {
+        drop(self.0.shard.submit(Op::DropCache { file: self.0.fd, offset, len }).started());
+    }
+
     /// How many bytes of the range are in the page cache.
     pub async fn cached_bytes(&self, offset: u64, len: u64) -> Result<u64, IoError> {
         let op = Op::CacheStat { file: self.0.fd, offset, len };

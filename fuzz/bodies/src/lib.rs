@@ -132,6 +132,7 @@ pub fn segment(data: &[u8]) {
             sync_always: true,
             write_path: WritePath::Blocking,
             sync_method: SyncMethod::Fdatasync,
+            unread_cache_bytes: None,
         };
         let committer = Committer::start(&shard, options);
         let load = LoadOptions {

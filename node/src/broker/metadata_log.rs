@@ -120,6 +120,7 @@ impl MetadataLog {
             sync_always: true,
             write_path: WritePath::Blocking,
             sync_method: SyncMethod::Fdatasync,
+            unread_cache_bytes: None,
         };
         let committer = Committer::start(shard, options);
         let load = LoadOptions {

@@ -50,6 +50,8 @@ pub struct Settings {
     pub write_path: WritePath,
     /// How several files are synced.
     pub sync_method: SyncMethod,
+    /// ringlog.unread.cache.bytes
+    pub unread_cache_bytes: Option<u64>,
     /// Log directories.
     pub dirs: Vec<DirInfo>,
     /// Bytes of request frames that one shard may hold.

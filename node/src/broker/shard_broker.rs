@@ -93,6 +93,7 @@ impl Broker {
             sync_always: settings.sync_always,
             write_path: settings.write_path,
             sync_method: settings.sync_method,
+            unread_cache_bytes: settings.unread_cache_bytes,
         };
         let committers = settings.dirs.iter().map(|_| Committer::start(shard, options)).collect();
         Rc::new(Broker {

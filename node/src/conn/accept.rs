@@ -38,7 +38,10 @@ fn address_of(listener: &Listener) -> Result<SocketAddr, String> {
 pub async fn bind_listeners(broker: &Broker, listeners: &[Listener]) -> Result<Vec<Bound>, String> {
     let config = broker.config();
     let config = config.current();
-    let size = |name: &str| u32::try_from(config.int(name)).ok();
+    let size = |name: &str| match config.is_set(name) {
+        true => u32::try_from(config.int(name)).ok(),
+        false => None,
+    };
     let options = ListenOptions {
         backlog: config.int("socket.listen.backlog.size").max(1) as u32,
         receive_buffer_bytes: size("socket.receive.buffer.bytes"),

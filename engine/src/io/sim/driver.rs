@@ -324,6 +324,7 @@ impl World {
                 let total_bytes = self.disk.faults.capacity_bytes.unwrap_or(1 << 40);
                 Ok(Output::Space { total_bytes, available_bytes: total_bytes })
             }
+            Op::DropCache { .. } => Ok(Output::Unit),
             Op::CacheStat { len, .. } => Ok(Output::Cached { bytes: len }),
             Op::Listen { address, .. } => {
                 let fd = self.fd();

@@ -241,6 +241,9 @@ impl UringDriver {
                     .mode(mode)
                     .build())
             }
+            Op::DropCache { file, offset, len } => {
+                drop_cache_entry(self.target(*file), *offset, *len)
+            }
             Op::Close { fd } => {
                 self.forget(*fd);
                 opcode::Close::new(types::Fd(fd.0)).build()
@@ -448,6 +451,11 @@ fn build_ring(options: &UringOptions, probe: &Probe) -> Result<IoUring, Errno> {
     builder.build(options.entries).map_err(|e| errno(&e))
 }
 
+fn drop_cache_entry(target: Target, offset: u64, len: u64) -> squeue::Entry {
+    let (len, advice) = (len as libc::off_t, libc::POSIX_FADV_DONTNEED);
+    on_target!(target, |t| opcode::Fadvise::new(t, len, advice).offset(offset).build())
+}
+
 impl InFlight {
     fn new(op: Op) -> Self {
         let (iov, message, address, connecting) = (Vec::new(), None, None, None);
@@ -480,6 +488,7 @@ impl Driver for UringDriver {
             | Op::Write { .. }
             | Op::Fdatasync { .. }
             | Op::Allocate { .. }
+            | Op::DropCache { .. }
             | Op::Close { .. }
             | Op::Accept { .. }
             | Op::Connect { .. }

@@ -34,10 +34,14 @@ pub(super) static KEYS: &[ConfigKey] = &[
         "In Kafka, threads per listener that move bytes from and to sockets. Here every \
         shard serves its own connections.",
     ),
-    key("socket.send.buffer.bytes", Int, Text("102400"), High, ReadOnly)
-        .doc("SO_SNDBUF of accepted connections; -1 leaves it to the system."),
-    key("socket.receive.buffer.bytes", Int, Text("102400"), High, ReadOnly)
-        .doc("SO_RCVBUF of accepted connections; -1 leaves it to the system."),
+    key("socket.send.buffer.bytes", Int, Text("102400"), High, ReadOnly).doc(
+        "SO_SNDBUF of accepted connections. -1 leaves it to the system, and so does not \
+            setting it: Kafka's default is less than a large request.",
+    ),
+    key("socket.receive.buffer.bytes", Int, Text("102400"), High, ReadOnly).doc(
+        "SO_RCVBUF of accepted connections. -1 leaves it to the system, and so does not \
+            setting it: Kafka's default is less than a large request.",
+    ),
     key("socket.request.max.bytes", Int, Text("104857600"), High, ReadOnly)
         .at_least(1)
         .doc("Largest request that is read from a connection; a larger one closes it."),

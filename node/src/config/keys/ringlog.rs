@@ -17,6 +17,13 @@ pub(super) static KEYS: &[ConfigKey] = &[
         "CPUs that shards are pinned to, such as `0-3,8`. Empty means all the process may \
         use.",
     ),
+    key("ringlog.cpu.pinning", String, Text("auto"), Medium, ReadOnly)
+        .valid(Valid::OneOf(&["auto", "on", "off"]))
+        .doc(
+            "Whether each shard stays on one CPU. `auto` does so if ringlog.cpu.affinity is set or \
+            there are at least four CPUs; on fewer, which the broker shares with everything \
+            else, the kernel may move it.",
+        ),
     key("ringlog.memory.limit.bytes", Long, Text("0"), Medium, ReadOnly).at_least(0).doc(
         "Memory for requests, responses and the tails of logs. 0 means half of what the \
         process may use.",
@@ -24,6 +31,12 @@ pub(super) static KEYS: &[ConfigKey] = &[
     key("ringlog.dirty.bytes.max", Long, Text("268435456"), Medium, ReadOnly).at_least(1).doc(
         "Bytes that may be written but not yet flushed before writes no longer go through \
         the shard's own thread, where a full page cache would block it.",
+    ),
+    key("ringlog.unread.cache.bytes", Long, Text("67108864"), Medium, ReadOnly).at_least(-1).doc(
+        "Bytes at the end of each partition that stay in the page cache although nobody has \
+        fetched from it for ten minutes; what lies before is let go of once it is durable, so \
+        that it costs neither memory nor its reclaim. -1 leaves that to the kernel, as Kafka \
+        does.",
     ),
     key("ringlog.http.listener", String, Text(""), Medium, ReadOnly).valid(Valid::HostPort).doc(
         "Where /metrics, /healthz and /readyz are served, as `host:port`. Empty switches \
