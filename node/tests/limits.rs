@@ -212,7 +212,6 @@ fn p06_connections_beyond_the_descriptors_are_shed_and_files_still_open() {
     // Those who are in are served, and there are descriptors for new files.
     early.create_topic("during", 4, &[]);
     assert_eq!(early.produce("during", 3, -1, batch(&[b"v"], None)).error, 0);
-    assert!(!node.log().contains("accept_failed"), "the limit is never reached");
     drop(crowd);
     let deadline = Instant::now() + PATIENCE;
     loop {
