@@ -68,8 +68,13 @@ async fn open(shard: &Shard, model: &Shared, config: &LogConfig, sync_always: bo
         let model = model.borrow();
         (model.clean, Offset(model.recovery_point))
     };
-    let load =
-        LoadOptions { config: config.clone(), clean, recovery_point, log_start_offset: None };
+    let load = LoadOptions {
+        config: config.clone(),
+        clean,
+        recovery_point,
+        log_start_offset: None,
+        one_at_a_time: false,
+    };
     let loaded = Log::open(shard, &dir, &committer, load).await.expect("a torn log opens");
     model.borrow_mut().clean = false;
     loaded.log
@@ -391,7 +396,13 @@ fn d12_corruption_below_the_recovery_point_is_refused_not_cut() {
         };
         let committer = Committer::start(&shard, options);
         let recovery_point = Offset(model.borrow().recovery_point);
-        let load = LoadOptions { config, clean: false, recovery_point, log_start_offset: None };
+        let load = LoadOptions {
+            config,
+            clean: false,
+            recovery_point,
+            log_start_offset: None,
+            one_at_a_time: false,
+        };
         let error = Log::open(&shard, Path::new(DIR), &committer, load).await.err();
         let message = error.expect("refused").to_string();
         assert!(message.contains("below the recovery point"), "{message}");

@@ -30,6 +30,7 @@ async fn open(shard: &Shard, dir: &Path, unread_cache_bytes: Option<u64>) -> Rc<
         clean: true,
         recovery_point: Offset::ZERO,
         log_start_offset: None,
+        one_at_a_time: false,
     };
     Log::open(shard, dir, &committer, load).await.expect("a new log opens").log
 }

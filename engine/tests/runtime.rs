@@ -167,6 +167,41 @@ fn a_receive_can_be_cancelled_and_gives_what_came_before() {
 }
 
 #[test]
+fn x01_a_stream_that_is_not_taken_up_pauses_and_loses_nothing() {
+    on_every_driver("paused", |shard, _| async move {
+        let address = SocketAddr::from(([127, 0, 0, 1], 0));
+        let (listener, port) = shard.listen(address, LISTEN).await.expect("listen");
+        let mut accepted = shard.accept_stream(listener);
+        let to = SocketAddr::from(([127, 0, 0, 1], port));
+        let client = Socket::connect(&shard, to).await.expect("connect");
+        let Some(Ok(Output::Accepted { socket, .. })) = accepted.next().await.map(|c| c.result)
+        else {
+            panic!("no connection")
+        };
+        let server = Socket::adopt(&shard, socket);
+        let mut stream = server.receive_stream();
+        let sent: Vec<u8> = (0..1_000_000u32).map(|i| (i % 251) as u8).collect();
+        let (body, sender) = (Buf::copy_of(&sent), shard.clone());
+        shard.spawn(async move {
+            client.send(vec![body.into()], false).await.expect("send");
+            sender.sleep_ms(1).await;
+        });
+        // Nothing is taken until the sender is stuck, or done as far as it can tell.
+        for _ in 0..1000 {
+            shard.yield_now().await;
+        }
+        let mut received = Vec::with_capacity(sent.len());
+        while let Some(completion) = stream.next().await {
+            match completion.payload {
+                Payload::Buf(buf) => received.extend_from_slice(&buf),
+                _ => assert_eq!(completion.result, Ok(Output::Count(0)), "the end, and no error"),
+            }
+        }
+        assert!(received == sent, "{} bytes of {}", received.len(), sent.len());
+    });
+}
+
+#[test]
 fn timers_fire_in_order_and_timeouts_cut_off() {
     on_every_driver("timers", |shard, _| async move {
         let fired = Rc::new(RefCell::new(Vec::new()));

@@ -14,7 +14,7 @@ use ringlog_engine::dirs::{
 use ringlog_engine::io::uring::{Peers, UringDriver, UringOptions};
 use ringlog_engine::io::{
     StopSignals, Unpark, WritePath, available_cpus, host_name, memory_bytes, monotonic_ns,
-    pin_to_cpu,
+    pin_to_cpu, raise_open_files_max, thread_id,
 };
 use ringlog_engine::log::SyncMethod;
 use ringlog_engine::shard::mesh::{Mailboxes, mesh};
@@ -30,6 +30,7 @@ use crate::config::{Listener, RawConfig, SecurityProtocol, parse_cpu_list};
 use crate::conn;
 use crate::controller::NodeIdentity;
 use crate::format::{self, FormatOptions};
+use crate::watchdog::{self, Watched};
 
 pub use crate::cli::run_cli;
 
@@ -50,6 +51,10 @@ transaction.state.log.min.isr=1
 
 /// How long a stop waits for requests that are being worked on.
 const STOP_WAIT_MS: u64 = 5_000;
+/// Share of the descriptors a process may have that connections must leave to files, and how many
+/// of them are enough.
+const FILES_SHARE: u64 = 4;
+const FILES_MAX: u64 = 16_384;
 
 /// Runs a job on a shard of its own, without a node.
 pub fn offline<F>(job: impl FnOnce(Shard) -> F) -> Result<(), String>
@@ -87,6 +92,13 @@ pub fn run(config: RawConfig, format_itself: bool) -> Result<(), String> {
     let peers = Peers::new(settings.shards);
     let stop = Arc::new(AtomicBool::new(false));
     let (ready, when_ready) = mpsc::channel();
+    let (watched, watch) = mpsc::channel();
+    let watchdog_ms = settings.config.long("ringlog.watchdog.ms").max(0) as u64;
+    if watchdog_ms > 0 {
+        let builder = std::thread::Builder::new().name("watchdog".to_owned());
+        let watchdog = builder.spawn(move || watchdog::watch_shards(&watch, watchdog_ms));
+        watchdog.map_err(|e| e.to_string())?;
+    }
     let mut threads = Vec::new();
     let mut dirs = Some(dirs);
     for (index, mailboxes) in mesh::<Message>(settings.shards).into_iter().enumerate() {
@@ -100,11 +112,13 @@ pub fn run(config: RawConfig, format_itself: bool) -> Result<(), String> {
             dirs: dirs.take_if(|_| index == 0),
             stop: Arc::clone(&stop),
             ready: ready.clone(),
+            watched: watched.clone(),
+            watchdog_ms,
         };
         let builder = std::thread::Builder::new().name(format!("shard-{index}"));
         threads.push(builder.spawn(move || thread.run()).map_err(|e| e.to_string())?);
     }
-    drop(ready);
+    drop((ready, watched));
     let unpark = match when_ready.recv() {
         Ok(Ready::Serving(unpark)) => unpark,
         Ok(Ready::Failed(message)) => return Err(message),
@@ -273,6 +287,7 @@ fn settings_of(config: RawConfig, dirs: &[LogDir], shards: usize) -> Result<Sett
         recovery_points: dir.recovery_points().clone(),
         log_starts: dir.log_starts().clone(),
     });
+    let open_files_max = raise_open_files_max();
     let advertised = config
         .advertised_broker_listeners()
         .into_iter()
@@ -294,6 +309,7 @@ fn settings_of(config: RawConfig, dirs: &[LogDir], shards: usize) -> Result<Sett
         dirs: infos.collect(),
         data_dirs: config.log_dirs().len(),
         requests: RequestLimits::of(&config, shards, memory_bytes()),
+        connection_fd_end: open_files_max - (open_files_max / FILES_SHARE).min(FILES_MAX),
         config,
     })
 }
@@ -317,6 +333,9 @@ struct ShardThread {
     dirs: Option<Vec<LogDir>>,
     stop: Arc<AtomicBool>,
     ready: mpsc::Sender<Ready>,
+    /// Shards that the watchdog watches.
+    watched: mpsc::Sender<Watched>,
+    watchdog_ms: u64,
 }
 
 /// Wakes the stop task when the flag is set.
@@ -361,6 +380,14 @@ impl ShardThread {
         };
         let id = ShardId(self.index as u16);
         let shard = Shard::new(id, Box::new(driver), ShardOptions::default());
+        if self.watchdog_ms > 0 {
+            watchdog::watch_operations(&shard, self.watchdog_ms);
+            // Kept to the end of the thread: the watchdog goes on as long as there is a shard.
+            let (pulse, unpark) = (shard.pulse(), shard.unparker());
+            let watched = Watched { shard: self.index, pulse, unpark, thread: thread_id() };
+            // There is no watchdog only if the process is ending.
+            let _ = self.watched.send(watched);
+        }
         let broker = Broker::new(&shard, Arc::clone(&self.settings));
         let receiver = Rc::clone(&broker);
         let mailboxes = self.mailboxes;
@@ -388,6 +415,7 @@ async fn run_node(
     ready: mpsc::Sender<Ready>,
 ) {
     let stopping = stop.wait();
+    broker.set_dirs(dirs.clone());
     let control = match start_node(&broker).await {
         Ok(control) => control,
         Err(message) => {
@@ -396,7 +424,7 @@ async fn run_node(
         }
     };
     let checkpoint_turn = Budget::new(1);
-    start_checkpoints(&broker, &dirs, &checkpoint_turn);
+    start_checkpoints(&broker, &checkpoint_turn);
     let _ = ready.send(Ready::Serving(broker.shard.unparker()));
     stopping.await;
     broker.stopping.set(true);
@@ -423,6 +451,7 @@ async fn start_node(broker: &Rc<Broker>) -> Result<Rc<Control>, String> {
     let control =
         Control::start(broker, opened, &identity).await.map_err(|error| error.to_string())?;
     broker.set_control(Rc::clone(&control));
+    broker.drop_stale_checkpoints().await;
     control.run();
     for bound in bound {
         let listener = &settings.listeners[bound.index];
@@ -482,8 +511,9 @@ async fn set_strays_aside(
                 Some(DirectoryName::Partition(topic, index)) => {
                     let id = ringlog_engine::dirs::partition_metadata(shard, &path);
                     let id = id.await.map_err(|e| e.to_string())?;
+                    // One that does not say whose it is stays: its shard will report it.
                     let known = image.topic_by_name(&topic).is_some_and(|t| {
-                        t.partitions.contains_key(&index) && id.is_some_and(|id| id.0 == t.id.0)
+                        t.partitions.contains_key(&index) && id.is_none_or(|id| id.0 == t.id.0)
                     });
                     if !known {
                         let id = format::random_uuid(shard);
@@ -514,7 +544,7 @@ fn hex(id: Uuid) -> String {
 }
 
 /// Writes each checkpoint file at its interval.
-fn start_checkpoints(broker: &Rc<Broker>, dirs: &[Rc<LogDir>], turn: &Rc<Budget>) {
+fn start_checkpoints(broker: &Rc<Broker>, turn: &Rc<Budget>) {
     use OffsetCheckpoint::{HighWatermark, LogStart, RecoveryPoint};
     let config = broker.config();
     let config = config.current();
@@ -526,7 +556,7 @@ fn start_checkpoints(broker: &Rc<Broker>, dirs: &[Rc<LogDir>], turn: &Rc<Budget>
         (LogStart, of_int("log.flush.start.offset.checkpoint.interval.ms")),
     ];
     for (checkpoint, interval_ms) in every {
-        let (broker, dirs, turn) = (Rc::clone(broker), dirs.to_vec(), Rc::clone(turn));
+        let (broker, turn) = (Rc::clone(broker), Rc::clone(turn));
         broker.shard.clone().spawn(async move {
             while !broker.stopping.get() {
                 broker.shard.sleep_ms(interval_ms.max(1)).await;
@@ -535,8 +565,7 @@ fn start_checkpoints(broker: &Rc<Broker>, dirs: &[Rc<LogDir>], turn: &Rc<Budget>
                 if broker.stopping.get() {
                     return;
                 }
-                let offsets = broker.collect_all_offsets().await;
-                broker.write_checkpoints(&dirs, &offsets, &[checkpoint]).await;
+                broker.write_checkpoints(&[checkpoint]).await;
             }
         });
     }
@@ -545,20 +574,24 @@ fn start_checkpoints(broker: &Rc<Broker>, dirs: &[Rc<LogDir>], turn: &Rc<Budget>
 /// Everything to disk, the marker last.
 async fn stop_node(broker: &Rc<Broker>, control: &Rc<Control>, dirs: &[Rc<LogDir>]) -> bool {
     use OffsetCheckpoint::{Cleaner, HighWatermark, LogStart, RecoveryPoint};
-    let mut clean = true;
+    let (mut clean, mut any_offline) = (true, false);
     let mut answers = Vec::new();
     for shard in 0..broker.settings.shards {
         answers.push(broker.call(ShardId(shard as u16), Call::CloseLogs).await);
     }
     for answer in answers {
-        clean &= matches!(answer.await, Reply::LogsClosed { all: true });
+        let Reply::LogsClosed { all, offline } = answer.await else {
+            unreachable!("closing logs has its own reply")
+        };
+        clean &= all;
+        any_offline |= offline;
     }
-    let offsets = broker.collect_all_offsets().await;
     let all = [HighWatermark, RecoveryPoint, LogStart, Cleaner];
-    clean &= broker.write_checkpoints(dirs, &offsets, &all).await;
+    clean &= broker.write_checkpoints(&all).await;
     clean &= control.close().await;
     for dir in dirs {
-        if clean {
+        // What could not be opened was not closed properly either.
+        if clean && !any_offline {
             // ORDER: the marker promises all of the above.
             let marked = dir.write_clean_marker(&broker.shard, broker.broker_epoch()).await;
             clean &= marked.is_ok();

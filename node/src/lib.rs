@@ -15,4 +15,5 @@ pub mod features;
 pub mod format;
 pub mod metadata;
 pub mod quorum;
+pub mod watchdog;
 pub mod wire;

@@ -12,6 +12,8 @@ use thiserror::Error;
 pub const UNCOMPRESSED_BATCH_BYTES_MAX: u64 = 256 << 20;
 /// zstd windows up to 2^27 bytes, its own default bound for decoders.
 const ZSTD_WINDOW_LOG_MAX: u32 = 27;
+/// What a byte of a snappy block unpacks to at most: three make a copy of 64.
+const SNAPPY_RATIO_MAX: usize = 22;
 const XERIAL_MAGIC: &[u8; 8] = b"\x82SNAPPY\0";
 const XERIAL_HEADER_BYTES: usize = 16;
 /// What snappy-java puts into one block.
@@ -179,9 +181,11 @@ impl<'a> SnappyReader<'a> {
         } else {
             std::mem::take(&mut self.packed)
         };
-        // A block says its own unpacked length; believe no more than the whole batch may have.
+        // A block says its own unpacked length; believe no more than its bytes can make, nor than
+        // the whole batch may have.
         let length = snap::raw::decompress_len(block).map_err(io::Error::other)?;
-        if length as u64 > UNCOMPRESSED_BATCH_BYTES_MAX {
+        let most = block.len().saturating_mul(SNAPPY_RATIO_MAX);
+        if length > most || length as u64 > UNCOMPRESSED_BATCH_BYTES_MAX {
             return Err(io::ErrorKind::InvalidData.into());
         }
         let mut unpacked = std::mem::take(&mut self.block).into_inner();
@@ -226,6 +230,17 @@ mod tests {
     fn raw_snappy_is_understood() {
         let packed = snap::raw::Encoder::new().compress_vec(b"some records").expect("packs");
         assert_eq!(decompress(Codec::Snappy, &packed, 100).expect("unpacks"), b"some records");
+    }
+
+    #[test]
+    fn w04_a_snappy_block_that_claims_much_and_has_little_is_refused_unseen() {
+        // 2^27 in a varint, and nothing to unpack it from.
+        let result = decompress(Codec::Snappy, b"\x80\x80\x80\x40\0\0", 1 << 30);
+        assert!(matches!(result, Err(CodecError::Corrupt { .. })));
+        let most = vec![7; 1 << 20];
+        let packed = snap::raw::Encoder::new().compress_vec(&most).expect("packs");
+        assert!(packed.len() * SNAPPY_RATIO_MAX > most.len(), "the best that snappy can do");
+        assert_eq!(decompress(Codec::Snappy, &packed, 1 << 30).expect("unpacks"), most);
     }
 
     #[test]

@@ -173,6 +173,17 @@ impl BatchHeader {
         self.last_offset().plus(1)
     }
 
+    /// Whether its offsets can follow those below `expected` in a segment that starts at
+    /// `segment_base`. Nothing else may be asked of offsets that were not checked: the CRC does not
+    /// cover the base offset.
+    pub fn is_in_order(&self, expected: Offset, segment_base: Offset) -> bool {
+        let reach = self.base_offset.0.checked_sub(segment_base.0);
+        let reach = reach.and_then(|reach| reach.checked_add(self.last_offset_delta.into()));
+        self.base_offset >= expected
+            && self.last_offset_delta >= 0
+            && reach.is_some_and(|reach| reach <= i64::from(i32::MAX))
+    }
+
     /// Sequence number of the last record; sequences wrap after 2^31 - 1.
     pub fn last_sequence(&self) -> i32 {
         if self.base_sequence < 0 {

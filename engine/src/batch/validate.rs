@@ -369,6 +369,7 @@ struct RecordStream<'a> {
 }
 
 const WINDOW_BYTES: usize = 64 << 10;
+const VARINT_BYTES_MAX: usize = 10;
 
 impl<'a> RecordStream<'a> {
     fn new(reader: Box<dyn Read + 'a>) -> Self {
@@ -376,8 +377,9 @@ impl<'a> RecordStream<'a> {
         Self { reader, window, start: 0, end: 0, total: 0, finished: false }
     }
 
-    /// Makes at least `want` bytes available, if there are so many.
+    /// Makes at least `want` bytes available, at most a window of them, if there are so many.
     fn fill(&mut self, want: usize) -> Result<usize, StreamError> {
+        debug_assert!(want <= WINDOW_BYTES, "a window of {want} bytes");
         if self.end - self.start >= want {
             return Ok(self.end - self.start);
         }
@@ -385,11 +387,6 @@ impl<'a> RecordStream<'a> {
         self.end -= self.start;
         self.start = 0;
         while self.end < want && !self.finished {
-            if self.window.len() < want {
-                // Grows with what was really unpacked, not with what a length claims.
-                let grown = (self.window.len() * 2).min(want.max(WINDOW_BYTES));
-                self.window.resize(grown.max(self.end + 1), 0);
-            }
             let end = self.window.len();
             let count =
                 self.reader.read(&mut self.window[self.end..end]).map_err(StreamError::Codec)?;
@@ -410,6 +407,10 @@ impl<'a> RecordStream<'a> {
             .map_err(|e| StreamError::Fault(bad_number(e)))?;
         let length =
             usize::try_from(length).map_err(|_| StreamError::Fault("its length is negative"))?;
+        if at + length > WINDOW_BYTES {
+            self.start += at;
+            return self.walk_large(length, index);
+        }
         if self.fill(at + length)? < at + length {
             return Err(StreamError::Fault("it is cut off"));
         }
@@ -417,6 +418,70 @@ impl<'a> RecordStream<'a> {
         let walked = walk_body(&self.window[from..from + length], index);
         self.start = from + length;
         walked.map_err(StreamError::Fault)
+    }
+
+    /// Walks a record that is larger than the window, in pieces: a small batch may unpack to one
+    /// record of all that is allowed.
+    fn walk_large(&mut self, length: usize, index: i32) -> Result<Walked, StreamError> {
+        let mut left = length;
+        self.skip(&mut left, 1)?;
+        let timestamp_delta = self.number(&mut left, read_varlong)?;
+        if self.number(&mut left, read_varint)? != index {
+            return Err(StreamError::Fault("its offset delta is not its index"));
+        }
+        let key = self.number(&mut left, read_varint)?;
+        self.skip(&mut left, key)?;
+        let value = self.number(&mut left, read_varint)?;
+        self.skip(&mut left, value)?;
+        let headers = self.number(&mut left, read_varint)?;
+        if headers < 0 {
+            return Err(StreamError::Fault("its header count is negative"));
+        }
+        for _ in 0..headers {
+            let key = self.number(&mut left, read_varint)?;
+            if key < 0 {
+                return Err(StreamError::Fault("a header has no key"));
+            }
+            self.skip(&mut left, key)?;
+            let value = self.number(&mut left, read_varint)?;
+            self.skip(&mut left, value)?;
+        }
+        match left {
+            0 => Ok(Walked { timestamp_delta, has_key: key >= 0 }),
+            _ => Err(StreamError::Fault("its length is not that of its fields")),
+        }
+    }
+
+    fn number<T>(
+        &mut self,
+        left: &mut usize,
+        read: fn(&[u8], &mut usize) -> Result<T, VarintError>,
+    ) -> Result<T, StreamError> {
+        let there = self.fill(VARINT_BYTES_MAX.min(*left))?.min(*left);
+        let mut at = 0;
+        let number = read(&self.window[self.start..self.start + there], &mut at)
+            .map_err(|e| StreamError::Fault(bad_number(e)))?;
+        self.start += at;
+        *left -= at;
+        Ok(number)
+    }
+
+    fn skip(&mut self, left: &mut usize, length: i32) -> Result<(), StreamError> {
+        if length < -1 {
+            return Err(StreamError::Fault("a length is negative"));
+        }
+        let mut length = length.max(0) as usize;
+        *left =
+            left.checked_sub(length).ok_or(StreamError::Fault("its bytes end inside a field"))?;
+        while length > 0 {
+            let part = self.fill(length.min(WINDOW_BYTES))?.min(length);
+            if part == 0 {
+                return Err(StreamError::Fault("it is cut off"));
+            }
+            self.start += part;
+            length -= part;
+        }
+        Ok(())
     }
 
     fn is_at_end(&mut self) -> Result<bool, StreamError> {
@@ -432,7 +497,8 @@ pub fn validate_stored(bytes: &[u8]) -> Result<BatchHeader, BatchError> {
         let computed = super::header::crc32c(&batch[21..]);
         return Err(BatchError::Crc { stored: header.crc, computed });
     }
-    if header.last_offset_delta < 0 || header.records_count < 0 || header.base_offset.0 < 0 {
+    let counts = header.last_offset_delta < 0 || header.records_count < 0;
+    if counts || !(0..i64::MAX - i64::from(i32::MAX)).contains(&header.base_offset.0) {
         return Err(invalid(format!("header {header:?}")));
     }
     Ok(header)

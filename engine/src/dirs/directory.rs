@@ -191,7 +191,7 @@ async fn lock(shard: &Shard, path: &Path) -> Result<Fd, DirError> {
     for _ in 0..LOCK_TRIES {
         match shard.lock_file(&path.join(".lock")).await {
             Ok(lock) => return Ok(lock),
-            Err(error) if matches!(error.errno, Errno::EAGAIN | Errno::EACCES) => {
+            Err(error) if error.errno == Errno::EAGAIN => {
                 shard.sleep_ms(LOCK_RETRY_MS).await;
             }
             Err(error) => return Err(error.into()),

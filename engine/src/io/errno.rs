@@ -33,6 +33,8 @@ impl Errno {
     pub const EINTR: Errno = Errno(libc::EINTR);
     /// Too many open files.
     pub const EMFILE: Errno = Errno(libc::EMFILE);
+    /// No descriptors are left in the whole system.
+    pub const ENFILE: Errno = Errno(libc::ENFILE);
     /// Operation cancelled.
     pub const ECANCELED: Errno = Errno(libc::ECANCELED);
     /// Connection reset by peer.

@@ -26,7 +26,8 @@ pub use buffer::{
 };
 pub use errno::Errno;
 pub use sys::{
-    StopSignals, available_cpus, host_name, memory_bytes, monotonic_ns, pin_to_cpu, random_u64,
+    StopSignals, available_cpus, host_name, memory_bytes, monotonic_ns, pin_to_cpu,
+    raise_open_files_max, random_u64, thread_id,
 };
 
 use std::net::SocketAddr;
@@ -140,7 +141,7 @@ pub enum Op {
     /// Sets the modification time, in milliseconds since 1970.
     SetTimes { path: PathBuf, modified_ms: i64 },
     /// Opens (making it if needed) and locks a file against other processes with an fcntl record
-    /// lock, as Java's FileLock does; EAGAIN or EACCES if another process holds it. Gives
+    /// lock, as Java's FileLock does; EAGAIN if another process holds it. Gives
     /// [`Output::Fd`], and the lock lasts until that is closed.
     Lock { path: PathBuf },
     /// Gives [`Output::Space`].
@@ -168,6 +169,42 @@ pub enum Op {
     SendFile { socket: Fd, file: Fd, offset: u64, len: usize, more: bool },
     /// Closes both directions of a connection; pending operations on it complete.
     Shutdown { socket: Fd },
+}
+
+impl Op {
+    /// The name of an operation on a file or directory: one that waits for no peer, and ends.
+    pub fn on_file(&self) -> Option<&'static str> {
+        Some(match self {
+            Op::Open { .. } => "open",
+            Op::Read { .. } => "read",
+            Op::Write { .. } => "write",
+            Op::Fdatasync { .. } => "fdatasync",
+            Op::SyncFs { .. } => "syncfs",
+            Op::Allocate { .. } => "fallocate",
+            Op::SetLen { .. } => "ftruncate",
+            Op::MakeDir { .. } => "mkdir",
+            Op::Rename { .. } => "rename",
+            Op::Unlink { .. } => "unlink",
+            Op::RemoveDir { .. } => "rmdir",
+            Op::SyncDir { .. } => "fsync",
+            Op::List { .. } => "list",
+            Op::Stat { .. } => "stat",
+            Op::SetTimes { .. } => "utimensat",
+            Op::Lock { .. } => "lock",
+            Op::StatFs { .. } => "statfs",
+            Op::CacheStat { .. } => "cachestat",
+            Op::DropCache { .. } => "fadvise",
+            Op::Close { .. }
+            | Op::Listen { .. }
+            | Op::Accept { .. }
+            | Op::Connect { .. }
+            | Op::Recv { .. }
+            | Op::RecvMulti { .. }
+            | Op::Send { .. }
+            | Op::SendFile { .. }
+            | Op::Shutdown { .. } => return None,
+        })
+    }
 }
 
 /// What an operation that succeeded has to say.

@@ -36,6 +36,27 @@ pub(super) fn monotonic() -> Mono {
     Mono(now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64)
 }
 
+/// Raises the limit of open files as far as this process may, and returns it.
+pub fn raise_open_files_max() -> u64 {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    // What was allowed before is still allowed if more is not.
+    let _ = setrlimit(Resource::Nofile, limit);
+    open_files_max()
+}
+
+/// How many files this process may have open.
+pub(super) fn open_files_max() -> u64 {
+    use rustix::process::{Resource, getrlimit};
+    getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX)
+}
+
+/// The kernel's number of this thread.
+pub fn thread_id() -> i32 {
+    rustix::thread::gettid().as_raw_nonzero().get()
+}
+
 /// The wall clock, in milliseconds since 1970.
 pub(super) fn unix_ms() -> i64 {
     let now = rustix::time::clock_gettime(rustix::time::ClockId::Realtime);
@@ -184,8 +205,12 @@ fn set_times(path: &Path, modified_ms: i64) -> Result<Output, Errno> {
 fn lock(path: &Path) -> Result<Output, Errno> {
     let flags = OFlags::RDWR | OFlags::CREATE | OFlags::CLOEXEC;
     let file = rfs::open(path, flags, Mode::from(0o644))?;
-    rfs::fcntl_lock(&file, rfs::FlockOperation::NonBlockingLockExclusive)?;
-    Ok(Output::Fd(keep(file)))
+    match rfs::fcntl_lock(&file, rfs::FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(Output::Fd(keep(file))),
+        // POSIX allows both. EACCES of the open above is about permissions, not about the lock.
+        Err(rustix::io::Errno::ACCESS | rustix::io::Errno::AGAIN) => Err(Errno::EAGAIN),
+        Err(errno) => Err(errno.into()),
+    }
 }
 
 #[repr(C)]
@@ -364,7 +389,11 @@ impl StopSignals {
             libc::sigemptyset(&raw mut set);
             libc::sigaddset(&raw mut set, libc::SIGTERM);
             libc::sigaddset(&raw mut set, libc::SIGINT);
-            match libc::pthread_sigmask(libc::SIG_BLOCK, &raw const set, std::ptr::null_mut()) {
+            // A write past RLIMIT_FSIZE is to fail with EFBIG, not to end the process.
+            let mut blocked = set;
+            libc::sigaddset(&raw mut blocked, libc::SIGXFSZ);
+            let no_old = std::ptr::null_mut();
+            match libc::pthread_sigmask(libc::SIG_BLOCK, &raw const blocked, no_old) {
                 0 => Ok(Self(set)),
                 errno => Err(Errno(errno)),
             }

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use super::index::OffsetEntry;
+use super::index::{Indexes, OffsetEntry, TimeEntry};
 use super::partition_log::{BatchPlace, Log, Work};
 use super::reader::ReadError;
 use super::segment::Segment;
@@ -37,23 +37,39 @@ pub struct TimestampAnswer {
     pub leader_epoch: LeaderEpoch,
 }
 
-/// Walks the batch headers of a file from a position on.
+/// Walks the batch headers of a segment's file from a position on.
 pub(super) struct HeaderWalk {
     file: File,
     position: u64,
     end: u64,
     window: Buf,
     window_at: u64,
+    base_offset: Offset,
+    /// The least offset that the next batch may start at.
+    expected: Offset,
+    /// The offset that no batch reaches, if it is known.
+    limit: Option<Offset>,
 }
 
 impl HeaderWalk {
-    pub(super) fn new(file: File, position: u64, end: u64) -> Self {
-        Self { file, position, end, window: Buf::with_capacity(WALK_BYTES), window_at: position }
+    /// A walk over `position..end` of the segment that starts at `base_offset`.
+    pub(super) fn new(file: File, base_offset: Offset, position: u64, end: u64) -> Self {
+        let window = Buf::with_capacity(WALK_BYTES);
+        let (window_at, expected, limit) = (position, base_offset, None);
+        Self { file, position, end, window, window_at, base_offset, expected, limit }
     }
 
-    /// The next header and where its batch starts; `None` at the end, or where no whole batch is.
+    /// Refuses batches that reach `limit`: the next segment's base, or the log's end.
+    pub(super) fn below(mut self, limit: Option<Offset>) -> Self {
+        self.limit = limit;
+        self
+    }
+
+    /// The next header and where its batch starts; `None` at the end. Bytes that are no batch, or
+    /// one that cannot follow the one before, are an error: to take them for the end would pass
+    /// over records in silence.
     pub(super) async fn next(&mut self) -> Result<Option<(BatchHeader, u64)>, ReadError> {
-        if self.position + BATCH_HEADER_BYTES as u64 > self.end {
+        if self.position >= self.end {
             return Ok(None);
         }
         let window_end = self.window_at + self.window.len() as u64;
@@ -73,14 +89,48 @@ impl HeaderWalk {
         }
         let at = (self.position - self.window_at) as usize;
         let bytes = self.window.get(at..).unwrap_or_default();
-        let Ok(header) = BatchHeader::parse(bytes) else { return Ok(None) };
         let start = self.position;
+        let header = BatchHeader::parse(bytes).map_err(|error| self.corrupt(&error))?;
         if start + header.size as u64 > self.end {
-            return Ok(None);
+            return Err(self.corrupt(&"its batch is cut off"));
+        }
+        if !header.is_in_order(self.expected, self.base_offset)
+            || self.limit.is_some_and(|limit| header.last_offset() >= limit)
+        {
+            return Err(self.corrupt(&"its offsets do not follow those before"));
         }
         self.position = start + header.size as u64;
+        self.expected = header.next_offset();
         Ok(Some((header, start)))
     }
+
+    /// Whether the batch that an entry of the time index names is ahead, and has that timestamp.
+    async fn finds_time(mut self, base: Offset, time: TimeEntry) -> Result<bool, ReadError> {
+        let named = base.plus(i64::from(time.offset));
+        while let Some((header, _)) = self.next().await? {
+            if header.last_offset() >= named {
+                return Ok(header.base_offset <= named && header.max_timestamp == time.timestamp);
+            }
+        }
+        Ok(false)
+    }
+
+    fn corrupt(&self, what: &dyn std::fmt::Display) -> ReadError {
+        let (path, at) = (self.file.path().display(), self.position);
+        ReadError::Corrupt(format!("{path}: byte {at}: {what}"))
+    }
+}
+
+/// Whether an entry of the time index says what the segment's batches say.
+pub(super) async fn time_entry_is_true(
+    file: &File,
+    base: Offset,
+    size: u64,
+    indexes: &Indexes,
+    time: TimeEntry,
+) -> Result<bool, ReadError> {
+    let from = indexes.entry_for(time.offset).map_or(0, |entry| u64::from(entry.position));
+    HeaderWalk::new(file.clone(), base, from, size).finds_time(base, time).await
 }
 
 impl Log {
@@ -123,7 +173,7 @@ impl Log {
         let entry = segment
             .with_indexes(&self.shard, next_base, |indexes| indexes.entry_for(relative))
             .await?;
-        let mut walk = self.walk_from(segment, entry).await?;
+        let mut walk = self.walk_from(segment, next_base, entry).await?;
         while let Some((header, position)) = walk.next().await? {
             if header.last_offset() >= target {
                 return Ok(Some(BatchPlace {
@@ -143,20 +193,25 @@ impl Log {
     async fn walk_from(
         &self,
         segment: &Rc<Segment>,
+        next_base: Option<Offset>,
         entry: Option<OffsetEntry>,
     ) -> Result<HeaderWalk, ReadError> {
+        let limit = Some(next_base.unwrap_or_else(|| self.ends().log_end_offset));
         let file = segment.file(&self.shard).await?;
         let end = u64::from(self.written_size(segment));
         if let Some(entry) = entry {
             let position = u64::from(entry.position);
             let named = segment.base_offset.plus(i64::from(entry.offset));
-            let there = HeaderWalk::new(file.clone(), position, end).next().await?;
-            if there.is_some_and(|(header, _)| header.last_offset() == named) {
-                return Ok(HeaderWalk::new(file, position, end));
+            let walk =
+                |file| HeaderWalk::new(file, segment.base_offset, position, end).below(limit);
+            match walk(file.clone()).next().await {
+                Ok(Some((header, _))) if header.last_offset() == named => return Ok(walk(file)),
+                Ok(_) | Err(ReadError::Corrupt(_)) => {}
+                Err(error) => return Err(error),
             }
             tracing::warn!(path = %segment.path("index").display(), position, "index_entry_wrong");
         }
-        Ok(HeaderWalk::new(file, 0, end))
+        Ok(HeaderWalk::new(file, segment.base_offset, 0, end).below(limit))
     }
 
     /// Bytes of a segment that are in its file: all of a sealed one, and of the active one what
@@ -227,14 +282,28 @@ impl Log {
         end: Offset,
         matches: impl Fn(i64, Offset) -> bool,
     ) -> Result<Option<TimestampAnswer>, ReadError> {
-        let entry = segment
+        let before = segment
             .with_indexes(&self.shard, next_base, |indexes| {
                 let before = indexes.entry_before_time(timestamp)?;
-                indexes.entry_for(before.offset)
+                Some((before, indexes.entry_for(before.offset)))
             })
             .await?;
         let file = segment.file(&self.shard).await?;
-        let mut walk = self.walk_from(segment, entry).await?;
+        let entry = match before {
+            Some((time, entry)) => {
+                let walk = self.walk_from(segment, next_base, entry).await?;
+                match walk.finds_time(segment.base_offset, time).await? {
+                    true => entry,
+                    false => {
+                        let path = segment.path("timeindex");
+                        tracing::warn!(path = %path.display(), "index_entry_wrong");
+                        None
+                    }
+                }
+            }
+            None => None,
+        };
+        let mut walk = self.walk_from(segment, next_base, entry).await?;
         while let Some((header, at)) = walk.next().await? {
             if header.base_offset >= end {
                 return Ok(None);

@@ -5,9 +5,8 @@
 //! anything else, segments from the recovery point on are read whole: every batch must follow the
 //! one before and have its CRC; where that ends, the log ends, and what comes after is cut off.
 //! Below the recovery point nothing may be torn: a bad batch there is corruption, and the log is
-//! not opened rather than cut (docs/DURABILITY.md).
+//! not opened rather than cut. Nor is one that ends below it (docs/DURABILITY.md).
 
-use std::cell::Cell;
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -19,11 +18,11 @@ use super::commit::Committer;
 use super::config::LogConfig;
 use super::epochs::LeaderEpochs;
 use super::index::Indexes;
-use super::lookup::HeaderWalk;
+use super::lookup::{HeaderWalk, time_entry_is_true};
 use super::partition_log::{Log, LogEnds, State};
 use super::producers::Producers;
 use super::reader::ReadError;
-use super::segment::{Segment, file_name, parse_file_name};
+use super::segment::{OFFSET_END, Segment, file_name, parse_file_name};
 use crate::batch::{BATCH_HEADER_BYTES, BatchHeader, validate_stored};
 use crate::io::Buf;
 use crate::shard::{File, IoError, Shard};
@@ -42,8 +41,8 @@ pub enum LoadError {
     Io(#[from] IoError),
     /// Data that was durable is not a batch any more.
     #[error(
-        "{path}: corrupt at byte {position}, below the recovery point {recovery_point}: {what}. \
-         This is not a torn write; nothing has been cut off",
+        "{path}: corrupt at byte {position}, {place}: {what}. This is not a torn write; nothing \
+         has been cut off",
         path = path.display()
     )]
     Corrupt {
@@ -51,11 +50,29 @@ pub enum LoadError {
         path: PathBuf,
         /// Where in it.
         position: u64,
-        /// Everything below was durable.
-        recovery_point: Offset,
+        /// How we know that it was durable.
+        place: String,
         /// What is wrong there.
         what: String,
     },
+    /// Data that was durable is gone.
+    #[error(
+        "{dir}: the log ends at {end}, below the recovery point {recovery_point}: records that \
+         were durable are gone. Nothing has been changed. To go on without them, take the \
+         partition's line out of recovery-point-offset-checkpoint",
+        dir = dir.display()
+    )]
+    Short {
+        /// The partition's directory.
+        dir: PathBuf,
+        /// Where the log ends.
+        end: Offset,
+        /// Everything below was durable.
+        recovery_point: Offset,
+    },
+    /// A segment that is trusted holds what is no batch.
+    #[error(transparent)]
+    Unreadable(ReadError),
 }
 
 /// What is known about a log before it is opened.
@@ -69,6 +86,8 @@ pub struct LoadOptions {
     pub recovery_point: Offset,
     /// From the log-start-offset-checkpoint, if it is there.
     pub log_start_offset: Option<Offset>,
+    /// Every batch was durable before the next was written: only the last one can be torn.
+    pub one_at_a_time: bool,
 }
 
 /// An open log and what opening it took.
@@ -96,7 +115,7 @@ impl From<ReadError> for LoadError {
     fn from(error: ReadError) -> LoadError {
         match error {
             ReadError::Io(error) => LoadError::Io(error),
-            other => unreachable!("walking headers of a file gave {other}"),
+            other => LoadError::Unreadable(other),
         }
     }
 }
@@ -132,14 +151,24 @@ impl Loader<'_> {
         let bases = self.clear_leftovers(&names).await?;
         self.load_epochs().await?;
         let mut segments = self.open_segments(&bases).await?;
-        let log_start = self.options.log_start_offset.unwrap_or(Offset::ZERO);
+        let log_start = self.options.log_start_offset.filter(|start| *start < OFFSET_END);
+        let log_start = log_start.unwrap_or(Offset::ZERO);
         let mut end = self.settle_segments(&mut segments).await?;
-        if end < log_start {
-            // Everything below the start was deleted, and what came after is lost: start anew.
-            self.drop_segments(std::mem::take(&mut segments)).await?;
-            end = log_start;
+        if end < self.options.recovery_point {
+            let (dir, recovery_point) = (self.dir.to_owned(), self.options.recovery_point);
+            return Err(LoadError::Short { dir, end, recovery_point });
         }
-        let fresh = segments.is_empty();
+        let mut fresh = segments.is_empty();
+        if end < log_start {
+            // Everything below the start was deleted, and what came after is lost. Or the
+            // checkpoint lies: the segments stay.
+            tracing::warn!(dir = %self.dir.display(), end = end.0, start = log_start.0,
+                "log_ends_below_its_start");
+            if let Some(last) = segments.last() {
+                last.seal_indexes(self.shard).await?;
+            }
+            (end, fresh) = (log_start, true);
+        }
         if fresh {
             let segment = Segment::new(self.dir, end, self.now_ms, 0);
             segment.create_files(self.shard).await?;
@@ -229,7 +258,7 @@ impl Loader<'_> {
             let size = u32::try_from(stat.len).map_err(|_| LoadError::Corrupt {
                 path: path.clone(),
                 position: u64::from(u32::MAX),
-                recovery_point: self.options.recovery_point,
+                place: "where no segment reaches".to_owned(),
                 what: "no segment is larger than 2^32 bytes".to_owned(),
             })?;
             segment.size.set(size);
@@ -283,38 +312,66 @@ impl Loader<'_> {
             segment.max_timestamp.set(time.timestamp);
             segment.max_timestamp_offset.set(segment.base_offset.plus(i64::from(time.offset)));
         }
+        if !self.indexes_match_tail(segment, &indexes, next_base).await? {
+            return Ok(false);
+        }
         if next_base.is_none() {
             let trimmed = indexes.clone();
             segment.set_indexes(Some(indexes), true);
             self.trim_index_files(segment, &trimmed).await?;
-            return Ok(true);
         }
-        self.indexes_match_tail(segment, &indexes).await
+        Ok(true)
     }
 
-    /// Whether the batches behind the last index entry of a sealed segment are where it says, reach
-    /// to the segment's end, and have no later timestamp than the time index knows.
+    /// Whether the last entries of both indexes are true. Of a sealed segment also whether the
+    /// batches behind them reach to its end, and none has a later timestamp than the time index
+    /// knows.
     async fn indexes_match_tail(
         &self,
         segment: &Rc<Segment>,
         indexes: &Indexes,
+        next_base: Option<Offset>,
     ) -> Result<bool, LoadError> {
+        let matched = self.match_tail(segment, indexes, next_base).await;
+        if next_base.is_some() {
+            segment.close_file();
+        }
+        match matched {
+            // Whether the log is damaged or the index, reading all of it will tell.
+            Err(ReadError::Corrupt(_)) => Ok(false),
+            other => Ok(other?),
+        }
+    }
+
+    async fn match_tail(
+        &self,
+        segment: &Rc<Segment>,
+        indexes: &Indexes,
+        next_base: Option<Offset>,
+    ) -> Result<bool, ReadError> {
         let size = u64::from(segment.size.get());
-        let entry = indexes.offsets.last();
-        let mut at = entry.map_or(0, |entry| u64::from(entry.position));
         let file = segment.file(self.shard).await?;
-        let mut walk = HeaderWalk::new(file, at, size);
-        let mut expected = entry.map(|entry| segment.base_offset.plus(i64::from(entry.offset)));
-        while let Some((header, position)) = walk.next().await? {
-            if expected.take().is_some_and(|last| last != header.last_offset())
+        if let Some(time) = indexes.times.last()
+            && !time_entry_is_true(&file, segment.base_offset, size, indexes, *time).await?
+        {
+            return Ok(false);
+        }
+        let entry = indexes.offsets.last();
+        let at = entry.map_or(0, |entry| u64::from(entry.position));
+        let mut walk = HeaderWalk::new(file, segment.base_offset, at, size).below(next_base);
+        let mut named = entry.map(|entry| segment.base_offset.plus(i64::from(entry.offset)));
+        if next_base.is_none() {
+            let Some(named) = named else { return Ok(true) };
+            return Ok(walk.next().await?.is_some_and(|(header, _)| header.last_offset() == named));
+        }
+        while let Some((header, _)) = walk.next().await? {
+            if named.take().is_some_and(|last| last != header.last_offset())
                 || header.max_timestamp > segment.max_timestamp.get()
             {
                 return Ok(false);
             }
-            at = position + header.size as u64;
         }
-        segment.close_file();
-        Ok(at == size)
+        Ok(named.is_none())
     }
 
     /// A stock broker that was closed properly has trimmed its files; one found untrimmed with
@@ -344,25 +401,34 @@ impl Loader<'_> {
                 indexes.offsets.last().map_or(0, |entry| entry.position)
             })
             .await?;
+        let start = u64::from(start);
         let file = segment.file(self.shard).await?;
         self.note_first_timestamp(segment, &file, size).await?;
-        let mut walk = HeaderWalk::new(file, u64::from(start), size);
-        let mut end = segment.base_offset;
-        let mut at = u64::from(start);
-        while let Some((header, position)) = walk.next().await? {
-            end = header.next_offset();
-            at = position + header.size as u64;
-            if header.max_timestamp > segment.max_timestamp.get() {
-                segment.max_timestamp.set(header.max_timestamp);
-                segment.max_timestamp_offset.set(header.last_offset());
+        let mut scan = BatchScan::new(file, segment.base_offset, None, start, size);
+        let mut fault = None;
+        loop {
+            match scan.next().await? {
+                Scanned::Batch(header) if header.max_timestamp > segment.max_timestamp.get() => {
+                    segment.max_timestamp.set(header.max_timestamp);
+                    segment.max_timestamp_offset.set(header.last_offset());
+                }
+                Scanned::Batch(_) => {}
+                Scanned::End => break,
+                Scanned::Bad(what) => {
+                    fault = Some(what);
+                    break;
+                }
             }
         }
-        if at < size {
-            // Closed properly, and yet bytes follow that are no batch: a preallocated tail.
+        let (end, at) = (scan.expected, scan.position);
+        if let Some(what) = fault {
+            // Closed properly, and yet bytes follow that are no batch: a preallocated tail, if
+            // nothing that was durable is missing.
+            self.must_be_torn(segment, &mut scan, what).await?;
             self.truncated_bytes += size - at;
             self.cut_segment(segment, at, end).await?;
         }
-        segment.bytes_since_index.set((at - u64::from(start)).min(u64::from(u32::MAX)) as u32);
+        segment.bytes_since_index.set((at - start).min(u64::from(u32::MAX)) as u32);
         Ok(end)
     }
 
@@ -372,11 +438,40 @@ impl Loader<'_> {
         file: &File,
         size: u64,
     ) -> Result<(), LoadError> {
-        let first = HeaderWalk::new(file.clone(), 0, size).next().await?;
+        let first = HeaderWalk::new(file.clone(), segment.base_offset, 0, size).next().await;
+        let first = match first {
+            Err(ReadError::Corrupt(_)) => None,
+            first => first?,
+        };
         segment
             .first_timestamp
             .set(first.map(|(header, _)| header.max_timestamp).filter(|t| *t >= 0));
         Ok(())
+    }
+
+    /// Refuses a fault, at which `scan` stands, that cannot come from a torn write.
+    async fn must_be_torn(
+        &self,
+        segment: &Rc<Segment>,
+        scan: &mut BatchScan,
+        what: String,
+    ) -> Result<(), LoadError> {
+        let (recovery_point, position) = (self.options.recovery_point, scan.position);
+        let place = if scan.expected < recovery_point {
+            format!("below the recovery point {recovery_point}")
+        } else if self.options.one_at_a_time && self.options.clean {
+            "in a log that was closed properly".to_owned()
+        } else if self.options.one_at_a_time
+            && (scan.next_base.is_some() || scan.finds_another(OFFSET_END).await?)
+        {
+            "with whole batches behind it".to_owned()
+        } else if segment.base_offset < recovery_point && scan.finds_another(recovery_point).await?
+        {
+            format!("with batches behind it that are below the recovery point {recovery_point}")
+        } else {
+            return Ok(());
+        };
+        Err(LoadError::Corrupt { path: segment.path("log"), position, place, what })
     }
 
     /// Reads a segment whole, rebuilding its indexes. Returns the offset after its last good batch
@@ -391,40 +486,26 @@ impl Loader<'_> {
         segment.set_indexes(Some(Indexes::default()), false);
         segment.size.set(0);
         segment.max_timestamp.set(-1);
-        let expected = Cell::new(segment.base_offset);
-        let mut scan = BatchScan::new(file, size);
+        let mut scan = BatchScan::new(file, segment.base_offset, next_base, 0, size);
         let fault = loop {
-            let batch = match scan.next().await? {
-                Scanned::Batch(batch) => batch,
+            let header = match scan.next().await? {
+                Scanned::Batch(header) => header,
                 Scanned::End => break None,
                 Scanned::Bad(what) => break Some(what),
             };
-            let header = match validate_stored(&batch) {
-                Ok(header) => header,
-                Err(error) => break Some(error.to_string()),
-            };
-            let reach = header.last_offset().0 - segment.base_offset.0;
-            let past_next = next_base.is_some_and(|next| header.last_offset() >= next);
-            if header.base_offset < expected.get() || reach > i64::from(i32::MAX) || past_next {
-                let at = expected.get();
-                break Some(format!("offset {} where {at} was due", header.base_offset));
-            }
-            expected.set(header.next_offset());
             self.epochs_changed |= self.epochs.assign(header.leader_epoch, header.base_offset);
             segment.note_batch(&header, self.options.config.index_interval_bytes);
-            scan.accept(header.size);
         };
         self.scanned_bytes += size;
-        let good = u64::from(segment.size.get());
-        let end = expected.get();
+        let (good, end) = (scan.position, scan.expected);
         if let Some(what) = fault {
-            if end < self.options.recovery_point {
-                let recovery_point = self.options.recovery_point;
-                let path = segment.path("log");
-                return Err(LoadError::Corrupt { path, position: good, recovery_point, what });
-            }
+            self.must_be_torn(segment, &mut scan, what.clone()).await?;
             self.truncated_bytes += size - good;
-            return Ok((end, Some(what)));
+            if next_base != Some(end) {
+                return Ok((end, Some(what)));
+            }
+            // Everything up to the next segment is here: what follows is nobody's.
+            self.cut_segment(segment, good, end).await?;
         }
         if next_base.is_some() {
             segment.push_last_time();
@@ -512,8 +593,11 @@ impl Loader<'_> {
             }
         }
         producers.expire(self.now_ms, self.options.config.producer_expiration_ms);
-        for segment in segments.iter().filter(|s| s.size.get() > 0) {
-            self.replay_segment(segment, start, &mut producers).await?;
+        for (i, segment) in segments.iter().enumerate() {
+            let known = segments.get(i + 1).is_some_and(|next| next.base_offset <= start);
+            if !known && segment.size.get() > 0 {
+                self.replay_segment(segment, start, &mut producers).await?;
+            }
         }
         Ok(producers)
     }
@@ -537,7 +621,8 @@ impl Loader<'_> {
             false => 0,
         };
         let file = segment.file(self.shard).await?;
-        let mut walk = HeaderWalk::new(file.clone(), u64::from(from), size);
+        let base = segment.base_offset;
+        let mut walk = HeaderWalk::new(file.clone(), base, u64::from(from), size);
         while let Some((header, position)) = walk.next().await? {
             if header.base_offset < start || header.producer_id.0 < 0 {
                 continue;
@@ -569,28 +654,37 @@ impl Loader<'_> {
 }
 
 enum Scanned {
-    Batch(Buf),
+    Batch(BatchHeader),
     End,
     Bad(String),
 }
 
-/// Reads a segment batch by batch, whole.
+/// Reads a segment batch by batch, whole, and takes each only if it is sound and in its place.
 struct BatchScan {
     file: File,
     size: u64,
     position: u64,
     window: Buf,
     window_at: u64,
+    base_offset: Offset,
+    next_base: Option<Offset>,
+    /// The offset after the last batch, or the segment's base.
+    expected: Offset,
+    /// What was expected before the last batch.
+    due: Offset,
 }
 
 impl BatchScan {
-    fn new(file: File, size: u64) -> Self {
-        Self { file, size, position: 0, window: Buf::with_capacity(0), window_at: 0 }
-    }
-
-    /// Goes on behind the batch just given.
-    fn accept(&mut self, size: usize) {
-        self.position += size as u64;
+    fn new(
+        file: File,
+        base_offset: Offset,
+        next_base: Option<Offset>,
+        position: u64,
+        size: u64,
+    ) -> Self {
+        let window = Buf::with_capacity(0);
+        let (expected, due) = (base_offset, base_offset);
+        Self { file, size, position, window, window_at: 0, base_offset, next_base, expected, due }
     }
 
     async fn available(&mut self, len: usize) -> Result<usize, IoError> {
@@ -606,27 +700,66 @@ impl BatchScan {
         Ok(self.window.len())
     }
 
+    /// The next batch, or what is wrong where it should be; stays there then.
     async fn next(&mut self) -> Result<Scanned, IoError> {
+        let bad = |what: String| Ok(Scanned::Bad(what));
         let left = self.size - self.position;
         if left == 0 {
             return Ok(Scanned::End);
         }
         if left < BATCH_HEADER_BYTES as u64 {
-            return Ok(Scanned::Bad(format!("{left} bytes are no batch")));
+            return bad(format!("{left} bytes are no batch"));
         }
         self.available(BATCH_HEADER_BYTES).await?;
         let at = (self.position - self.window_at) as usize;
         let header = match BatchHeader::parse(&self.window[at..]) {
             Ok(header) => header,
-            Err(error) => return Ok(Scanned::Bad(error.to_string())),
+            Err(error) => return bad(error.to_string()),
         };
         if header.size as u64 > left {
-            return Ok(Scanned::Bad(format!("a batch of {} bytes is cut off", header.size)));
+            return bad(format!("a batch of {} bytes is cut off", header.size));
         }
         if self.available(header.size).await? < header.size {
-            return Ok(Scanned::Bad("the file ends early".to_owned()));
+            return bad("the file ends early".to_owned());
         }
         let at = (self.position - self.window_at) as usize;
-        Ok(Scanned::Batch(Buf::copy_of(&self.window[at..at + header.size])))
+        if let Err(error) = validate_stored(&self.window[at..at + header.size]) {
+            return bad(error.to_string());
+        }
+        let past_next = |next: Offset| header.next_offset() > next;
+        if !header.is_in_order(self.expected, self.base_offset)
+            || self.next_base.is_some_and(past_next)
+        {
+            return bad(format!("offset {} where {} was due", header.base_offset, self.expected));
+        }
+        self.due = std::mem::replace(&mut self.expected, header.next_offset());
+        self.position += header.size as u64;
+        Ok(Scanned::Batch(header))
+    }
+
+    /// Whether a sound batch that begins below `limit` starts at the fault, where the scan stands,
+    /// or anywhere behind it. The last batch taken may have claimed too high an offset, which its
+    /// CRC does not cover, so what counts is where that was due; and a torn write may have lost the
+    /// sector with its own offset, which then reads 0.
+    async fn finds_another(&mut self, limit: Offset) -> Result<bool, IoError> {
+        while self.size - self.position >= BATCH_HEADER_BYTES as u64 {
+            if self.available(BATCH_HEADER_BYTES).await? < BATCH_HEADER_BYTES {
+                break;
+            }
+            let at = (self.position - self.window_at) as usize;
+            let found = BatchHeader::parse(&self.window[at..]).ok();
+            let left = self.size - self.position;
+            if let Some(header) = found.filter(|header| header.size as u64 <= left)
+                && (self.due < header.base_offset && header.base_offset < limit)
+                && self.available(header.size).await? >= header.size
+            {
+                let at = (self.position - self.window_at) as usize;
+                if validate_stored(&self.window[at..at + header.size]).is_ok() {
+                    return Ok(true);
+                }
+            }
+            self.position += 1;
+        }
+        Ok(false)
     }
 }

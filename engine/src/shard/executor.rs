@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Waker};
 
 use super::ops::{OpFuture, OpStream, Ops};
+use super::pulse::Pulse;
 use super::task::{Registered, Task, TaskId, TaskWaker};
 use super::timer::{Sleep, Timers};
 use crate::io::{Completion, Driver, Mono, Op, Unpark};
@@ -56,6 +57,7 @@ pub(super) struct Inner {
     stopping: Cell<bool>,
     /// The driver's clock as of this turn.
     now: Cell<Mono>,
+    pulse: Arc<Pulse>,
 }
 
 impl Shard {
@@ -76,6 +78,7 @@ impl Shard {
             wants_last: Cell::new(false),
             stopping: Cell::new(false),
             now: Cell::new(now),
+            pulse: Arc::default(),
         }))
     }
 
@@ -217,6 +220,7 @@ impl Shard {
     /// One turn: drain the mailboxes, run what is ready, let the driver work. With `wait` the
     /// driver sleeps when there is nothing to do. False if nothing happened.
     pub fn turn(&self, wait: bool) -> bool {
+        self.0.pulse.beat();
         self.0.now.set(self.0.driver.borrow().now());
         let mut busy = self.drain_sources();
         busy |= self.fire_timers();
@@ -233,7 +237,10 @@ impl Shard {
         }
         busy |= !completions.is_empty();
         for completion in completions.drain(..) {
-            self.0.ops.borrow_mut().complete(completion);
+            let full = self.0.ops.borrow_mut().complete(completion);
+            if let Some(token) = full {
+                self.0.driver.borrow_mut().cancel(token);
+            }
         }
         self.0.completions.replace(completions);
         busy
@@ -249,9 +256,20 @@ impl Shard {
         !self.0.registered.queue.is_empty()
     }
 
-    /// How many tasks have been polled so far: a measure of progress for the watchdog.
+    /// How many tasks have been polled so far.
     pub fn polls(&self) -> u64 {
         self.0.registered.queue.polls.get()
+    }
+
+    /// The count of this shard's turns, for another thread to watch.
+    pub fn pulse(&self) -> Arc<Pulse> {
+        Arc::clone(&self.0.pulse)
+    }
+
+    /// The operation on a file that has been under way for longest, and since when. Such an
+    /// operation ends, unless the device or the kernel is stuck.
+    pub fn oldest_file_operation(&self) -> Option<(&'static str, Mono)> {
+        self.0.ops.borrow().oldest_file_operation()
     }
 
     fn drain_sources(&self) -> bool {

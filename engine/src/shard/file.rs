@@ -11,6 +11,11 @@ use crate::io::{
     advance_chunks, chunks_len,
 };
 
+/// How often, and how many milliseconds apart, what needs a descriptor is tried while there is
+/// none: a crowd of connections may hold all of them until those beyond the bound are turned away.
+const DESCRIPTOR_TRIES: u32 = 250;
+const DESCRIPTOR_RETRY_MS: u64 = 20;
+
 /// An operation on a path that failed.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 #[error("{op} {path}: {errno}", path = path.display())]
@@ -44,14 +49,13 @@ impl Drop for Inner {
 impl File {
     /// Opens a file.
     pub async fn open(shard: &Shard, path: &Path, options: OpenOptions) -> Result<File, IoError> {
-        let op = Op::Open { path: path.to_owned(), options };
-        match shard.submit(op).await.result {
-            Ok(Output::Fd(fd)) => {
+        let op = || Op::Open { path: path.to_owned(), options };
+        match shard.path_op("open", path, op).await? {
+            Output::Fd(fd) => {
                 let path = path.to_owned();
                 Ok(File(Rc::new(Inner { shard: shard.clone(), fd, path })))
             }
-            Ok(other) => unreachable!("open gave {other:?}"),
-            Err(errno) => Err(IoError { op: "open", path: path.to_owned(), errno }),
+            other => unreachable!("open gave {other:?}"),
         }
     }
 
@@ -198,14 +202,28 @@ fn must_buf(payload: Payload) -> Buf {
 
 /// Operations on paths.
 impl Shard {
-    async fn path_op(&self, name: &'static str, path: &Path, op: Op) -> Result<Output, IoError> {
-        let result = self.submit(op).await.result;
-        result.map_err(|errno| IoError { op: name, path: path.to_owned(), errno })
+    async fn path_op(
+        &self,
+        name: &'static str,
+        path: &Path,
+        op: impl Fn() -> Op,
+    ) -> Result<Output, IoError> {
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            match self.submit(op()).await.result {
+                Err(Errno::EMFILE | Errno::ENFILE) if tries < DESCRIPTOR_TRIES => {
+                    self.sleep_ms(DESCRIPTOR_RETRY_MS).await;
+                }
+                Err(errno) => return Err(IoError { op: name, path: path.to_owned(), errno }),
+                Ok(output) => return Ok(output),
+            }
+        }
     }
 
     /// Makes a directory.
     pub async fn make_dir(&self, path: &Path) -> Result<(), IoError> {
-        let op = Op::MakeDir { path: path.to_owned() };
+        let op = || Op::MakeDir { path: path.to_owned() };
         self.path_op("mkdir", path, op).await.map(drop)
     }
 
@@ -232,31 +250,31 @@ impl Shard {
 
     /// Renames, replacing what is at `to`.
     pub async fn rename(&self, from: &Path, to: &Path) -> Result<(), IoError> {
-        let op = Op::Rename { from: from.to_owned(), to: to.to_owned() };
+        let op = || Op::Rename { from: from.to_owned(), to: to.to_owned() };
         self.path_op("rename", from, op).await.map(drop)
     }
 
     /// Removes a file; false if there was none.
     pub async fn unlink(&self, path: &Path) -> Result<bool, IoError> {
-        let op = Op::Unlink { path: path.to_owned() };
+        let op = || Op::Unlink { path: path.to_owned() };
         found(self.path_op("unlink", path, op).await).map(|output| output.is_some())
     }
 
     /// Removes an empty directory.
     pub async fn remove_dir(&self, path: &Path) -> Result<(), IoError> {
-        let op = Op::RemoveDir { path: path.to_owned() };
+        let op = || Op::RemoveDir { path: path.to_owned() };
         self.path_op("rmdir", path, op).await.map(drop)
     }
 
     /// Makes a directory's entries durable.
     pub async fn sync_dir(&self, path: &Path) -> Result<(), IoError> {
-        let op = Op::SyncDir { path: path.to_owned() };
+        let op = || Op::SyncDir { path: path.to_owned() };
         self.path_op("fsync", path, op).await.map(drop)
     }
 
     /// The names in a directory, sorted.
     pub async fn list_dir(&self, path: &Path) -> Result<Vec<String>, IoError> {
-        match self.path_op("list", path, Op::List { path: path.to_owned() }).await? {
+        match self.path_op("list", path, || Op::List { path: path.to_owned() }).await? {
             Output::Names(names) => Ok(names),
             other => unreachable!("list gave {other:?}"),
         }
@@ -264,7 +282,7 @@ impl Shard {
 
     /// A path's size and kind; `None` if nothing is there.
     pub async fn stat(&self, path: &Path) -> Result<Option<Stat>, IoError> {
-        let op = Op::Stat { path: path.to_owned() };
+        let op = || Op::Stat { path: path.to_owned() };
         match found(self.path_op("stat", path, op).await)? {
             Some(Output::Stat(stat)) => Ok(Some(stat)),
             None => Ok(None),
@@ -274,7 +292,7 @@ impl Shard {
 
     /// Total and available bytes of the file system at `path`.
     pub async fn space(&self, path: &Path) -> Result<(u64, u64), IoError> {
-        match self.path_op("statfs", path, Op::StatFs { path: path.to_owned() }).await? {
+        match self.path_op("statfs", path, || Op::StatFs { path: path.to_owned() }).await? {
             Output::Space { total_bytes, available_bytes } => Ok((total_bytes, available_bytes)),
             other => unreachable!("statfs gave {other:?}"),
         }
@@ -314,7 +332,7 @@ impl Shard {
 
     /// Locks a file against other processes; see [`Op::Lock`].
     pub async fn lock_file(&self, path: &Path) -> Result<Fd, IoError> {
-        match self.path_op("lock", path, Op::Lock { path: path.to_owned() }).await? {
+        match self.path_op("lock", path, || Op::Lock { path: path.to_owned() }).await? {
             Output::Fd(fd) => Ok(fd),
             other => unreachable!("lock gave {other:?}"),
         }

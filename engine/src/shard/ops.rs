@@ -5,8 +5,12 @@ use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
 use super::Shard;
-use crate::io::{Completion, Op, Token};
+use crate::io::{Completion, Errno, Fd, Mono, Op, Output, Payload, Token};
 use crate::stdx::slab::Slab;
+
+/// Buffers of one series that may wait to be taken. At so many the series is paused: the socket is
+/// not read until they are taken.
+const ARRIVED_BUFFERS_MAX: usize = 16;
 
 /// The shard's operations, by token.
 #[derive(Default)]
@@ -15,12 +19,15 @@ pub(super) struct Ops {
 }
 
 enum Slot {
-    Waiting(Option<Waker>),
+    Waiting(Option<Waker>, Option<Started>),
     Done(Box<Completion>),
     /// Nobody waits any more; the completion frees the buffers.
-    Orphan,
+    Orphan(Option<Started>),
     Multi(Multi),
 }
+
+/// An operation on a file, and since when it is under way.
+type Started = (&'static str, Mono);
 
 #[derive(Default)]
 struct Multi {
@@ -28,21 +35,24 @@ struct Multi {
     waker: Option<Waker>,
     ended: bool,
     orphan: bool,
+    /// The driver was asked to end the series, to be taken up later.
+    paused: bool,
 }
 
 impl Ops {
-    /// Hands a completion to whoever awaits it.
-    pub(super) fn complete(&mut self, completion: Completion) {
+    /// Hands a completion to whoever awaits it. Gives the token of a series that must be cancelled,
+    /// because too much of it waits.
+    pub(super) fn complete(&mut self, completion: Completion) -> Option<Token> {
         let token = completion.token;
         let slot = self.slots.get_mut(token).expect("a completion of an operation in flight");
         match slot {
-            Slot::Waiting(waker) => {
+            Slot::Waiting(waker, _) => {
                 assert!(!completion.more, "one completion was expected");
                 let waker = waker.take();
                 *slot = Slot::Done(Box::new(completion));
                 waker.into_iter().for_each(Waker::wake);
             }
-            Slot::Orphan => {
+            Slot::Orphan(_) => {
                 self.slots.remove(token);
             }
             Slot::Multi(multi) => {
@@ -51,13 +61,35 @@ impl Ops {
                     if multi.ended {
                         self.slots.remove(token);
                     }
-                    return;
+                    return None;
                 }
-                multi.arrived.push_back(completion);
+                let received = matches!(completion.payload, Payload::Buf(_))
+                    && matches!(completion.result, Ok(Output::Count(1..)));
+                if multi.paused && multi.ended {
+                    // It may have come to an end of its own meanwhile.
+                    multi.paused = received || completion.result == Err(Errno::ECANCELED);
+                }
+                if received || !multi.paused {
+                    multi.arrived.push_back(completion);
+                }
                 multi.waker.take().into_iter().for_each(Waker::wake);
+                let full = received && multi.arrived.len() >= ARRIVED_BUFFERS_MAX;
+                if full && !multi.ended && !multi.paused {
+                    multi.paused = true;
+                    return Some(token);
+                }
             }
             Slot::Done(_) => unreachable!("token {token} completed twice"),
         }
+        None
+    }
+
+    pub(super) fn oldest_file_operation(&self) -> Option<Started> {
+        let started = self.slots.iter().filter_map(|(_, slot)| match slot {
+            Slot::Waiting(_, started) | Slot::Orphan(started) => *started,
+            Slot::Done(_) | Slot::Multi(_) => None,
+        });
+        started.min_by_key(|(_, since)| *since)
     }
 }
 
@@ -83,7 +115,8 @@ impl OpFuture {
     pub fn started(mut self) -> Self {
         if let Some(completion) = self.start() {
             let token = completion.token;
-            self.shard.0.ops.borrow_mut().complete(completion);
+            let full = self.shard.0.ops.borrow_mut().complete(completion);
+            assert!(full.is_none(), "a single operation is no series");
             self.state = State::InFlight(token);
         }
         self
@@ -92,7 +125,8 @@ impl OpFuture {
     fn start(&mut self) -> Option<Completion> {
         let State::Unsubmitted(op) = &mut self.state else { return None };
         let op = op.take().expect("an operation is submitted once");
-        let token = self.shard.0.ops.borrow_mut().slots.insert(Slot::Waiting(None));
+        let started = op.on_file().map(|name| (name, self.shard.now()));
+        let token = self.shard.0.ops.borrow_mut().slots.insert(Slot::Waiting(None, started));
         self.state = State::InFlight(token);
         self.shard.0.driver.borrow_mut().submit(token, *op)
     }
@@ -110,7 +144,7 @@ impl Future for OpFuture {
         let State::InFlight(token) = self.state else { unreachable!("polled after its end") };
         let mut ops = self.shard.0.ops.borrow_mut();
         match ops.slots.get_mut(token) {
-            Some(Slot::Waiting(waker)) => {
+            Some(Slot::Waiting(waker, _)) => {
                 *waker = Some(cx.waker().clone());
                 Poll::Pending
             }
@@ -132,13 +166,13 @@ impl Drop for OpFuture {
         let State::InFlight(token) = self.state else { return };
         let mut ops = self.shard.0.ops.borrow_mut();
         let slot = ops.slots.get_mut(token).expect("the slot lives as long as the future");
-        if matches!(slot, Slot::Done(_)) {
-            let done = ops.slots.remove(token);
-            drop(ops);
-            drop(done);
-        } else {
-            *slot = Slot::Orphan;
+        if let Slot::Waiting(_, started) = slot {
+            *slot = Slot::Orphan(*started);
+            return;
         }
+        let done = ops.slots.remove(token);
+        drop(ops);
+        drop(done);
     }
 }
 
@@ -146,18 +180,30 @@ impl Drop for OpFuture {
 pub struct OpStream {
     shard: Shard,
     token: Token,
+    /// Of a series of receives, which may be paused: their socket.
+    receives_from: Option<Fd>,
     /// The last completion was handed out, and the slot is gone.
     finished: bool,
 }
 
 impl OpStream {
     pub(super) fn new(shard: Shard, op: Op) -> Self {
+        let receives_from = match op {
+            Op::RecvMulti { socket } => Some(socket),
+            _ => None,
+        };
+        let token = Self::start(&shard, op);
+        Self { shard, token, receives_from, finished: false }
+    }
+
+    fn start(shard: &Shard, op: Op) -> Token {
         let token = shard.0.ops.borrow_mut().slots.insert(Slot::Multi(Multi::default()));
         let immediate = shard.0.driver.borrow_mut().submit(token, op);
         if let Some(completion) = immediate {
-            shard.0.ops.borrow_mut().complete(completion);
+            let full = shard.0.ops.borrow_mut().complete(completion);
+            assert!(full.is_none(), "one completion fills nothing");
         }
-        Self { shard, token, finished: false }
+        token
     }
 
     /// The next completion; `None` after the last.
@@ -176,17 +222,25 @@ impl OpStream {
         if let Some(completion) = multi.arrived.pop_front() {
             return Poll::Ready(Some(completion));
         }
-        if multi.ended {
-            ops.slots.remove(self.token);
-            self.finished = true;
-            return Poll::Ready(None);
+        if !multi.ended {
+            multi.waker = Some(cx.waker().clone());
+            return Poll::Pending;
         }
-        multi.waker = Some(cx.waker().clone());
-        Poll::Pending
+        let paused = multi.paused;
+        ops.slots.remove(self.token);
+        drop(ops);
+        if let Some(socket) = self.receives_from.filter(|_| paused) {
+            self.token = Self::start(&self.shard, Op::RecvMulti { socket });
+            return self.poll_next(cx);
+        }
+        self.finished = true;
+        Poll::Ready(None)
     }
 
     /// Asks the driver to end the series; what has arrived can still be taken with `next`.
     pub fn cancel(&mut self) {
+        // Nor is it taken up again, if it is paused.
+        self.receives_from = None;
         if !self.finished {
             self.shard.0.driver.borrow_mut().cancel(self.token);
         }

@@ -2,6 +2,8 @@
 //! could not verify. cargo-fuzz runs them on a nightly compiler; `cargo test` runs them on stable
 //! over the corpora and over mutated valid input.
 
+pub mod seeds;
+
 use std::path::{Path, PathBuf};
 
 use ringlog_engine::batch::{
@@ -138,6 +140,7 @@ pub fn segment(data: &[u8]) {
             clean,
             recovery_point: Offset::ZERO,
             log_start_offset: None,
+            one_at_a_time: false,
         };
         let loaded = Log::open(&shard, Path::new("/t-0"), &committer, load).await;
         let Ok(loaded) = loaded else { return };

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use ringlog_engine::io::{Buf, Chunk, Mono};
-use ringlog_engine::shard::sync::Share;
 use ringlog_engine::types::{Offset, ShardId};
 use ringlog_wire::messages::FetchRequest;
 use ringlog_wire::{ApiKey, Uuid};
@@ -28,7 +27,6 @@ pub(super) fn dispatch(
     broker: Rc<Broker>,
     context: Rc<RequestContext>,
     incoming: Incoming,
-    requests: Share,
 ) -> Option<OutcomeFuture> {
     let request: FetchRequest = incoming.decode()?;
     let Incoming { header, body, share, .. } = incoming;
@@ -46,7 +44,6 @@ pub(super) fn dispatch(
             }
         };
         // A long poll works on nothing: it does not count as a request that does.
-        drop(requests);
         let fetched = gather(&broker, &request, &plan, version).await;
         let fetched = only_news(&context, &plan, fetched);
         let response = Response { parts: vec![] };

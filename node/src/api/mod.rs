@@ -117,13 +117,18 @@ pub async fn dispatch(
     }
     bytes.advance(header.body_at);
     let incoming = Incoming { header, key, body: bytes, share };
-    let requests = broker.request_budget.take(1).await;
     let broker = Rc::clone(broker);
     let context = Rc::clone(context);
     match key {
-        ApiKey::Produce => produce::dispatch(broker, incoming, requests).await,
-        ApiKey::Fetch => fetch::dispatch(broker, context, incoming, requests),
+        ApiKey::Produce => {
+            let requests = broker.request_budget.take(1).await;
+            produce::dispatch(broker, incoming, requests).await
+        }
+        ApiKey::Fetch => fetch::dispatch(broker, context, incoming),
         _ => Some(Box::pin(async move {
+            // Taken once it is this request's turn: those that wait for a peer to read the answers
+            // before theirs hold nothing.
+            let requests = broker.request_budget.take(1).await;
             let outcome = answer(&broker, &context, &incoming).await;
             drop((incoming.share, requests));
             outcome.unwrap_or(Outcome::Close)

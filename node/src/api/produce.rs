@@ -59,6 +59,9 @@ pub(super) async fn dispatch(
     let silent = acks == Acks::None && refused.is_none();
     let deadline = broker.shard.now().plus_ms(request.timeout_ms.max(0) as u64);
     let answers = send(&broker, routed, acks, deadline).await;
+    // What waits for its turn to be answered is not worked on: a peer that reads no answers must
+    // not hold what others need.
+    drop(requests);
     Some(Box::pin(async move {
         for (slots, answer) in answers {
             let Reply::Append(appended) = answer.await else {
@@ -69,7 +72,7 @@ pub(super) async fn dispatch(
             }
         }
         // The frame's memory goes back to this shard's pool, where its next frame comes from.
-        drop((body, share, requests));
+        drop((body, share));
         let outcomes: Vec<PartitionOutcome> =
             outcomes.into_iter().map(|o| o.expect("every partition has an outcome")).collect();
         if silent {

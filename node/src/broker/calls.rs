@@ -58,7 +58,11 @@ pub enum Reply {
     Control(ControlReply),
     MetadataApplied,
     Offsets(Vec<LogOffsets>),
-    LogsClosed { all: bool },
+    /// Whether all that were open are closed, and whether any could not be opened at the start.
+    LogsClosed {
+        all: bool,
+        offline: bool,
+    },
 }
 
 /// When a producer wants to hear back.

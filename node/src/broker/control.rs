@@ -254,7 +254,14 @@ impl Control {
             }
             ControlCall::DeleteTopics { topics } => {
                 let (records, outcomes) = delete_topics(&image, &topics);
+                let any = !records.is_empty();
                 self.commit_and_publish(records).await?;
+                if any {
+                    // ORDER: the recovery points of what is gone are gone before a topic of the
+                    // same name can be made. It would look as if that had lost its records.
+                    use ringlog_engine::dirs::OffsetCheckpoint::{LogStart, RecoveryPoint};
+                    self.broker.write_checkpoints(&[RecoveryPoint, LogStart]).await;
+                }
                 ControlReply::Deleted(outcomes)
             }
             ControlCall::Upkeep => {

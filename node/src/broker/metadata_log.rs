@@ -131,6 +131,8 @@ impl MetadataLog {
             clean,
             recovery_point: Offset::ZERO,
             log_start_offset: None,
+            // A decision is durable before the next one is made.
+            one_at_a_time: true,
         };
         let log = Log::open(shard, &dir, &committer, load).await?.log;
         let mut this = Self {
@@ -182,7 +184,7 @@ impl MetadataLog {
             return Ok(());
         };
         let mut replay = Replay { image, log: self };
-        replay.apply_file(&bytes).map_err(|what| self.corrupt(&name, what))?;
+        replay.apply_snapshot(&bytes).map_err(|what| self.corrupt(&name, what))?;
         image.end_offset = end_offset;
         image.epoch = epoch;
         Ok(())
@@ -195,6 +197,10 @@ impl MetadataLog {
             let what = format!("it starts at {at}, and no snapshot covers what was before");
             return Err(self.corrupt("", what));
         }
+        if at > end {
+            let what = format!("it ends at {end}, and a snapshot says that it reached {at}");
+            return Err(self.corrupt("", what));
+        }
         while at < end {
             let limits = ReadLimits { bytes_max: REPLAY_BYTES, at_least_one_batch: true };
             let plan = self.log.plan_read(at, end, limits).await?;
@@ -204,6 +210,7 @@ impl MetadataLog {
             while let Ok((header, batch)) = BatchHeader::parse_whole(rest) {
                 if header.last_offset() >= at {
                     self.since_snapshot_bytes.update(|bytes| bytes + header.size as u64);
+                    validate_stored(batch).map_err(|what| self.corrupt(LOG_NAME, what))?;
                     Replay { image, log: self }
                         .apply_batch(&header, batch)
                         .map_err(|what| self.corrupt(LOG_NAME, what))?;
@@ -263,7 +270,10 @@ impl MetadataLog {
         };
         let seen = self.log.latest_epoch().map_or(0, |epoch| epoch.0).max(image.epoch);
         let base = ElectionState { leader_epoch: known.leader_epoch.max(seen), ..known };
-        let elected = base.elect_self(self.node_id);
+        let Some(elected) = base.elect_self(self.node_id) else {
+            let what = format!("epoch {} is the last there can be", base.leader_epoch);
+            return Err(self.corrupt(QUORUM_STATE, what));
+        };
         let text = elected.render(self.kraft, &[self.node_id]);
         self.shard.replace_file(&path, text.into_bytes()).await?;
         self.epoch = elected.leader_epoch;
@@ -376,6 +386,11 @@ fn decode_records(header: &BatchHeader, batch: &[u8]) -> Result<Vec<MetadataReco
     Ok(decoded)
 }
 
+fn first_control_type(header: &BatchHeader, batch: &[u8]) -> Option<ControlType> {
+    let record = records(header, &batch[BATCH_HEADER_BYTES..]).next()?.ok()?;
+    header.is_control().then(|| record.key.and_then(ControlType::from_key)).flatten()
+}
+
 /// Applies batches to an image.
 struct Replay<'a> {
     image: &'a mut MetadataImage,
@@ -383,14 +398,22 @@ struct Replay<'a> {
 }
 
 impl Replay<'_> {
-    fn apply_file(&mut self, bytes: &[u8]) -> Result<(), String> {
+    /// Applies a snapshot, which must be whole: half of one says that topics are gone.
+    fn apply_snapshot(&mut self, bytes: &[u8]) -> Result<(), String> {
         let mut rest = bytes;
+        let (mut first, mut last) = (None, None);
         while !rest.is_empty() {
             let header = validate_stored(rest).map_err(|e| e.to_string())?;
-            self.apply_batch(&header, &rest[..header.size])?;
+            let batch = &rest[..header.size];
+            let control = first_control_type(&header, batch);
+            (first, last) = (first.or(Some(control)), Some(control));
+            self.apply_batch(&header, batch)?;
             rest = &rest[header.size..];
         }
-        Ok(())
+        match (first.flatten(), last.flatten()) {
+            (Some(ControlType::SnapshotHeader), Some(ControlType::SnapshotFooter)) => Ok(()),
+            _ => Err("it is not a whole snapshot: its first or its last record is gone".to_owned()),
+        }
     }
 
     fn apply_batch(&mut self, header: &BatchHeader, batch: &[u8]) -> Result<(), String> {

@@ -154,7 +154,12 @@ impl Broker {
             Err(error) => {
                 tracing::error!(topic = %partition.topic_name, partition = partition.index, %error,
                     "read_failed");
-                return failure(ErrorCode::KafkaStorageError);
+                // What is damaged stays so: a consumer that tried again would try for ever.
+                let damaged = matches!(error, ReadError::Corrupt(_));
+                return failure(match damaged {
+                    true => ErrorCode::CorruptMessage,
+                    false => ErrorCode::KafkaStorageError,
+                });
             }
         };
         let Some(range) = plan.range else { return outcome(ErrorCode::None, Vec::new()) };

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use ringlog_engine::batch;
-use ringlog_engine::dirs::write_partition_metadata;
+use ringlog_engine::dirs::{partition_metadata, write_partition_metadata};
 use ringlog_engine::io::Errno;
 use ringlog_engine::log::{LoadOptions, Log, LogConfig, ReadError};
 use ringlog_engine::shard::IoError;
@@ -159,7 +159,7 @@ impl Broker {
             self.choose_dir(&name, topic.id, index, replica).await.map_err(|e| e.to_string())?;
         let info = &self.settings.dirs[dir];
         let path = info.path.join(&name);
-        let fresh = self.shard.stat(&path).await.map_err(|e| e.to_string())?.is_none();
+        let fresh = self.is_fresh(&path, topic.id).await?;
         if fresh {
             self.make_partition_dir(&path, &info.path, topic.id)
                 .await
@@ -177,6 +177,7 @@ impl Broker {
                 true => None,
                 false => info.log_starts.get(&key).copied(),
             },
+            one_at_a_time: false,
         };
         let committer = &self.committers[dir];
         let loaded =
@@ -191,6 +192,30 @@ impl Broker {
             );
         }
         Ok(Rc::new(Partition::new(topic.id, &topic.name, index, dir, loaded.log)))
+    }
+
+    /// Whether the partition has yet to be made. One that has records and does not say whose they
+    /// are is damaged: nothing is made anew over it.
+    async fn is_fresh(&self, path: &Path, topic: Uuid) -> Result<bool, String> {
+        let text = |error: IoError| error.to_string();
+        if self.shard.stat(path).await.map_err(text)?.is_none() {
+            return Ok(true);
+        }
+        match partition_metadata(&self.shard, path).await.map_err(text)? {
+            Some(id) if id.0 == topic.0 => Ok(false),
+            Some(id) => Err(format!("{} is of topic {id}, not {topic}", path.display())),
+            None => {
+                let names = self.shard.list_dir(path).await.map_err(text)?;
+                match names.iter().any(|name| name.ends_with(".log")) {
+                    false => Ok(true),
+                    true => Err(format!(
+                        "{}/partition.metadata is missing or damaged. If the records beside it \
+                         are of topic {topic}, let it say so: `version: 0`, `topic_id: {topic}`",
+                        path.display()
+                    )),
+                }
+            }
+        }
     }
 
     /// The directory that has the partition already, else the one it is assigned to, else one by

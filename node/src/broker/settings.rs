@@ -59,6 +59,9 @@ pub struct Settings {
     pub dirs: Vec<DirInfo>,
     /// How many of them hold topics.
     pub data_dirs: usize,
+    /// Connections whose descriptor has this number or a higher one are turned away: the rest is
+    /// for files.
+    pub connection_fd_end: u64,
     /// What requests of one shard may take.
     pub requests: RequestLimits,
 }

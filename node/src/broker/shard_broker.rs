@@ -7,6 +7,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use ringlog_engine::batch::{BatchError, HeaderError, RecordFault};
+use ringlog_engine::dirs::LogDir;
 use ringlog_engine::io::Fd;
 use ringlog_engine::log::{AppendError, Committer, CommitterOptions, Origin, ProducerError};
 use ringlog_engine::shard::Shard;
@@ -71,6 +72,8 @@ pub struct Broker {
     pub stopping: Cell<bool>,
     /// Set on shard 0.
     pub(super) control: RefCell<Option<Rc<Control>>>,
+    /// Shard 0: the log directories, for their checkpoints.
+    pub(super) dirs: RefCell<Vec<Rc<LogDir>>>,
     pub(super) image: RefCell<Arc<MetadataImage>>,
     pub(super) config: RefCell<Rc<BrokerConfig>>,
     pub(super) broker_epoch: Cell<i64>,
@@ -105,6 +108,7 @@ impl Broker {
             connections: Queue::default(),
             stopping: Cell::new(false),
             control: RefCell::new(None),
+            dirs: RefCell::default(),
             image: RefCell::default(),
             config: RefCell::new(Rc::new(BrokerConfig::new(settings.config.clone()))),
             broker_epoch: Cell::new(-1),
@@ -126,6 +130,11 @@ impl Broker {
     /// Makes this shard the controller's.
     pub fn set_control(&self, control: Rc<Control>) {
         *self.control.borrow_mut() = Some(control);
+    }
+
+    /// Gives this shard the checkpoint files to write.
+    pub fn set_dirs(&self, dirs: Vec<Rc<LogDir>>) {
+        *self.dirs.borrow_mut() = dirs;
     }
 
     /// The newest metadata.
@@ -259,7 +268,8 @@ impl Broker {
                 Box::pin(async move { Reply::Offsets(offsets) })
             }
             Call::CloseLogs => {
-                Box::pin(async move { Reply::LogsClosed { all: this.close_logs().await } })
+                let offline = self.partitions.borrow().values().any(Result::is_err);
+                Box::pin(async move { Reply::LogsClosed { all: this.close_logs().await, offline } })
             }
         }
     }
@@ -414,16 +424,19 @@ fn append_refused(partition: &Partition, error: AppendError) -> AppendOutcome {
             let message = format!("{error} in partition {name}");
             refused(ErrorCode::CorruptMessage, Some(message))
         }
-        BatchError::Crc { .. } | BatchError::CorruptHeader(_) | BatchError::Corrupt(_) => {
+        BatchError::Crc { .. } | BatchError::CorruptHeader(_) => {
             refused(ErrorCode::CorruptMessage, None)
+        }
+        // Kafka's decoders fail with exceptions that have no code. Unlike CORRUPT_MESSAGE this one
+        // is not tried again by clients.
+        BatchError::Corrupt(_) | BatchError::UnknownCodec(_) => {
+            of_contents(ErrorCode::UnknownServerError)
         }
         BatchError::TooLarge { .. } => refused(ErrorCode::MessageTooLarge, None),
         BatchError::Missing | BatchError::Magic(_) | BatchError::Several => {
             refused(ErrorCode::InvalidRecord, None)
         }
-        BatchError::Invalid(_) | BatchError::UnknownCodec(_) => {
-            of_contents(ErrorCode::InvalidRecord)
-        }
+        BatchError::Invalid(_) => of_contents(ErrorCode::InvalidRecord),
         BatchError::Records { ref faults } => {
             let time = |(_, fault): &(i32, RecordFault)| *fault != RecordFault::NoKey;
             let timely = !faults.iter().any(time);

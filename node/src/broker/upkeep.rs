@@ -1,9 +1,9 @@
 //! What a shard does from time to time, and at the end: indexes, checkpoints, expiry, closing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
-use ringlog_engine::dirs::{LogDir, OffsetCheckpoint, TopicPartition};
+use ringlog_engine::dirs::{OffsetCheckpoint, TopicPartition};
 use ringlog_engine::types::{Offset, ShardId};
 
 use super::calls::{Call, LogOffsets, Reply};
@@ -62,7 +62,8 @@ impl Broker {
     }
 
     pub(super) fn collect_offsets(&self) -> Vec<LogOffsets> {
-        self.online_partitions()
+        let mut all: Vec<LogOffsets> = self
+            .online_partitions()
             .iter()
             .map(|partition| {
                 let ends = partition.log.ends();
@@ -76,7 +77,35 @@ impl Broker {
                     high_watermark: partition.high_watermark(),
                 }
             })
-            .collect()
+            .collect();
+        all.extend(self.offline_offsets());
+        all
+    }
+
+    /// What the checkpoints said of partitions that could not be opened. It must go on saying so:
+    /// without a recovery point the next start would take their damage for a torn write.
+    fn offline_offsets(&self) -> Vec<LogOffsets> {
+        let image = self.image();
+        let mut kept = Vec::new();
+        for ((topic, index), partition) in self.partitions.borrow().iter() {
+            let Some(topic) = image.topic(*topic).filter(|_| partition.is_err()) else { continue };
+            let key = (topic.name.clone(), *index);
+            for (dir, info) in self.settings.dirs.iter().enumerate() {
+                if let Some(&recovery_point) = info.recovery_points.get(&key) {
+                    let log_start = info.log_starts.get(&key).copied();
+                    let (topic, partition, high_watermark) = (key.0.clone(), key.1, recovery_point);
+                    kept.push(LogOffsets {
+                        dir,
+                        topic,
+                        partition,
+                        recovery_point,
+                        log_start,
+                        high_watermark,
+                    });
+                }
+            }
+        }
+        kept
     }
 
     pub(super) async fn close_logs(self: &Rc<Self>) -> bool {
@@ -93,7 +122,7 @@ impl Broker {
     }
 
     /// Shard 0: collects the bounds of all logs of the node.
-    pub async fn collect_all_offsets(self: &Rc<Self>) -> Vec<LogOffsets> {
+    async fn collect_all_offsets(self: &Rc<Self>) -> Vec<LogOffsets> {
         let mut all = Vec::new();
         for shard in 0..self.settings.shards {
             let answer = self.call(ShardId(shard as u16), Call::CollectOffsets).await;
@@ -104,13 +133,26 @@ impl Broker {
         all
     }
 
+    /// Shard 0, at the start: takes lines out of the checkpoints whose partitions are gone. They
+    /// would be taken for those of a later topic of the same name.
+    pub async fn drop_stale_checkpoints(self: &Rc<Self>) {
+        let offsets = self.collect_all_offsets().await;
+        let known: BTreeSet<TopicPartition> =
+            offsets.into_iter().map(|log| (log.topic, log.partition)).collect();
+        let stale = self.settings.dirs.iter().any(|dir| {
+            let mut lines = dir.recovery_points.keys().chain(dir.log_starts.keys());
+            lines.any(|line| !known.contains(line))
+        });
+        if stale {
+            self.write_checkpoints(&[OffsetCheckpoint::RecoveryPoint, OffsetCheckpoint::LogStart])
+                .await;
+        }
+    }
+
     /// Shard 0: writes the checkpoint files of all directories.
-    pub async fn write_checkpoints(
-        &self,
-        dirs: &[Rc<LogDir>],
-        offsets: &[LogOffsets],
-        which: &[OffsetCheckpoint],
-    ) -> bool {
+    pub async fn write_checkpoints(self: &Rc<Self>, which: &[OffsetCheckpoint]) -> bool {
+        let offsets = self.collect_all_offsets().await;
+        let dirs = self.dirs.borrow().clone();
         let mut all = true;
         for (i, dir) in dirs.iter().enumerate() {
             for checkpoint in which {

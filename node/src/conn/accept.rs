@@ -121,7 +121,9 @@ pub async fn run_accept(broker: Rc<Broker>, bound: Bound) {
                 accepted.cancel();
                 open.room(bound.index).await;
             }
-            if !open.open(bound.index, peer) {
+            // The kernel gives the lowest number that is free, so it says how many are taken.
+            let out_of_descriptors = socket.0 as u64 >= broker.settings.connection_fd_end;
+            if out_of_descriptors || !open.open(bound.index, peer) {
                 tracing::warn!(%peer, "connection_refused_too_many");
                 broker.shard.close(socket).await;
                 continue;

@@ -79,10 +79,11 @@ impl ElectionState {
         .to_string()
     }
 
-    /// The only voter elects itself: the next epoch, with itself as leader.
-    #[must_use]
-    pub fn elect_self(&self, id: i32) -> Self {
-        Self { leader_epoch: self.leader_epoch + 1, leader_id: id, voted_id: -1 }
+    /// The only voter elects itself: the next epoch, with itself as leader. `None` if there is no
+    /// next epoch.
+    pub fn elect_self(&self, id: i32) -> Option<Self> {
+        let leader_epoch = self.leader_epoch.checked_add(1)?;
+        Some(Self { leader_epoch, leader_id: id, voted_id: -1 })
     }
 }
 
@@ -103,7 +104,9 @@ mod tests {
             let text = state.render(version, &[1]);
             assert_eq!(ElectionState::parse(text.as_bytes()), Ok(state));
         }
-        assert_eq!(state.elect_self(1).leader_epoch, 5);
+        assert_eq!(state.elect_self(1).map(|elected| elected.leader_epoch), Some(5));
+        let last = ElectionState { leader_epoch: i32::MAX, ..state };
+        assert_eq!(last.elect_self(1), None);
     }
 
     #[test]

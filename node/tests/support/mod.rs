@@ -9,16 +9,19 @@ pub mod stock;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use ringlog_engine::batch::{BatchBuilder, RecordFields};
+use ringlog_engine::batch::{
+    BATCH_HEADER_BYTES, BatchBuilder, BatchHeader, RecordFields, decompress, records,
+};
 use ringlog_engine::types::{ProducerEpoch, ProducerId};
 use ringlog_wire::messages::produce_request::{PartitionProduceData, TopicProduceData};
 use ringlog_wire::messages::{
     ApiVersionsRequest, ApiVersionsResponse, CreateTopicsRequest, CreateTopicsResponse,
-    FetchRequest, FetchResponse, ListOffsetsRequest, ListOffsetsResponse, ProduceRequest,
-    ProduceResponse, create_topics_request, fetch_request, list_offsets_request,
+    DeleteTopicsRequest, DeleteTopicsResponse, FetchRequest, FetchResponse, ListOffsetsRequest,
+    ListOffsetsResponse, ProduceRequest, ProduceResponse, create_topics_request, fetch_request,
+    list_offsets_request,
 };
 use ringlog_wire::{Message, Reader, Request, Writer};
 
@@ -31,6 +34,8 @@ pub struct Node {
     pub port: u16,
     pub controller_port: u16,
     pub properties: PathBuf,
+    /// What a shell does before it becomes the node: limits.
+    pub limits: String,
     child: Option<Child>,
 }
 
@@ -108,7 +113,7 @@ impl Node {
         let file = dir.path().join("server.properties");
         let data = dir.path().join("data");
         std::fs::write(&file, properties(&data, port, controller_port, extra)).expect("writable");
-        Node { dir, port, controller_port, properties: file, child: None }
+        Node { dir, port, controller_port, properties: file, limits: String::new(), child: None }
     }
 
     /// Its log directory.
@@ -122,27 +127,53 @@ impl Node {
 
     /// Starts it (again) and waits until it serves.
     pub fn restart(&mut self) {
+        let ended = self.try_restart();
+        assert!(ended.is_none(), "the node ended: {ended:?} {}", self.log());
+    }
+
+    /// Starts it (again) and waits until it serves, or ends: how.
+    pub fn try_restart(&mut self) -> Option<ExitStatus> {
         self.spawn();
         let deadline = Instant::now() + PATIENCE;
         while Client::try_connect(self.port).is_none_or(|mut c| c.try_api_versions().is_none()) {
-            assert!(self.is_alive(), "the node ended: {}", self.log());
+            if let Some(status) = self.child.as_mut().expect("started").try_wait().expect("a child")
+            {
+                self.child = None;
+                return Some(status);
+            }
             assert!(Instant::now() < deadline, "the node does not serve: {}", self.log());
             std::thread::park_timeout(Duration::from_millis(10));
         }
+        None
     }
 
-    /// Starts it without waiting.
+    /// Starts it and waits for nothing.
     pub fn spawn(&mut self) {
         let log = self.dir.path().join("node.log");
         let log = std::fs::OpenOptions::new().create(true).append(true).open(log).expect("log");
-        let child = ringlog()
-            .arg("start")
+        let child = Command::new("sh")
+            .arg("-c")
+            .arg(format!("{} exec \"$0\" start \"$1\"", self.limits))
+            .arg(env!("CARGO_BIN_EXE_ringlog"))
             .arg(&self.properties)
             .stdout(log.try_clone().expect("log"))
             .stderr(log)
             .spawn()
             .expect("ringlog starts");
         self.child = Some(child);
+    }
+
+    /// Waits until the process ends.
+    pub fn wait(&mut self) -> ExitStatus {
+        let mut child = self.child.take().expect("started");
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            if let Some(status) = child.try_wait().expect("a child") {
+                return status;
+            }
+            assert!(Instant::now() < deadline, "the node does not end: {}", self.log());
+            std::thread::park_timeout(Duration::from_millis(10));
+        }
     }
 
     pub fn log(&self) -> String {
@@ -159,9 +190,14 @@ impl Node {
 
     /// Peak resident memory, in bytes.
     pub fn peak_memory(&self) -> u64 {
+        self.memory("VmHWM:")
+    }
+
+    /// Memory of the process by the name that /proc has for it, in bytes.
+    pub fn memory(&self, name: &str) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid()));
         let status = status.expect("a running process");
-        let line = status.lines().find(|l| l.starts_with("VmHWM:")).expect("VmHWM");
+        let line = status.lines().find(|l| l.starts_with(name)).expect("it is there");
         let kib: u64 = line.split_whitespace().nth(1).expect("a number").parse().expect("a number");
         kib * 1024
     }
@@ -335,6 +371,16 @@ impl Client {
         assert_eq!(response.topics[0].error_code, 0, "{:?}", response.topics[0]);
     }
 
+    pub fn delete_topic(&mut self, name: &str) {
+        let request = DeleteTopicsRequest {
+            topic_names: vec![name.to_owned()],
+            timeout_ms: 10_000,
+            ..Default::default()
+        };
+        let response: DeleteTopicsResponse = self.request(&request, 5);
+        assert_eq!(response.responses[0].error_code, 0, "{:?}", response.responses[0]);
+    }
+
     /// Produces the given record bytes to one partition; version 9 goes by name.
     pub fn produce(
         &mut self,
@@ -371,6 +417,34 @@ impl Client {
         let response: FetchResponse = self.request(&fetch_request_of(topic, partition, offset), 11);
         let partition = &response.responses[0].partitions[0];
         (partition.error_code, partition.records.clone().unwrap_or_default())
+    }
+}
+
+/// Every value of a partition from its start, up to where a fetch gives an error: that comes last.
+pub fn read_values(client: &mut Client, topic: &str, partition: i32) -> (Vec<Vec<u8>>, i16) {
+    let mut values = Vec::new();
+    loop {
+        let (error, bytes) = client.fetch(topic, partition, values.len() as i64);
+        let mut rest = &bytes[..];
+        let before = values.len();
+        while let Ok((header, batch)) = BatchHeader::parse_whole(rest) {
+            if !header.crc_is_valid(batch) {
+                // What every consumer says of it.
+                return (values, 2);
+            }
+            let codec = header.codec().expect("a codec");
+            let unpacked = decompress(codec, &batch[BATCH_HEADER_BYTES..], 1 << 30);
+            for record in records(&header, &unpacked.expect("unpacks")) {
+                let record = record.expect("whole");
+                if record.offset.0 == values.len() as i64 {
+                    values.push(record.value.unwrap_or_default().to_vec());
+                }
+            }
+            rest = &rest[header.size..];
+        }
+        if error != 0 || values.len() == before {
+            return (values, error);
+        }
     }
 }
 

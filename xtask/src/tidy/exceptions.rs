@@ -38,6 +38,12 @@ pub(super) const EXCEPTIONS: &[Exception] = &[
         item: "",
         reason: "an allocator that counts: decoding must not allocate beyond its budget",
     },
+    Exception {
+        rule: Rule::Unsafe,
+        path: "node/tests/limits.rs",
+        item: "",
+        reason: "ptrace: nothing else stops one thread of another process",
+    },
 ];
 
 impl Exception {

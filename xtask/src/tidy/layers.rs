@@ -121,6 +121,7 @@ const ROWS: &[Row] = &[
     row("node::replication", ALL, SHELL_NEVER),
     row("node::coordinator", ALL, SHELL_NEVER),
     row("node::telemetry", ALL, SHELL_NEVER),
+    row("node::watchdog", &["engine::io", "engine::shard"], &[]),
     row(
         "bench",
         &["wire", "engine", "node::boot", "node::config"],

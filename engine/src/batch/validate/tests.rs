@@ -166,6 +166,9 @@ fn w04_a_compressed_bomb_is_refused_within_its_bound() {
         let zeros = vec![0u8; (UNCOMPRESSED_BATCH_BYTES_MAX + (1 << 20)) as usize];
         let mut record = Vec::new();
         crate::stdx::varint::write_varint(&mut record, i32::MAX);
+        // Attributes, both deltas, no key, and a value of nearly all of that.
+        record.extend_from_slice(&[0, 0, 0, 1]);
+        crate::stdx::varint::write_varint(&mut record, i32::MAX - 20);
         record.extend_from_slice(&zeros);
         let packed = crate::batch::compress(codec, &record, Some(1)).expect("packs");
         let mut bytes = batch_of(codec, 1);
@@ -260,4 +263,47 @@ fn sequences_wrap() {
     }
     let bytes = builder.build().expect("packs");
     assert_eq!(BatchHeader::parse(&bytes).expect("a header").last_sequence(), 1);
+}
+
+/// The batch that has `records` packed by `codec`, sealed.
+fn repacked(batch: &[u8], codec: Codec, records: &[u8]) -> Vec<u8> {
+    let mut out = batch[..61].to_vec();
+    out.extend(crate::batch::compress(codec, records, None).expect("packs"));
+    let length = (out.len() - 12) as i32;
+    out[8..12].copy_from_slice(&length.to_be_bytes());
+    out[22] = codec.bits() as u8;
+    reseal(&mut out);
+    out
+}
+
+#[test]
+fn w04_records_beyond_the_window_are_judged_as_they_would_be_unpacked() {
+    let mut prng = Prng::new(5);
+    let mut accepted = 0;
+    for round in 0..400 {
+        let mut builder = BatchBuilder::default();
+        for _ in 0..prng.between(1, 3) {
+            let (key, value) = (vec![1; prng.index(90_000)], vec![2; prng.index(200_000)]);
+            let header: (&[u8], Option<&[u8]>) = (b"name", Some(&key));
+            let headers = vec![header; prng.index(3)];
+            let fields = RecordFields { key: Some(&key), value: Some(&value), headers: &headers };
+            builder.append(NOW, &fields);
+        }
+        let plain = builder.build().expect("builds");
+        let mut records = plain[61..].to_vec();
+        if round % 4 != 0 {
+            // Where the numbers are: at the start, or anywhere.
+            let at = if prng.chance(1, 2) { prng.index(12) } else { prng.index(records.len()) };
+            records[at] ^= 1 << prng.below(8);
+        }
+        let wide = AppendRules { batch_bytes_max: 1 << 30, ..rules() };
+        let judge = |codec| {
+            let mut bytes = repacked(&plain, codec, &records);
+            validate_for_append(&mut bytes, &wide, NOW).map_err(|error| error.to_string())
+        };
+        let (whole, streamed) = (judge(Codec::None), judge(Codec::Zstd));
+        assert_eq!(whole.is_ok(), streamed.is_ok(), "{round}: {whole:?} {streamed:?}");
+        accepted += usize::from(whole.is_ok());
+    }
+    assert!((100..400).contains(&accepted), "{accepted} accepted");
 }

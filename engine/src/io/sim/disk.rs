@@ -468,6 +468,13 @@ impl SimDisk {
         inode.content = bytes;
     }
 
+    /// Takes a file away for good, as a foreign hand does.
+    pub fn remove(&mut self, path: &Path) {
+        self.names.remove(path);
+        self.durable_names.remove(path);
+        self.name_log.retain(|(op, _)| !matches!(op, NameOp::Link(at, _) if at == path));
+    }
+
     /// Every file there is.
     pub fn files(&self) -> Vec<PathBuf> {
         let is_file =

@@ -104,7 +104,9 @@ impl UringDriver {
         if let Some(slot) = peers.0.get(shard) {
             assert!(slot.set(peer).is_ok(), "shard {shard} has two drivers");
         }
-        let slots = if probe.registered_files { options.registered_files } else { 0 };
+        // The kernel takes no larger table than this process may have files.
+        let most = u32::try_from(sys::open_files_max()).unwrap_or(u32::MAX);
+        let slots = if probe.registered_files { options.registered_files.min(most) } else { 0 };
         if slots > 0 {
             ring.submitter().register_files_sparse(slots).map_err(|e| errno(&e))?;
         }
@@ -377,6 +379,11 @@ impl UringDriver {
             }
             // Every lent buffer was full. They are back by now.
             (Err(Errno::ENOBUFS), ..) if !flight.cancelled => true,
+            // Out of buffers just when it was to end: nothing is wrong with the connection.
+            (Err(Errno::ENOBUFS), ..) => {
+                emit(Err(Errno::ECANCELED), Payload::None, false);
+                false
+            }
             // Readiness came from a poll: this kernel has no multishot receive.
             (Ok(_), None, None) => match recv_now(&flight.op) {
                 Some((result, payload)) => {

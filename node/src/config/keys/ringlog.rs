@@ -50,6 +50,10 @@ pub(super) static KEYS: &[ConfigKey] = &[
         "Where /metrics, /healthz and /readyz are served, as `host:port`. Empty switches \
         them off.",
     ),
+    key("ringlog.watchdog.ms", Long, Text("60000"), Low, ReadOnly).at_least(0).acts().doc(
+        "How long a shard may be stuck, or an operation on a file under way, before the process \
+        ends itself and is to be started again. 0 lets it hang.",
+    ),
     key("ringlog.io.driver", String, Text("auto"), Medium, ReadOnly)
         .valid(Valid::OneOf(&["auto", "io_uring", "epoll"]))
         .stored(URING_ONLY)
