@@ -69,7 +69,8 @@ fn p01_kill_9_under_load_loses_nothing_that_was_acknowledged() {
         for (offset, value) in &acknowledged {
             assert_eq!(values.get(*offset as usize), Some(value), "at {offset}");
         }
-        assert!(acknowledged.len() >= 12_000);
+        // Each kill may have come between a batch's end and its answer.
+        assert!(acknowledged.len() >= 4 * (3000 - 10), "{}", acknowledged.len());
     }
 }
 
