@@ -58,8 +58,8 @@ pub enum LoadError {
     /// Data that was durable is gone.
     #[error(
         "{dir}: the log ends at {end}, below the recovery point {recovery_point}: records that \
-         were durable are gone. Nothing has been changed. To go on without them, take the partition's \
-         line out of recovery-point-offset-checkpoint",
+         were durable are gone. Nothing has been changed. To go on without them, take the \
+         partition's line out of recovery-point-offset-checkpoint",
         dir = dir.display()
     )]
     Short {
@@ -737,9 +737,9 @@ impl BatchScan {
     }
 
     /// Whether a sound batch that begins below `limit` starts at the fault, where the scan stands,
-    /// or anywhere behind it. The last batch taken may have claimed too high an offset, which its CRC
-    /// does not cover, so what counts is where that was due; and a torn write may have lost the
-    /// sector with its own offset, which then reads 0.
+    /// or anywhere behind it. The last batch taken may have claimed too high an offset, which its
+    /// CRC does not cover, so what counts is where that was due; and a torn write may have lost
+    /// the sector with its own offset, which then reads 0.
     async fn finds_another(&mut self, limit: Offset) -> Result<bool, IoError> {
         while self.size - self.position >= BATCH_HEADER_BYTES as u64 {
             if self.available(BATCH_HEADER_BYTES).await? < BATCH_HEADER_BYTES {

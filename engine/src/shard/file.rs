@@ -11,8 +11,8 @@ use crate::io::{
     advance_chunks, chunks_len,
 };
 
-/// How often, and how many milliseconds apart, what needs a descriptor is tried while there is none:
-/// a crowd of connections may hold all of them until those beyond the bound are turned away.
+/// How often, and how many milliseconds apart, what needs a descriptor is tried while there is
+/// none: a crowd of connections may hold all of them until those beyond the bound are turned away.
 const DESCRIPTOR_TRIES: u32 = 250;
 const DESCRIPTOR_RETRY_MS: u64 = 20;
 
