@@ -48,6 +48,8 @@ pub struct ProduceRun {
 /// What came of it.
 #[derive(Clone, Debug)]
 pub struct ProduceOutcome {
+    /// When the measured window began.
+    pub window_start_unix_ms: i64,
     /// Throughput and latency.
     pub recording: Recording,
     /// The client's metrics over the measured window.
@@ -87,6 +89,7 @@ pub trait Watch {
 /// What happens at the two edges of the measured window.
 #[derive(Default)]
 struct Edges {
+    started_unix_ms: i64,
     before: Option<ProcessSample>,
     after: Option<ProcessSample>,
     metrics: BTreeMap<String, f64>,
@@ -157,7 +160,7 @@ async fn measure(
         let (edges, left) = (Rc::clone(&edges), Rc::clone(&edge_tasks));
         async move {
             shard.sleep_until(window_start).await;
-            edges.borrow_mut().open(&producer, process.as_ref(), shard.clock());
+            edges.borrow_mut().open(&shard, &producer, process.as_ref());
             shard.sleep_until(window_end).await;
             edges.borrow_mut().close(&producer, process.as_ref(), shard.clock());
             left.set(0);
@@ -210,8 +213,14 @@ async fn tick(
 }
 
 impl Edges {
-    fn open(&mut self, producer: &Producer<Recorder>, process: Option<&ProcessWatch>, now: Mono) {
-        producer.metrics(|metrics| metrics.reset(now));
+    fn open(
+        &mut self,
+        shard: &Shard,
+        producer: &Producer<Recorder>,
+        process: Option<&ProcessWatch>,
+    ) {
+        self.started_unix_ms = shard.unix_ms();
+        producer.metrics(|metrics| metrics.reset(shard.clock()));
         self.before = self.sample(process);
     }
 
@@ -244,6 +253,7 @@ impl Edges {
             client_metrics.insert("schedule-lag-p99".to_owned(), ms(0.99));
             client_metrics.insert("schedule-lag-max".to_owned(), ms(1.0));
         }
-        Ok(ProduceOutcome { recording, client_metrics, broker, lateness })
+        let window_start_unix_ms = self.started_unix_ms;
+        Ok(ProduceOutcome { window_start_unix_ms, recording, client_metrics, broker, lateness })
     }
 }

@@ -1,7 +1,8 @@
 //! `ringlog-bench`: experiments on Kafka brokers.
 //!
-//! A profile (`profile`) names experiments; each runs against a target (`target`) under a load
-//! (`load`) that the native producer (`producer`) carries out.
+//! A profile (`profile`) names experiments; `run` measures each (`experiment`) against a target
+//! (`target`) under a load (`load`) that the native producer (`producer`) carries out, and writes
+//! down what came of it (`results`, `report`).
 
 #![allow(
     clippy::disallowed_methods,
@@ -11,10 +12,17 @@
 
 pub mod client;
 pub mod experiment;
+#[cfg(feature = "librdkafka")]
+pub mod librdkafka;
 pub mod load;
 pub mod null_broker;
 pub mod producer;
 pub mod profile;
+pub mod progress;
+pub mod report;
+pub mod results;
+pub mod run;
+pub mod table;
 pub mod target;
 
 use anyhow::{Context, Result};

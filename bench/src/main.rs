@@ -1,20 +1,14 @@
 //! `ringlog-bench`: the harness's binary.
 
-use std::cell::RefCell;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
-use std::rc::Rc;
 
-use anyhow::{Context, Result};
-use clap::{Parser, Subcommand};
-use ringlog_bench::client::TopicSpec;
-use ringlog_bench::experiment::{self, Live, ProduceOutcome, ProduceRun, Watch};
-use ringlog_bench::load::Pace;
+use anyhow::Result;
+use clap::{Parser, Subcommand, ValueEnum};
+use ringlog_bench::client::Endpoint;
 use ringlog_bench::null_broker::run_null_broker;
-use ringlog_bench::profile::{Experiment, LoadedProfile, Mode};
-use ringlog_bench::target::{Target, TargetSpec, default_data_dir, die_with_parent, run_node};
-use ringlog_bench::uring_shard;
-use ringlog_engine::shard::Shard;
+use ringlog_bench::run::{RunOptions, TargetChoice, run};
+use ringlog_bench::target::{default_data_dir, die_with_parent, run_node, this_program};
 
 /// Experiments on Kafka brokers.
 #[derive(Parser)]
@@ -26,140 +20,139 @@ struct Args {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Runs the experiments of a profile against an embedded Ringlog node, and prints a table.
-    Run {
-        /// The profile.
-        profile: PathBuf,
-        /// Seconds measured of each experiment and load, instead of the profile's.
-        #[arg(long)]
-        seconds: Option<f64>,
-        /// A broker of your own, as HOST:PORT, instead of the embedded node.
-        #[arg(long)]
-        bootstrap: Option<String>,
-    },
+    /// Runs a profile's experiments, prints a table beside its reference figures, and
+    /// leaves a result folder: summary.json, report.html, env.json, HdrHistogram logs.
+    Run(RunArgs),
+    /// Produces records by librdkafka to a topic that exists, and prints JSON.
+    #[cfg(feature = "librdkafka")]
+    Librdkafka(LibrdkafkaArgs),
     #[command(hide = true)]
     Node { args: Vec<String> },
     #[command(hide = true)]
     NullBroker { port: u16 },
 }
 
-fn main() -> Result<ExitCode> {
-    match Args::parse().command {
-        Command::Run { profile, seconds, bootstrap } => {
-            run(&profile, seconds, bootstrap.as_deref())?;
-            Ok(ExitCode::SUCCESS)
+#[derive(clap::Args)]
+struct RunArgs {
+    /// The profile.
+    profile: PathBuf,
+    /// Seconds measured of each experiment and load, instead of the profile's.
+    #[arg(long)]
+    seconds: Option<f64>,
+    /// What is started and measured.
+    #[arg(long, value_enum, default_value = "node", conflicts_with = "bootstrap")]
+    target: StartedTarget,
+    /// A broker of your own, as HOST:PORT, instead of one that is started.
+    #[arg(long)]
+    bootstrap: Option<Endpoint>,
+    /// Process id of that broker, if it runs here: its CPU time and memory are measured then.
+    #[arg(long, requires = "bootstrap")]
+    pid: Option<u32>,
+    /// Where a target that is started keeps its data while it runs [default: the system's folder
+    /// for temporary files].
+    #[arg(long)]
+    data_dir: Option<PathBuf>,
+    /// The result folder [default: results/local/<UTC time>-<profile>].
+    #[arg(long)]
+    out: Option<PathBuf>,
+}
+
+#[cfg(feature = "librdkafka")]
+#[derive(clap::Args)]
+struct LibrdkafkaArgs {
+    /// The broker, as HOST:PORT.
+    #[arg(long)]
+    bootstrap: String,
+    /// A topic that exists.
+    #[arg(long)]
+    topic: String,
+    /// How many records.
+    #[arg(long)]
+    records: u64,
+    /// Bytes of a value.
+    #[arg(long, default_value_t = 100)]
+    value_bytes: usize,
+    /// A setting of the client, as KEY=VALUE; acks=all unless told otherwise.
+    #[arg(long = "set", value_parser = key_value)]
+    settings: Vec<(String, String)>,
+    /// Process id of the broker, if it runs here: its CPU time is measured then.
+    #[arg(long)]
+    pid: Option<u32>,
+}
+
+#[cfg(feature = "librdkafka")]
+fn key_value(text: &str) -> Result<(String, String), String> {
+    let (key, value) = text.split_once('=').ok_or_else(|| format!("{text:?} is not KEY=VALUE"))?;
+    Ok((key.to_owned(), value.to_owned()))
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum StartedTarget {
+    /// A Ringlog node of this build.
+    Node,
+    /// A broker that checks records and stores none: what no broker can beat under this load.
+    Null,
+}
+
+fn main() -> ExitCode {
+    match execute(Args::parse().command) {
+        Ok(code) => code,
+        Err(error) => {
+            // In one line, with its causes; a trace would bury them.
+            eprintln!("ringlog-bench: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn execute(command: Command) -> Result<ExitCode> {
+    match command {
+        Command::Run(args) => run(&args.options()?)?,
+        #[cfg(feature = "librdkafka")]
+        Command::Librdkafka(args) => {
+            let report = ringlog_bench::librdkafka::run(&args.options())?;
+            println!("{}", String::from_utf8(ringlog_bench::results::json(&report)?)?.trim_end());
         }
         Command::Node { args } => {
             die_with_parent()?;
-            Ok(run_node(args))
+            return Ok(run_node(args));
         }
         Command::NullBroker { port } => {
             die_with_parent()?;
             run_null_broker(port)?;
-            Ok(ExitCode::SUCCESS)
         }
     }
+    Ok(ExitCode::SUCCESS)
 }
 
-/// Nobody looks while a run goes on.
-struct Unwatched;
-
-impl Watch for Unwatched {
-    fn tick(&mut self, _live: Live) -> Result<()> {
-        Ok(())
+impl RunArgs {
+    fn options(self) -> Result<RunOptions> {
+        let target = match (self.bootstrap, self.target) {
+            (Some(endpoint), _) => TargetChoice::Remote(endpoint, self.pid),
+            (None, StartedTarget::Node) => TargetChoice::Node,
+            (None, StartedTarget::Null) => TargetChoice::Null,
+        };
+        Ok(RunOptions {
+            profile: self.profile,
+            seconds: self.seconds,
+            target,
+            data_dir: self.data_dir.unwrap_or_else(default_data_dir),
+            program: this_program()?,
+            out: self.out,
+        })
     }
 }
 
-fn run(profile: &Path, seconds: Option<f64>, bootstrap: Option<&str>) -> Result<()> {
-    let mut loaded = LoadedProfile::read(profile)?;
-    if let Some(seconds) = seconds {
-        loaded.profile.measure.seconds = seconds;
-    }
-    let spec = match bootstrap {
-        Some(address) => TargetSpec::Remote { bootstrap: address.parse()?, pid: None },
-        None => {
-            let broker = &loaded.profile.broker;
-            let properties = broker.iter().map(|(key, value)| (key.clone(), value.to_string()));
-            TargetSpec::Node { properties: properties.collect(), data_dir: default_data_dir() }
+#[cfg(feature = "librdkafka")]
+impl LibrdkafkaArgs {
+    fn options(self) -> ringlog_bench::librdkafka::LibrdkafkaOptions {
+        ringlog_bench::librdkafka::LibrdkafkaOptions {
+            bootstrap: self.bootstrap,
+            topic: self.topic,
+            records: self.records,
+            value_bytes: self.value_bytes,
+            settings: self.settings,
+            pid: self.pid,
         }
-    };
-    let shard = uring_shard()?;
-    let inner = shard.clone();
-    shard.run(async move {
-        let mut target = spec.start(&inner).await?;
-        let ran = run_all(&inner, &loaded, &mut target).await;
-        let stopped = target.stop();
-        ran?;
-        stopped
-    })
-}
-
-async fn run_all(shard: &Shard, loaded: &LoadedProfile, target: &mut Target) -> Result<()> {
-    println!("{}: {} ({})", loaded.profile.title, target.label, target.durability);
-    println!("experiment       load    records/s     MB/s  p50 ms  p99 ms  p99.9 ms  max ms  lost");
-    for experiment in &loaded.experiments {
-        let mut closed_rate = None;
-        for load in &loaded.profile.loads {
-            let pace = match (load.mode, load.rate, load.share_of_closed, closed_rate) {
-                (Mode::Closed, ..) => Pace::Closed,
-                (Mode::Open, Some(rate), ..) => Pace::Open(rate),
-                (Mode::Open, None, Some(share), Some(rate)) => Pace::Open(share * rate),
-                (Mode::Open, ..) => anyhow::bail!("an open load needs a rate, or a closed one"),
-            };
-            let plan = produce_run(shard, loaded, experiment, pace);
-            let watch = Rc::new(RefCell::new(Unwatched));
-            let process = target.watch.clone();
-            let outcome = experiment::run(shard, &target.bootstrap, process, &plan, watch)
-                .await
-                .with_context(|| format!("experiment {}", experiment.name))?;
-            target.check()?;
-            let rate = outcome.recording.records as f64 / outcome.recording.seconds;
-            if load.mode == Mode::Closed {
-                closed_rate = Some(rate);
-            }
-            print_row(&experiment.name, load.mode, rate, plan.values.value_bytes, &outcome);
-        }
-    }
-    Ok(())
-}
-
-fn produce_run(
-    shard: &Shard,
-    loaded: &LoadedProfile,
-    experiment: &Experiment,
-    pace: Pace,
-) -> ProduceRun {
-    let profile = &loaded.profile;
-    let configs = profile.topic.configs.iter();
-    ProduceRun {
-        topic: TopicSpec {
-            name: format!("ringlog-bench-{:016x}", shard.random()),
-            partitions: profile.topic.partitions as i32,
-            replication_factor: profile.topic.replication_factor.unwrap_or(-1),
-            configs: configs.map(|(key, value)| (key.clone(), value.to_string())).collect(),
-        },
-        producer: experiment.producer.clone(),
-        values: profile.values(),
-        pace,
-        warmup_seconds: profile.measure.warmup_seconds,
-        seconds: profile.measure.seconds,
-    }
-}
-
-fn print_row(name: &str, mode: Mode, rate: f64, value_bytes: usize, outcome: &ProduceOutcome) {
-    let recording = &outcome.recording;
-    let ms = |quantile| recording.latency.value_at_quantile(quantile) as f64 / 1e6;
-    println!(
-        "{name:16} {mode:6} {rate:10.0} {mb:8.1} {p50:7.2} {p99:7.2} {p999:9.2} {max:7.1} {lost:5}",
-        mode = mode.name(),
-        mb = rate * value_bytes as f64 / 1e6,
-        p50 = ms(0.5),
-        p99 = ms(0.99),
-        p999 = ms(0.999),
-        max = ms(1.0),
-        lost = recording.lost,
-    );
-    for (reason, count) in &recording.reasons {
-        println!("  {count} lost: {reason}");
     }
 }

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::load::ValuesSpec;
 use crate::producer::{ProducerConfig, ProducerSettings};
@@ -116,7 +116,7 @@ fn default_warmup() -> f64 {
 }
 
 /// Closed or open loop.
-#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Deserialize, Serialize, PartialEq, Eq)]
 #[serde(rename_all = "lowercase")]
 pub enum Mode {
     /// As fast as the producer takes records.

@@ -410,3 +410,74 @@ fn d12_corruption_below_the_recovery_point_is_refused_not_cut() {
     let after = world.borrow().disk.content(&path).expect("still there").len();
     assert_eq!(after, before, "nothing was cut off");
 }
+
+/// The first batch after a start writes its leader epoch down first: the sync that a flush asks for
+/// is over before the batch is written.
+#[test]
+fn a_flush_that_is_asked_for_before_the_write_still_ends() {
+    for seed in 0..50 {
+        let mut prng = Prng::new(seed);
+        let world = World::new(seed, 1, CrashProfile::Ext4);
+        let model: Shared = Rc::default();
+        let config = config(&mut prng);
+        let flushed = run_turns(&world, 100_000, move |shard| async move {
+            let log = open(&shard, &model, &config, false).await;
+            for epoch in 0..5 {
+                let bytes = batch(&mut model.borrow_mut(), &mut prng);
+                log.append(bytes, Origin::Client, LeaderEpoch(epoch)).expect("acceptable");
+                log.flush().await.expect("the disk works");
+                assert_eq!(log.ends().durable_end_offset, log.ends().log_end_offset);
+            }
+        });
+        assert!(flushed.is_some(), "seed {seed}: the flush never ends");
+    }
+}
+
+/// Whenever the power fails while segments are deleted from the start: what is left has no hole.
+#[test]
+fn d16_a_crash_in_a_deletion_from_the_start_leaves_no_hole() {
+    for seed in 0..200 {
+        let mut prng = Prng::new(seed);
+        let world = World::new(seed, 1, CrashProfile::Hostile);
+        let model: Shared = Rc::default();
+        let config = LogConfig { segment_bytes: 2000, ..config(&mut prng) };
+        let (shared, config_of_run) = (Rc::clone(&model), config.clone());
+        let deleted: Rc<RefCell<(Offset, usize)>> = Rc::default();
+        let start = Rc::clone(&deleted);
+        run_turns(&world, 100 + prng.below(600), move |shard| async move {
+            let log = open(&shard, &shared, &config_of_run, true).await;
+            let mut prng = Prng::new(seed);
+            for _ in 0..60 {
+                let bytes = batch(&mut shared.borrow_mut(), &mut prng);
+                log.append(bytes, Origin::Client, LeaderEpoch(0)).expect("acceptable");
+            }
+            log.flush().await.expect("the disk works");
+            shared.borrow_mut().promised = log.ends().durable_end_offset.0;
+            for part in [4, 2, 1] {
+                let to = Offset(log.ends().log_end_offset.0 / part);
+                start.borrow_mut().0 = to;
+                let count = log.delete_before(to).await.expect("the disk works");
+                start.borrow_mut().1 += count;
+                assert_eq!(log.ends().log_start_offset, to);
+                assert!(log.first_segment_base() <= to);
+            }
+            assert_eq!(log.segment_count(), 1, "all but the active one");
+        });
+        world.borrow_mut().crash();
+        let (start, count) = *deleted.borrow();
+        block_on(&world, move |shard| async move {
+            let log = open(&shard, &model, &config, true).await;
+            let ends = log.ends();
+            assert!(ends.log_start_offset <= start, "{ends:?} {start}");
+            assert!(ends.log_end_offset.0 >= model.borrow().promised, "{ends:?}");
+            assert!(count == 0 || ends.log_start_offset > Offset::ZERO, "it came back");
+            for offset in ends.log_start_offset.0..ends.log_end_offset.0 {
+                let limits = ReadLimits { bytes_max: 1, at_least_one_batch: true };
+                let plan = log.plan_read(Offset(offset), ends.log_end_offset, limits).await;
+                let bytes = log.read(&plan.expect("in range")).await.expect("readable");
+                let (header, _) = BatchHeader::parse_whole(&bytes).expect("a whole batch");
+                assert!(header.base_offset.0 <= offset && offset <= header.last_offset().0);
+            }
+        });
+    }
+}

@@ -18,12 +18,14 @@ use ringlog_engine::io::{
 };
 use ringlog_engine::log::SyncMethod;
 use ringlog_engine::shard::mesh::{Mailboxes, mesh};
-use ringlog_engine::shard::sync::Event;
+use ringlog_engine::shard::sync::{Budget, Event};
 use ringlog_engine::shard::{Shard, ShardOptions, Source};
 use ringlog_engine::types::ShardId;
 use ringlog_wire::Uuid;
 
-use crate::broker::{Broker, Call, Control, DirInfo, Message, MetadataLog, Reply, Settings};
+use crate::broker::{
+    Broker, Call, Control, DirInfo, Message, MetadataLog, Reply, RequestLimits, Settings,
+};
 use crate::config::{Listener, RawConfig, SecurityProtocol, parse_cpu_list};
 use crate::conn;
 use crate::controller::NodeIdentity;
@@ -49,8 +51,6 @@ transaction.state.log.min.isr=1
 
 /// How long a stop waits for requests that are being worked on.
 const STOP_WAIT_MS: u64 = 5_000;
-/// Share of the machine's memory for request frames.
-const FRAME_MEMORY_SHARE: u64 = 8;
 /// Share of the descriptors a process may have that connections must leave to files, and how many
 /// of them are enough.
 const FILES_SHARE: u64 = 4;
@@ -268,8 +268,16 @@ fn settings_of(config: RawConfig, dirs: &[LogDir], shards: usize) -> Result<Sett
                 dir.meta.cluster_id
             ));
         }
-        if dir.meta.directory_id.is_none() {
+        let Some(id) = dir.meta.directory_id else {
             return Err(format!("Property directory.id is missing in {path}/meta.properties"));
+        };
+        let other = dirs.iter().take_while(|other| other.path() != dir.path());
+        if let Some(other) = other.into_iter().find(|o| o.meta.directory_id == Some(id)) {
+            return Err(format!(
+                "Duplicate directory ID {} found. It was the ID of {}, but also of {path}",
+                Uuid(id.0),
+                other.path().display()
+            ));
         }
     }
     let infos = dirs.iter().map(|dir| DirInfo {
@@ -280,12 +288,6 @@ fn settings_of(config: RawConfig, dirs: &[LogDir], shards: usize) -> Result<Sett
         log_starts: dir.log_starts().clone(),
     });
     let open_files_max = raise_open_files_max();
-    let requests = config.int("queued.max.requests").max(1) as usize;
-    let request_bytes = config.long("queued.max.request.bytes");
-    let frame_bytes = match u64::try_from(request_bytes) {
-        Ok(bytes) => bytes,
-        Err(_) => memory_bytes() / FRAME_MEMORY_SHARE,
-    };
     let advertised = config
         .advertised_broker_listeners()
         .into_iter()
@@ -305,10 +307,9 @@ fn settings_of(config: RawConfig, dirs: &[LogDir], shards: usize) -> Result<Sett
         sync_method: SyncMethod::Auto,
         unread_cache_bytes: u64::try_from(config.long("ringlog.unread.cache.bytes")).ok(),
         dirs: infos.collect(),
-        frame_budget_bytes: (frame_bytes / 4 * 3 / shards as u64).max(1) as usize,
-        large_frame_budget_bytes: (frame_bytes / 4 / shards as u64).max(1) as usize,
+        data_dirs: config.log_dirs().len(),
+        requests: RequestLimits::of(&config, shards, memory_bytes()),
         connection_fd_end: open_files_max - (open_files_max / FILES_SHARE).min(FILES_MAX),
-        request_budget: requests.div_ceil(shards),
         config,
     })
 }
@@ -422,10 +423,12 @@ async fn run_node(
             return;
         }
     };
-    let checkpoints = Rc::clone(&broker);
-    broker.shard.spawn(async move { run_checkpoints(checkpoints).await });
+    let checkpoint_turn = Budget::new(1);
+    start_checkpoints(&broker, &checkpoint_turn);
     let _ = ready.send(Ready::Serving(broker.shard.unparker()));
     stopping.await;
+    broker.stopping.set(true);
+    let _turn = checkpoint_turn.take(1).await;
     let clean = stop_node(&broker, &control, &dirs).await;
     let _ = ready.send(Ready::Stopped { clean });
     // The waiting thread ends the process.
@@ -438,7 +441,7 @@ async fn start_node(broker: &Rc<Broker>) -> Result<Rc<Control>, String> {
     let metadata_dir = PathBuf::from(settings.config.metadata_log_dir());
     let info = settings.dirs.iter().find(|dir| dir.path == metadata_dir);
     let clean = info.is_some_and(|dir| dir.clean);
-    let opened = MetadataLog::open(&broker.shard, &metadata_dir, settings.node_id, clean)
+    let opened = MetadataLog::open(&broker.shard, &metadata_dir, &settings.config, clean)
         .await
         .map_err(|error| error.to_string())?;
     set_strays_aside(broker, &opened.image).await?;
@@ -482,7 +485,7 @@ fn identity_of(broker: &Broker, ports: &BTreeMap<&str, u16>) -> NodeIdentity {
             })
             .collect(),
         rack: settings.config.string("broker.rack").map(str::to_owned),
-        directories: settings.dirs.iter().map(|dir| dir.id).collect(),
+        directories: settings.dirs[..settings.data_dirs].iter().map(|dir| dir.id).collect(),
     }
 }
 
@@ -492,7 +495,7 @@ async fn set_strays_aside(
     image: &crate::metadata::MetadataImage,
 ) -> Result<(), String> {
     let shard = &broker.shard;
-    for dir in &broker.settings.dirs {
+    for dir in &broker.settings.dirs[..broker.settings.data_dirs] {
         let names = shard.list_dir(&dir.path).await.map_err(|e| e.to_string())?;
         for name in names {
             let path = dir.path.join(&name);
@@ -540,35 +543,37 @@ fn hex(id: Uuid) -> String {
     id.0.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Writes the checkpoint files at Kafka's intervals.
-async fn run_checkpoints(broker: Rc<Broker>) {
+/// Writes each checkpoint file at its interval.
+fn start_checkpoints(broker: &Rc<Broker>, turn: &Rc<Budget>) {
     use OffsetCheckpoint::{HighWatermark, LogStart, RecoveryPoint};
     let config = broker.config();
     let config = config.current();
-    let every = |name: &str| config.long(name).max(1) as u64;
-    let high_watermark_ms = every("replica.high.watermark.checkpoint.interval.ms");
-    let offsets_ms = u64::from(config.int("log.flush.offset.checkpoint.interval.ms").max(1) as u32);
-    let mut since_ms = 0;
-    while !broker.stopping.get() {
-        broker.shard.sleep_ms(high_watermark_ms).await;
-        since_ms += high_watermark_ms;
-        if broker.stopping.get() {
-            return;
-        }
-        let all = since_ms >= offsets_ms;
-        let which =
-            if all { &[HighWatermark, RecoveryPoint, LogStart][..] } else { &[HighWatermark] };
-        broker.write_checkpoints(which).await;
-        if all {
-            since_ms = 0;
-        }
+    let of_int = |name| u64::try_from(config.int(name)).unwrap_or(0);
+    let high_watermark = config.long("replica.high.watermark.checkpoint.interval.ms");
+    let every = [
+        (HighWatermark, u64::try_from(high_watermark).unwrap_or(0)),
+        (RecoveryPoint, of_int("log.flush.offset.checkpoint.interval.ms")),
+        (LogStart, of_int("log.flush.start.offset.checkpoint.interval.ms")),
+    ];
+    for (checkpoint, interval_ms) in every {
+        let (broker, turn) = (Rc::clone(broker), Rc::clone(turn));
+        broker.shard.clone().spawn(async move {
+            while !broker.stopping.get() {
+                broker.shard.sleep_ms(interval_ms.max(1)).await;
+                // ORDER: nothing older is written over what the stop writes.
+                let _turn = turn.take(1).await;
+                if broker.stopping.get() {
+                    return;
+                }
+                broker.write_checkpoints(&[checkpoint]).await;
+            }
+        });
     }
 }
 
 /// Everything to disk, the marker last.
 async fn stop_node(broker: &Rc<Broker>, control: &Rc<Control>, dirs: &[Rc<LogDir>]) -> bool {
     use OffsetCheckpoint::{Cleaner, HighWatermark, LogStart, RecoveryPoint};
-    broker.stopping.set(true);
     let (mut clean, mut any_offline) = (true, false);
     let mut answers = Vec::new();
     for shard in 0..broker.settings.shards {

@@ -7,8 +7,9 @@ mod support;
 
 use ringlog_engine::batch::{BatchBuilder, Codec, RecordFields, compress, crc32c};
 use ringlog_engine::stdx::varint::{write_varint, write_varlong};
-use ringlog_wire::messages::ProduceResponse;
-use support::{Client, Kafka, Node, batch, have_kafka, produce_request, unix_ms};
+use ringlog_wire::messages::{MetadataRequest, ProduceResponse};
+use support::stock::Stock;
+use support::{Client, Node, batch, have_kafka, produce_request, unix_ms};
 
 const UNKNOWN_SERVER_ERROR: i16 = -1;
 const CORRUPT: i16 = 2;
@@ -290,7 +291,10 @@ fn w04_kafka_itself_answers_so() {
     }
     let node = Node::prepare(&[]);
     node.format();
-    let broker = Kafka::start(&node, None);
+    let broker = Stock::start(&node, |client| {
+        let request = MetadataRequest { topics: None, ..Default::default() };
+        client.try_request(&request, 9).is_some_and(|response| !response.brokers.is_empty())
+    });
     let wrong = differences(&node, &KAFKA_OTHERWISE);
     broker.stop();
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));

@@ -18,9 +18,8 @@ use ringlog_wire::messages::{
     CreateTopicsRequest, DeleteTopicsRequest, MetadataRequest, MetadataResponse,
     create_topics_request,
 };
-use support::{
-    Client, Kafka, Node, PATIENCE, batch, have_kafka, kafka, read_values, ringlog, run, text,
-};
+use support::stock::Stock;
+use support::{Client, Node, PATIENCE, batch, have_kafka, kafka, read_values, ringlog, run, text};
 
 const UNKNOWN_TOPIC_OR_PARTITION: i16 = 3;
 const TOPIC_ALREADY_EXISTS: i16 = 36;
@@ -70,7 +69,8 @@ fn p01_kill_9_under_load_loses_nothing_that_was_acknowledged() {
         for (offset, value) in &acknowledged {
             assert_eq!(values.get(*offset as usize), Some(value), "at {offset}");
         }
-        assert!(acknowledged.len() >= 12_000);
+        // Each kill may have come between a batch's end and its answer.
+        assert!(acknowledged.len() >= 4 * (3000 - 10), "{}", acknowledged.len());
     }
 }
 
@@ -325,6 +325,17 @@ fn directories_that_are_not_ours_are_refused_with_a_clear_message() {
     assert!(refused("foreign").contains("is not in the form of topic-partition"));
 }
 
+/// A stock broker on the node's directory that leads all of `t`.
+fn start_kafka(node: &Node) -> Stock {
+    Stock::start(node, |client| {
+        let request =
+            ringlog_wire::messages::MetadataRequest { topics: None, ..Default::default() };
+        let Some(response) = client.try_request(&request, 9) else { return false };
+        let topic = response.topics.iter().find(|t| t.name.as_deref() == Some("t"));
+        topic.is_some_and(|topic| topic.partitions.iter().all(|p| p.error_code == 0))
+    })
+}
+
 #[test]
 fn kafka_serves_our_directory_and_we_serve_kafkas() {
     if !have_kafka() {
@@ -353,7 +364,7 @@ fn kafka_serves_our_directory_and_we_serve_kafkas() {
     let ours = all(&node);
     assert_eq!(ours.iter().map(Vec::len).sum::<usize>(), 100_000);
     node.kill();
-    let broker = Kafka::start(&node, Some("t"));
+    let broker = start_kafka(&node);
     assert_eq!(all(&node), ours, "Kafka serves what we stored");
     produce("lz4");
     let theirs = all(&node);
@@ -367,7 +378,7 @@ fn kafka_serves_our_directory_and_we_serve_kafkas() {
     produce("zstd");
     assert_eq!(node.stop(), 0);
     // And once more after a clean stop of ours.
-    let broker = Kafka::start(&node, Some("t"));
+    let broker = start_kafka(&node);
     assert_eq!(all(&node).iter().map(Vec::len).sum::<usize>(), 140_000);
     broker.stop();
 }

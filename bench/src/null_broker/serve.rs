@@ -6,7 +6,7 @@ use std::ops::Range;
 use std::rc::Rc;
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
-use ringlog_engine::io::{Buf, Fd, ListenOptions, Mono, Output};
+use ringlog_engine::io::{Buf, Fd, ListenOptions, Mono, Output, StopSignals};
 use ringlog_engine::shard::{Shard, Socket};
 use ringlog_wire::messages::api_versions_response::ApiVersion;
 use ringlog_wire::messages::create_topics_response::CreatableTopicResult;
@@ -43,8 +43,14 @@ const APIS: [ApiKey; 6] = [
     ApiKey::InitProducerId,
 ];
 
-/// Runs a null broker on a port of 127.0.0.1 until the process is ended.
+/// Runs a null broker on a port of 127.0.0.1 until the process is told to stop.
 pub fn run_null_broker(port: u16) -> Result<()> {
+    let signals = StopSignals::block().map_err(|errno| anyhow!("signals: {errno}"))?;
+    std::thread::spawn(move || {
+        signals.wait();
+        // It has nothing to save.
+        std::process::exit(0);
+    });
     let shard = uring_shard()?;
     let broker = Rc::new(RefCell::new(NullBroker::new(0, |_: &_| Reaction::Take)));
     let address = SocketAddr::from(([127, 0, 0, 1], port));

@@ -16,6 +16,9 @@ use super::ended;
 /// How long a target may take to stop after SIGTERM before it is killed.
 const STOP_SECONDS: u64 = 30;
 const LOG_NAME: &str = "target.log";
+/// A node's only log directory, and how Kafka marks partitions that are on their way out.
+const LOG_DIR: &str = "data";
+const DELETED_SUFFIX: &[u8] = b"-delete";
 
 /// Which of its hidden subcommands ringlog-bench runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,10 +41,14 @@ pub struct ChildProcess {
 
 impl ChildProcess {
     /// An embedded node with these properties over its defaults.
-    pub fn node(properties: &[(String, String)], data_dir: &Path) -> Result<ChildProcess> {
+    pub fn node(
+        program: &Path,
+        properties: &[(String, String)],
+        data_dir: &Path,
+    ) -> Result<ChildProcess> {
         let dir = fresh_dir(data_dir)?;
         let (port, controller_port) = (free_port()?, free_port()?);
-        let log_dirs = dir.path().join("data");
+        let log_dirs = dir.path().join(LOG_DIR);
         let own = [
             (
                 "listeners",
@@ -50,6 +57,8 @@ impl ChildProcess {
             ("advertised.listeners", format!("PLAINTEXT://127.0.0.1:{port}")),
             ("controller.quorum.voters", format!("1@127.0.0.1:{controller_port}")),
             ("log.dirs", log_dirs.display().to_string()),
+            // What one experiment wrote is not to be deleted while another is measured.
+            ("log.segment.delete.delay.ms", "0".to_owned()),
         ];
         let own = own.into_iter().map(|(key, value)| (key.to_owned(), value));
         let mut args = vec!["start".to_owned()];
@@ -57,31 +66,30 @@ impl ChildProcess {
         for (key, value) in own.chain(properties.iter().cloned()) {
             args.extend(["--override".to_owned(), format!("{key}={value}")]);
         }
-        Self::spawn("ringlog", ChildKind::Node, args, dir, port)
+        Self::spawn(program, ChildKind::Node, args, dir, port)
     }
 
     /// A null broker.
-    pub fn null_broker(data_dir: &Path) -> Result<ChildProcess> {
+    pub fn null_broker(program: &Path, data_dir: &Path) -> Result<ChildProcess> {
         let dir = fresh_dir(data_dir)?;
         let port = free_port()?;
-        Self::spawn("null", ChildKind::NullBroker, vec![port.to_string()], dir, port)
+        Self::spawn(program, ChildKind::NullBroker, vec![port.to_string()], dir, port)
     }
 
     fn spawn(
-        what: &'static str,
+        program: &Path,
         kind: ChildKind,
         args: Vec<String>,
         dir: TempDir,
         port: u16,
     ) -> Result<ChildProcess> {
-        let program = std::env::current_exe().context("this program cannot find itself")?;
         let log = File::create(dir.path().join(LOG_NAME))?;
-        let name = match kind {
-            ChildKind::Node => "node",
-            ChildKind::NullBroker => "null-broker",
+        let (what, subcommand) = match kind {
+            ChildKind::Node => ("ringlog", "node"),
+            ChildKind::NullBroker => ("null", "null-broker"),
         };
-        let child = Command::new(&program)
-            .arg(name)
+        let child = Command::new(program)
+            .arg(subcommand)
             .arg("--")
             .args(args)
             .current_dir(dir.path())
@@ -108,6 +116,13 @@ impl ChildProcess {
     /// The folder that holds its data.
     pub fn data_dir(&self) -> &Path {
         self.dir.path()
+    }
+
+    /// Whether it is still deleting topics. Only a node has any.
+    pub fn is_deleting(&self) -> bool {
+        let Ok(names) = fs::read_dir(self.dir.path().join(LOG_DIR)) else { return false };
+        let mut names = names.flatten().map(|entry| entry.file_name());
+        names.any(|name| name.as_encoded_bytes().ends_with(DELETED_SUFFIX))
     }
 
     /// What it printed.
@@ -168,6 +183,11 @@ fn fresh_dir(parent: &Path) -> Result<TempDir> {
 pub fn free_port() -> Result<u16> {
     let listener = TcpListener::bind(("127.0.0.1", 0)).context("no free port on 127.0.0.1")?;
     Ok(listener.local_addr()?.port())
+}
+
+/// This program's file, which is executed again as a target.
+pub fn this_program() -> Result<PathBuf> {
+    std::env::current_exe().context("this program cannot find itself")
 }
 
 /// Makes this process end when the thread that started it does, however that ends.

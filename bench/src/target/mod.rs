@@ -8,14 +8,17 @@
 mod child;
 mod process;
 
+use std::cell::RefCell;
 use std::path::PathBuf;
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, ensure};
 use ringlog_engine::shard::Shard;
 
 use crate::client::{Connection, Endpoint, broker_durability};
 
-pub use child::{ChildKind, ChildProcess, default_data_dir, die_with_parent, free_port, run_node};
+pub use child::{
+    ChildKind, ChildProcess, default_data_dir, die_with_parent, free_port, run_node, this_program,
+};
 pub use process::{ProcessSample, ProcessWatch};
 
 /// How long a target may take to answer its first request.
@@ -25,11 +28,17 @@ const KNOCK_MS: u64 = 5;
 /// How long one attempt may take.
 const ANSWER_MS: u64 = 5_000;
 
+/// How long a target may take to delete a topic's files, and how often to look.
+const DELETE_MS: u64 = 60_000;
+const DELETE_LOOK_MS: u64 = 10;
+
 /// Which target to measure.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TargetSpec {
     /// A Ringlog node of this build, with its properties, in a fresh folder under the given one.
     Node {
+        /// ringlog-bench itself.
+        program: PathBuf,
         /// Overrides of its defaults.
         properties: Vec<(String, String)>,
         /// Where its folder is made.
@@ -37,6 +46,8 @@ pub enum TargetSpec {
     },
     /// A broker that takes records, checks them and stores nothing: the harness's own ceiling.
     Null {
+        /// ringlog-bench itself.
+        program: PathBuf,
         /// Where its log goes.
         data_dir: PathBuf,
     },
@@ -69,12 +80,12 @@ impl TargetSpec {
     /// Starts the target if it is ours to start, and waits until it answers.
     pub async fn start(&self, shard: &Shard) -> Result<Target> {
         match self {
-            TargetSpec::Node { properties, data_dir } => {
-                let child = ChildProcess::node(properties, data_dir)?;
+            TargetSpec::Node { program, properties, data_dir } => {
+                let child = ChildProcess::node(program, properties, data_dir)?;
                 started(shard, child, "ringlog").await
             }
-            TargetSpec::Null { data_dir } => {
-                let child = ChildProcess::null_broker(data_dir)?;
+            TargetSpec::Null { program, data_dir } => {
+                let child = ChildProcess::null_broker(program, data_dir)?;
                 let mut target = started(shard, child, "null").await?;
                 target.durability = "none".to_owned();
                 Ok(target)
@@ -99,10 +110,23 @@ impl Target {
         }
     }
 
-    /// Ends a target that we started.
+    /// Waits until a target that we started has deleted what it was told to: gigabytes that go
+    /// while the next experiment runs would be part of its figures.
+    pub async fn wait_until_deleted(target: &RefCell<Target>, shard: &Shard) -> Result<()> {
+        let deadline = shard.clock().plus_ms(DELETE_MS);
+        while target.borrow().child.as_ref().is_some_and(ChildProcess::is_deleting) {
+            target.borrow_mut().check()?;
+            let in_time = shard.clock() < deadline;
+            ensure!(in_time, "the target has not deleted a topic within {} s", DELETE_MS / 1000);
+            shard.sleep_ms(DELETE_LOOK_MS).await;
+        }
+        Ok(())
+    }
+
+    /// Ends a target that we started, and removes its folder, whoever else holds this target.
     pub fn stop(&mut self) -> Result<()> {
-        match &mut self.child {
-            Some(child) => child.stop(),
+        match self.child.take() {
+            Some(mut child) => child.stop(),
             None => Ok(()),
         }
     }

@@ -88,7 +88,8 @@ impl Log {
             return Ok(Appended {
                 first_offset: seen.first_offset(),
                 last_offset: seen.last_offset,
-                log_append_time_ms: append_time(&header),
+                // Kafka answers a repeated batch with its time, whosever clock that is of.
+                log_append_time_ms: Some(seen.timestamp),
                 log_start_offset,
                 duplicate: true,
             });

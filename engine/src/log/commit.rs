@@ -196,7 +196,9 @@ impl Committer {
                 state.unsynced.push(file.clone());
             }
             let unflushed = (end.0 - state.ends.durable_end_offset.0) as u64;
-            (unflushed >= state.config.flush_messages, state.config.segment_bytes)
+            let due = unflushed >= state.config.flush_messages
+                || state.flush_to > state.ends.durable_end_offset;
+            (due, state.config.segment_bytes)
         };
         if self.options.sync_always || flush_due {
             self.want_sync(log);

@@ -25,6 +25,7 @@ mod partition_log;
 mod producers;
 mod reader;
 mod recovery;
+mod retention;
 mod segment;
 
 pub use append::{AppendError, Appended, Origin};

@@ -99,6 +99,8 @@ pub(super) struct State {
     /// Names were made in the directory since it was last synced.
     pub(super) names_unsynced: bool,
     pub(super) last_flush_ms: i64,
+    /// Up to here somebody waits for a flush.
+    pub(super) flush_to: Offset,
     pub(super) failed: Option<LogError>,
 }
 
@@ -265,6 +267,8 @@ impl Log {
     /// Waits until everything appended so far is durable.
     pub async fn flush(self: &Rc<Self>) -> Result<(), LogError> {
         let target = self.ends().log_end_offset;
+        // What is not written yet is synced once it is: the sync asked for here may come before.
+        self.state.borrow_mut().flush_to = target;
         self.committer.touch(self);
         self.committer.want_sync(self);
         self.changed

@@ -202,6 +202,7 @@ impl Loader<'_> {
             write_queued: false,
             sync_queued: false,
             unsynced: Vec::new(),
+            flush_to: end,
             names_unsynced: false,
             last_flush_ms: self.now_ms,
             failed: None,
@@ -738,8 +739,8 @@ impl BatchScan {
 
     /// Whether a sound batch that begins below `limit` starts at the fault, where the scan stands,
     /// or anywhere behind it. The last batch taken may have claimed too high an offset, which its
-    /// CRC does not cover, so what counts is where that was due; and a torn write may have lost
-    /// the sector with its own offset, which then reads 0.
+    /// CRC does not cover, so what counts is where that was due; and a torn write may have lost the
+    /// sector with its own offset, which then reads 0.
     async fn finds_another(&mut self, limit: Offset) -> Result<bool, IoError> {
         while self.size - self.position >= BATCH_HEADER_BYTES as u64 {
             if self.available(BATCH_HEADER_BYTES).await? < BATCH_HEADER_BYTES {

@@ -106,6 +106,17 @@ impl Segment {
         Ok(file)
     }
 
+    /// Deletes its files, and the producer snapshot of its start. The `.log` goes last: without it
+    /// the others are taken for leftovers, and without them it is whole.
+    pub(super) async fn delete_files(&self, shard: &Shard) -> Result<(), IoError> {
+        self.close_file();
+        *self.index_files.borrow_mut() = None;
+        for suffix in ["snapshot", "timeindex", "index", "log"] {
+            shard.unlink(&self.path(suffix)).await?;
+        }
+        Ok(())
+    }
+
     /// Lets go of the `.log` file; the next use opens it again.
     pub(super) fn close_file(&self) {
         *self.file.borrow_mut() = None;

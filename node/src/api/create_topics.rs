@@ -91,6 +91,7 @@ fn result_of(
                 });
             CreatableTopicResult {
                 name: name.clone(),
+                error_message: None,
                 topic_id: *id,
                 num_partitions: made.partitions,
                 replication_factor: made.replication_factor,

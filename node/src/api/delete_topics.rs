@@ -13,6 +13,8 @@ use crate::error_code::ErrorCode;
 
 /// TOPIC_DELETION_DISABLED
 const DELETION_DISABLED: i16 = 73;
+/// The first version whose clients know it.
+const DELETION_DISABLED_FROM: i16 = 3;
 
 pub(super) async fn answer(broker: &Rc<Broker>, incoming: &Incoming) -> Option<Outcome> {
     let request: DeleteTopicsRequest = incoming.decode()?;
@@ -35,10 +37,11 @@ pub(super) async fn answer(broker: &Rc<Broker>, incoming: &Incoming) -> Option<O
         }
     };
     if !broker.config().current().boolean("delete.topic.enable") {
-        let message = || Some("Topic deletion is disabled.".to_owned());
-        return respond(
-            topics.into_iter().map(|t| result(t, DELETION_DISABLED, message())).collect(),
-        );
+        let code = match incoming.header.version {
+            ..DELETION_DISABLED_FROM => ErrorCode::InvalidRequest.code(),
+            _ => DELETION_DISABLED,
+        };
+        return respond(topics.into_iter().map(|t| result(t, code, None)).collect());
     }
     match broker.control(ControlCall::DeleteTopics { topics: topics.clone() }).await {
         ControlReply::Deleted(outcomes) => respond(

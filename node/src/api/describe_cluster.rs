@@ -3,7 +3,7 @@
 use ringlog_wire::messages::describe_cluster_response::DescribeClusterBroker;
 use ringlog_wire::messages::{DescribeClusterRequest, DescribeClusterResponse};
 
-use super::{Incoming, Outcome, RequestContext};
+use super::{CLUSTER_OPERATIONS, Incoming, Outcome, RequestContext};
 use crate::broker::Broker;
 use crate::error_code::ErrorCode;
 
@@ -28,11 +28,13 @@ pub(super) fn answer(
         ENDPOINTS_OF_CONTROLLERS => {
             return refused(
                 ErrorCode::MismatchedEndpointType,
-                "The request was sent to an endpoint of the wrong type.",
+                "The request was sent to an endpoint of type BROKER, but we wanted an endpoint of \
+                 type CONTROLLER",
             );
         }
-        _ => {
-            return refused(ErrorCode::UnsupportedEndpointType, "Unsupported endpoint type.");
+        other => {
+            let message = format!("Unsupported endpoint type {other}");
+            return refused(ErrorCode::UnsupportedEndpointType, &message);
         }
     }
     let image = broker.image();
@@ -54,6 +56,10 @@ pub(super) fn answer(
         cluster_id: broker.settings.cluster_id.clone(),
         controller_id: broker.settings.node_id,
         brokers: brokers.collect(),
+        cluster_authorized_operations: match request.include_cluster_authorized_operations {
+            true => CLUSTER_OPERATIONS,
+            false => i32::MIN,
+        },
         ..DescribeClusterResponse::default()
     }))
 }

@@ -33,8 +33,11 @@ pub(super) fn answer(broker: &Broker, incoming: &Incoming) -> Option<Outcome> {
             RESOURCE_TOPIC => topic(broker, &resource.resource_name),
             RESOURCE_BROKER => node(broker, &resource.resource_name),
             other => {
-                let message = format!("Unsupported resource type: {other}");
-                Err((ErrorCode::InvalidRequest, message))
+                tracing::debug!(resource_type = other, "unsupported_resource_type");
+                let message = "This most likely occurs because of a request being malformed by \
+                               the client library or the message was sent to an incompatible \
+                               broker. See the broker logs for more details.";
+                Err((ErrorCode::InvalidRequest, message.to_owned()))
             }
         };
         result(&request, resource, found)
@@ -49,8 +52,7 @@ fn topic(broker: &Broker, name: &str) -> Found {
     }
     let image = broker.image();
     if image.topic_by_name(name).is_none() {
-        let message = "This server does not host this topic-partition.".to_owned();
-        return Err((ErrorCode::UnknownTopicOrPartition, message));
+        return Err((ErrorCode::UnknownTopicOrPartition, String::new()));
     }
     let stored = image.configs(RESOURCE_TOPIC, name);
     broker
@@ -82,7 +84,7 @@ fn result(
 ) -> DescribeConfigsResult {
     let mut result = DescribeConfigsResult {
         error_code: ErrorCode::None.code(),
-        error_message: None,
+        error_message: Some(String::new()),
         resource_type: resource.resource_type,
         resource_name: resource.resource_name.clone(),
         configs: Vec::new(),
@@ -90,7 +92,8 @@ fn result(
     match found {
         Ok(entries) => {
             let wanted = |name: &String| {
-                resource.configuration_keys.as_ref().is_none_or(|keys| keys.contains(name))
+                let keys = resource.configuration_keys.as_ref();
+                keys.is_none_or(|keys| keys.is_empty() || keys.contains(name))
             };
             let entries = entries.into_iter().filter(|entry| wanted(&entry.name));
             result.configs = entries.map(|entry| config(request, entry)).collect();

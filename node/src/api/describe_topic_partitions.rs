@@ -2,12 +2,15 @@
 
 use std::collections::BTreeSet;
 
+use ringlog_wire::messages::describe_topic_partitions_request::{
+    Cursor as AskedCursor, TopicRequest,
+};
 use ringlog_wire::messages::describe_topic_partitions_response::{
     Cursor, DescribeTopicPartitionsResponsePartition, DescribeTopicPartitionsResponseTopic,
 };
 use ringlog_wire::messages::{DescribeTopicPartitionsRequest, DescribeTopicPartitionsResponse};
 
-use super::{Incoming, Outcome};
+use super::{Incoming, Outcome, TOPIC_OPERATIONS};
 use crate::broker::Broker;
 use crate::error_code::ErrorCode;
 use crate::metadata::{MetadataImage, PartitionImage, TopicImage, is_internal_topic};
@@ -21,6 +24,22 @@ pub(super) fn answer(broker: &Broker, incoming: &Incoming) -> Option<Outcome> {
         Some(cursor) => (cursor.topic_name.as_str(), cursor.partition_index.max(0)),
         None => ("", 0),
     };
+    let contained = |cursor: &AskedCursor| {
+        request.topics.is_empty() || request.topics.iter().any(|t| t.name == cursor.topic_name)
+    };
+    let bad_cursor = |cursor: &AskedCursor| cursor.partition_index < 0 || !contained(cursor);
+    if request.cursor.as_ref().is_some_and(bad_cursor) {
+        let refused = |topic: &TopicRequest| DescribeTopicPartitionsResponseTopic {
+            error_code: ErrorCode::InvalidRequest.code(),
+            name: Some(topic.name.clone()),
+            ..DescribeTopicPartitionsResponseTopic::default()
+        };
+        let topics = request.topics.iter().map(refused).collect();
+        return Some(incoming.respond(&DescribeTopicPartitionsResponse {
+            topics,
+            ..DescribeTopicPartitionsResponse::default()
+        }));
+    }
     let names: BTreeSet<String> = match request.topics.is_empty() {
         true => image.topics_from(from_topic).map(|topic| topic.name.clone()).collect(),
         false => request.topics.iter().map(|topic| topic.name.clone()).collect(),
@@ -59,6 +78,7 @@ fn unknown(name: &str) -> DescribeTopicPartitionsResponseTopic {
         error_code: error.code(),
         name: Some(name.to_owned()),
         is_internal: is_internal_topic(name),
+        topic_authorized_operations: TOPIC_OPERATIONS,
         ..DescribeTopicPartitionsResponseTopic::default()
     }
 }
@@ -75,8 +95,8 @@ fn describe(
         name: Some(topic.name.clone()),
         topic_id: topic.id,
         is_internal: is_internal_topic(&topic.name),
+        topic_authorized_operations: TOPIC_OPERATIONS,
         partitions: partitions.map(|(index, p)| partition(image, *index, p)).collect(),
-        ..DescribeTopicPartitionsResponseTopic::default()
     }
 }
 

@@ -16,8 +16,6 @@ use crate::metadata::MetadataImage;
 use crate::wire::frame::{Part, Response, set_length, start_response};
 use crate::wire::hot::fetch::{FetchWriter, PartitionHead};
 
-/// What one response may hold whatever the client asks, as Kafka's fetch.max.bytes default.
-const RESPONSE_BYTES_MAX: usize = 55 << 20;
 const TOPIC_IDS_FROM: i16 = 13;
 
 struct Fetched {
@@ -35,8 +33,9 @@ pub(super) fn dispatch(
     drop((body, share));
     let version = header.version;
     Some(Box::pin(async move {
-        let new_id = (broker.shard.random() as i32 & i32::MAX).max(1);
-        let planned = context.sessions.borrow_mut().plan(&request, version, new_id);
+        let now_ms = broker.shard.now().0 / 1_000_000;
+        let random = || broker.shard.random();
+        let planned = context.sessions.borrow_mut().plan(&request, version, now_ms, random);
         let plan = match planned {
             Ok(plan) => plan,
             Err(error) => {
@@ -61,7 +60,7 @@ fn only_news(context: &RequestContext, plan: &FetchPlan, fetched: Vec<Fetched>) 
     let mut keep = |f: &Fetched| {
         let o = &f.outcome;
         let (hw, start) = (o.high_watermark, o.log_start_offset);
-        sessions.has_news(plan.session_id, &f.key, o.error, o.len, hw, start)
+        sessions.has_news(plan, &f.key, o.error, o.len, hw, start)
     };
     fetched.into_iter().filter(|f| keep(f) || !plan.incremental).collect()
 }
@@ -74,12 +73,14 @@ async fn gather(
     version: i16,
 ) -> Vec<Fetched> {
     let deadline = broker.shard.now().plus_ms(request.max_wait_ms.max(0) as u64);
-    let min_bytes = request.min_bytes.max(0) as usize;
+    let min_bytes = (request.min_bytes.max(0) as usize).min(bytes_max(broker, request));
     loop {
         let specs = resolve(&broker.image(), request, plan, version);
         let fetched = read(broker, request, &specs).await;
         let bytes: usize = fetched.iter().map(|f| f.outcome.len).sum();
-        let failed = fetched.iter().any(|f| f.outcome.error != ErrorCode::None);
+        let failed = fetched
+            .iter()
+            .any(|f| f.outcome.error != ErrorCode::None || f.outcome.diverging.is_some());
         let up = broker.shard.now() >= deadline || broker.stopping.get();
         if bytes >= min_bytes || failed || up || fetched.is_empty() {
             return fetched;
@@ -96,6 +97,10 @@ async fn gather(
         drop(fetched);
         watch(broker, seen, deadline).await;
     }
+}
+
+fn bytes_max(broker: &Broker, request: &FetchRequest) -> usize {
+    (request.max_bytes.max(0) as usize).min(broker.settings.requests.fetch_bytes)
 }
 
 type Resolved = Vec<(FetchKey, Result<ReadSpec, ErrorCode>)>;
@@ -119,7 +124,8 @@ fn resolve(
                 topic: topic.id,
                 partition: key.partition,
                 offset: Offset(asked.fetch_offset),
-                current_leader_epoch: asked.current_leader_epoch,
+                current_leader_epoch: asked.current_leader_epoch.max(-1),
+                last_fetched_epoch: asked.last_fetched_epoch.max(-1),
                 bytes_max: asked.partition_max_bytes.max(0) as usize,
                 at_least_one_batch: false,
                 read_committed: request.isolation_level == 1,
@@ -132,7 +138,7 @@ fn resolve(
 
 /// Reads all partitions once, within the response's limit.
 async fn read(broker: &Rc<Broker>, request: &FetchRequest, specs: &Resolved) -> Vec<Fetched> {
-    let mut left = (request.max_bytes.max(0) as usize).min(RESPONSE_BYTES_MAX);
+    let mut left = bytes_max(broker, request);
     let mut outcomes: Vec<Option<ReadOutcome>> = specs.iter().map(|_| None).collect();
     let mut nothing_yet = true;
     // Partitions in the order of the request, shard by shard as far as the limit allows: the
@@ -161,11 +167,22 @@ async fn read(broker: &Rc<Broker>, request: &FetchRequest, specs: &Resolved) -> 
         }
     }
     let outcomes = outcomes.into_iter().map(|o| o.expect("every partition was read"));
-    specs
+    let mut fetched: Vec<(u8, Fetched)> = specs
         .iter()
         .zip(outcomes)
-        .map(|((key, _), outcome)| Fetched { key: key.clone(), outcome })
-        .collect()
+        .map(|((key, spec), outcome)| (place(spec), Fetched { key: key.clone(), outcome }))
+        .collect();
+    fetched.sort_by_key(|(place, _)| *place);
+    fetched.into_iter().map(|(_, fetched)| fetched).collect()
+}
+
+/// As in Kafka, what is not known comes last.
+fn place(spec: &Result<ReadSpec, ErrorCode>) -> u8 {
+    match spec {
+        Ok(_) => 0,
+        Err(ErrorCode::UnknownTopicId) => 1,
+        Err(_) => 2,
+    }
 }
 
 /// Where the partitions from `at` on stop being of one shard.
@@ -249,7 +266,8 @@ fn error_outcome(error: ErrorCode) -> ReadOutcome {
         high_watermark: -1,
         last_stable_offset: -1,
         log_start_offset: -1,
-        aborted: None,
+        aborted: Some(Vec::new()),
+        diverging: None,
         pieces: Vec::new(),
         len: 0,
     }
@@ -286,6 +304,7 @@ fn respond(
         }
         for f in group {
             let o = f.outcome;
+            let diverging = o.diverging;
             writer.partition(
                 &mut out,
                 &PartitionHead {
@@ -308,7 +327,7 @@ fn respond(
                     Piece::File(range) => Part::File(range),
                 });
             }
-            writer.end(&mut out);
+            writer.partition_end(&mut out, diverging);
         }
         writer.end(&mut out);
     }

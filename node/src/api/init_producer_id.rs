@@ -25,6 +25,10 @@ pub(super) async fn answer(broker: &Rc<Broker>, incoming: &Incoming) -> Option<O
             false => ErrorCode::TransactionalIdAuthorizationFailed,
         });
     }
+    // An id and its epoch say together which producer goes on; one alone says nothing.
+    if (request.producer_id == -1) != (request.producer_epoch == -1) {
+        return failed(ErrorCode::InvalidRequest);
+    }
     match broker.control(ControlCall::NextProducerId).await {
         ControlReply::ProducerId(Some(producer_id)) => {
             Some(incoming.respond(&InitProducerIdResponse {

@@ -10,7 +10,10 @@ use ringlog_wire::messages::list_offsets_response::{
 use ringlog_wire::messages::{ListOffsetsRequest, ListOffsetsResponse};
 
 use super::{Incoming, Outcome};
-use crate::broker::{Broker, Call, ListOffsetAnswer, ListOffsetQuery, Reply};
+use crate::broker::{
+    Broker, Call, EARLIEST_LOCAL_TIMESTAMP, EARLIEST_TIMESTAMP, LATEST_TIERED_TIMESTAMP,
+    LATEST_TIMESTAMP, ListOffsetAnswer, ListOffsetQuery, MAX_TIMESTAMP, Reply,
+};
 use crate::error_code::ErrorCode;
 
 /// From here on the answer says which leader's epoch the record is of.
@@ -31,13 +34,19 @@ pub(super) async fn answer(broker: &Rc<Broker>, incoming: &Incoming) -> Option<O
             let index = partition.partition_index;
             let repeated = !seen.insert((&topic.name, index));
             let found = known.filter(|topic| topic.partitions.contains_key(&index));
-            let Some(topic) = found.filter(|_| !repeated) else {
-                let error = match repeated {
-                    true => ErrorCode::InvalidRequest,
-                    false => ErrorCode::UnknownTopicOrPartition,
-                };
-                answers.insert((t, p), failed(error));
-                continue;
+            let known_time = is_supported(partition.timestamp, incoming.header.version);
+            let topic = match (repeated, known_time, found) {
+                (true, ..) => Err(ErrorCode::InvalidRequest),
+                (_, false, _) => Err(ErrorCode::UnsupportedVersion),
+                (.., None) => Err(ErrorCode::UnknownTopicOrPartition),
+                (.., Some(topic)) => Ok(topic),
+            };
+            let topic = match topic {
+                Ok(topic) => topic,
+                Err(error) => {
+                    answers.insert((t, p), failed(error));
+                    continue;
+                }
             };
             let query = ListOffsetQuery {
                 topic: topic.id,
@@ -74,6 +83,17 @@ pub(super) async fn answer(broker: &Rc<Broker>, incoming: &Incoming) -> Option<O
         ListOffsetsTopicResponse { name: topic.name.clone(), partitions: partitions.collect() }
     });
     Some(incoming.respond(&ListOffsetsResponse { topics: topics.collect(), throttle_time_ms: 0 }))
+}
+
+/// Times below zero are names of offsets; each came with a version.
+fn is_supported(timestamp: i64, version: i16) -> bool {
+    match timestamp {
+        0.. | LATEST_TIMESTAMP | EARLIEST_TIMESTAMP => true,
+        MAX_TIMESTAMP => version >= 7,
+        EARLIEST_LOCAL_TIMESTAMP => version >= 8,
+        LATEST_TIERED_TIMESTAMP => version >= 9,
+        _ => false,
+    }
 }
 
 fn failed(error: ErrorCode) -> ListOffsetAnswer {

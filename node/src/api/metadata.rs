@@ -9,7 +9,7 @@ use ringlog_wire::messages::metadata_response::{
 };
 use ringlog_wire::messages::{MetadataRequest, MetadataResponse};
 
-use super::{Incoming, Outcome, RequestContext};
+use super::{CLUSTER_OPERATIONS, Incoming, Outcome, RequestContext, TOPIC_OPERATIONS};
 use crate::broker::{Broker, ControlCall, ControlReply};
 use crate::controller::{NewTopic, validate_topic_name};
 use crate::error_code::ErrorCode;
@@ -51,13 +51,14 @@ pub(super) async fn answer(
         None => true,
         Some(topics) => version == 0 && topics.is_empty(),
     };
-    let topics: Vec<MetadataResponseTopic> = if all {
+    let mut topics: Vec<MetadataResponseTopic> = if all {
         image.topics_by_name().map(|topic| describe(&image, topic)).collect()
     } else {
         let asked = request.topics.unwrap_or_default();
         if let Some(refused) = refuse(&asked, version) {
             return Some(incoming.respond(&refused));
         }
+        let asked = once_each(asked);
         let allowed = version < 4 || request.allow_auto_topic_creation;
         let created =
             match allowed && broker.config().current().boolean("auto.create.topics.enable") {
@@ -67,13 +68,31 @@ pub(super) async fn answer(
         image = broker.image();
         asked.iter().map(|topic| one(&image, topic, &created)).collect()
     };
+    if request.include_topic_authorized_operations {
+        // What is not known by its id has no name to be allowed anything about.
+        let named = topics.iter_mut().filter(|topic| topic.name.is_some());
+        named.for_each(|topic| topic.topic_authorized_operations = TOPIC_OPERATIONS);
+    }
+    let of_cluster = request.include_cluster_authorized_operations;
     Some(incoming.respond(&MetadataResponse {
+        cluster_authorized_operations: if of_cluster { CLUSTER_OPERATIONS } else { i32::MIN },
         brokers: live_brokers(broker, context, &image),
         cluster_id: Some(broker.settings.cluster_id.clone()),
         controller_id: broker.settings.node_id,
         topics,
         ..MetadataResponse::default()
     }))
+}
+
+/// Topics are a set: each is answered once. If any is named by its id, only those count.
+fn once_each(mut asked: Vec<MetadataRequestTopic>) -> Vec<MetadataRequestTopic> {
+    if asked.iter().any(|topic| !topic.topic_id.is_zero()) {
+        asked.retain(|topic| !topic.topic_id.is_zero());
+        asked.iter_mut().for_each(|topic| topic.name = None);
+    }
+    let mut seen = BTreeSet::new();
+    asked.retain(|topic| seen.insert((topic.topic_id, topic.name.clone())));
+    asked
 }
 
 /// Kafka's `MetadataRequest` checks: names and ids are not mixed, and ids need a version.

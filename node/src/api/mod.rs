@@ -24,10 +24,17 @@ use ringlog_engine::io::Buf;
 use ringlog_engine::shard::sync::Share;
 use ringlog_wire::{ApiKey, Message, Reader, Request};
 
+pub use fetch_sessions::FetchSessions;
+
 use crate::broker::Broker;
 use crate::wire::frame::{RequestFrame, RequestHeader, Response, decode_budget};
 use crate::wire::versions::serves;
-use fetch_sessions::FetchSessions;
+
+/// What may be done to a topic, as bits by the numbers of Kafka's `AclOperation`: without an
+/// authorizer, all of it.
+const TOPIC_OPERATIONS: i32 = 0b1101_1111_1000;
+/// What may be done to the cluster.
+const CLUSTER_OPERATIONS: i32 = 0b1_1111_1010_0000;
 
 /// What becomes of a request.
 pub enum Outcome {
@@ -46,13 +53,13 @@ pub type OutcomeFuture = Pin<Box<dyn Future<Output = Outcome>>>;
 pub struct RequestContext {
     /// Which listener the connection came by.
     pub listener: usize,
-    sessions: RefCell<FetchSessions>,
+    sessions: Rc<RefCell<FetchSessions>>,
 }
 
 impl RequestContext {
-    /// Of a connection that came by this listener.
-    pub fn new(listener: usize) -> Self {
-        Self { listener, sessions: RefCell::default() }
+    /// Of a connection that came by this listener, with its shard's sessions.
+    pub fn new(listener: usize, sessions: &Rc<RefCell<FetchSessions>>) -> Self {
+        Self { listener, sessions: Rc::clone(sessions) }
     }
 }
 

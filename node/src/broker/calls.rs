@@ -25,7 +25,7 @@ pub enum Message {
     /// Serve a connection, accepted on the listener of this number.
     Connection { socket: Fd, peer: IpAddr, listener: usize },
     /// A connection has ended.
-    ConnectionClosed { peer: IpAddr },
+    ConnectionClosed { peer: IpAddr, listener: usize },
 }
 
 /// What one shard asks of another.
@@ -107,6 +107,8 @@ pub struct ReadSpec {
     pub offset: Offset,
     /// -1: not checked.
     pub current_leader_epoch: i32,
+    /// Of the last batch that the reader has; -1: not checked.
+    pub last_fetched_epoch: i32,
     pub bytes_max: usize,
     pub at_least_one_batch: bool,
     pub read_committed: bool,
@@ -119,6 +121,8 @@ pub struct ReadOutcome {
     pub last_stable_offset: i64,
     pub log_start_offset: i64,
     pub aborted: Option<Vec<(i64, i64)>>,
+    /// Where the reader's log stops being the leader's: epoch and end offset.
+    pub diverging: Option<(i32, i64)>,
     pub pieces: Vec<Piece>,
     pub len: usize,
 }

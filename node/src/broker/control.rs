@@ -21,6 +21,8 @@ use crate::metadata::{MetadataDelta, MetadataImage};
 
 /// Requests that wait for the controller at most.
 const WAITING_MAX: usize = 1000;
+/// How often what is too old or too much is looked for, besides after each snapshot.
+const CLEAN_INTERVAL_MS: i64 = 60_000;
 
 /// The active controller.
 pub struct Control {
@@ -32,6 +34,7 @@ pub struct Control {
     waiting: Queue<(ControlCall, OneshotSender<ControlReply>)>,
     last_append_ms: Cell<i64>,
     last_snapshot: Cell<(i64, i64)>,
+    last_clean_ms: Cell<i64>,
     failed: Cell<bool>,
 }
 
@@ -54,6 +57,7 @@ impl Control {
             producer_ids: Cell::new((0, 0)),
             waiting: Queue::default(),
             last_append_ms: Cell::new(now_ms),
+            last_clean_ms: Cell::new(now_ms),
             failed: Cell::new(false),
         });
         let mut delta = MetadataDelta::default();
@@ -141,13 +145,19 @@ impl Control {
         }
         self.log.store_indexes().await;
         let (offset, at_ms) = self.last_snapshot.get();
-        // Offsets stand in for bytes: a record takes 70 and more with its batch.
-        let grown = (self.log.end_offset() - offset).saturating_mul(70);
+        let grown = i64::try_from(self.log.since_snapshot_bytes()).unwrap_or(i64::MAX);
         let snapshot_ms = config.long("metadata.log.max.snapshot.interval.ms");
         let due = grown >= config.long("metadata.log.max.record.bytes.between.snapshots")
             || (snapshot_ms > 0 && now_ms - at_ms >= snapshot_ms);
         if due && self.log.end_offset() > offset {
             self.snapshot().await;
+            self.last_clean_ms.set(0);
+        }
+        if now_ms.saturating_sub(self.last_clean_ms.get()) >= CLEAN_INTERVAL_MS {
+            self.last_clean_ms.set(now_ms);
+            if let Err(error) = self.log.clean().await {
+                tracing::error!(%error, "metadata_not_cleaned");
+            }
         }
         Ok(())
     }

@@ -1,5 +1,6 @@
 //! `__cluster_metadata-0`: the log all metadata comes from, its snapshots and its election state.
 
+use std::cell::Cell;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
@@ -16,13 +17,14 @@ use ringlog_engine::log::{
 use ringlog_engine::shard::{IoError, Shard};
 use ringlog_engine::types::{LeaderEpoch, Offset, TopicId};
 use ringlog_wire::messages::{
-    KRaftVersionRecord, LeaderChangeMessage, SnapshotFooterRecord, SnapshotHeaderRecord,
-    VotersRecord, leader_change_message,
+    KRaftVersionRecord, LeaderChangeMessage, VotersRecord, leader_change_message,
 };
 use ringlog_wire::records::metadata::MetadataRecord;
 use ringlog_wire::{Message, Reader, Uuid};
 use thiserror::Error;
 
+use super::metadata_snapshots::{Retention, SNAPSHOT_BYTES_MAX, SnapshotId};
+use crate::config::RawConfig;
 use crate::controller::record_version;
 use crate::metadata::{ApplyError, MetadataDelta, MetadataImage};
 use crate::quorum::{ElectionState, KraftVersion, MalformedElectionState};
@@ -30,13 +32,11 @@ use crate::quorum::{ElectionState, KraftVersion, MalformedElectionState};
 const LOG_NAME: &str = "__cluster_metadata-0";
 const QUORUM_STATE: &str = "quorum-state";
 const BOOTSTRAP: &str = "bootstrap.checkpoint";
-const SNAPSHOT_SUFFIX: &str = ".checkpoint";
-const SNAPSHOT_BYTES_MAX: u64 = 2 << 30;
 const SMALL_FILE_BYTES_MAX: u64 = 1 << 20;
 /// How much of the log replay reads at once.
 const REPLAY_BYTES: usize = 1 << 20;
 /// Record bytes in one batch; a decision that needs more is not one that Kafka would make.
-const BATCH_BYTES_MAX: usize = 8 << 20;
+pub(super) const BATCH_BYTES_MAX: usize = 8 << 20;
 
 /// Why a node cannot take up its metadata.
 #[derive(Debug, Error)]
@@ -79,14 +79,17 @@ pub enum BootstrapError {
 
 /// The metadata log of the only voter.
 pub struct MetadataLog {
-    shard: Shard,
-    dir: PathBuf,
+    pub(super) shard: Shard,
+    pub(super) dir: PathBuf,
     node_id: i32,
-    log: Rc<Log>,
+    pub(super) log: Rc<Log>,
     committer: Rc<Committer>,
-    kraft: KraftVersion,
-    voters: Option<VotersRecord>,
+    pub(super) kraft: KraftVersion,
+    pub(super) voters: Option<VotersRecord>,
     epoch: i32,
+    /// Bytes of batches since the last snapshot.
+    pub(super) since_snapshot_bytes: Cell<u64>,
+    pub(super) retention: Retention,
 }
 
 /// What opening the log found.
@@ -104,7 +107,7 @@ impl MetadataLog {
     pub async fn open(
         shard: &Shard,
         parent: &Path,
-        node_id: i32,
+        config: &RawConfig,
         clean: bool,
     ) -> Result<OpenedMetadata, BootstrapError> {
         let dir = parent.join(LOG_NAME);
@@ -124,7 +127,7 @@ impl MetadataLog {
         };
         let committer = Committer::start(shard, options);
         let load = LoadOptions {
-            config: LogConfig { max_message_bytes: BATCH_BYTES_MAX, ..LogConfig::default() },
+            config: log_config(config),
             clean,
             recovery_point: Offset::ZERO,
             log_start_offset: None,
@@ -135,12 +138,14 @@ impl MetadataLog {
         let mut this = Self {
             shard: shard.clone(),
             dir,
-            node_id,
+            node_id: config.node_id(),
             log,
             committer,
             kraft: KraftVersion::Static,
             voters: None,
             epoch: 0,
+            since_snapshot_bytes: Cell::new(0),
+            retention: Retention::of(config),
         };
         let mut image = MetadataImage::default();
         this.load_snapshot(&mut image).await?;
@@ -164,22 +169,16 @@ impl MetadataLog {
         self.log.ends().log_end_offset.0
     }
 
-    fn corrupt(&self, name: &str, what: impl ToString) -> BootstrapError {
+    pub(super) fn corrupt(&self, name: &str, what: impl ToString) -> BootstrapError {
         BootstrapError::Corrupt { path: self.dir.join(name), what: what.to_string() }
     }
 
     async fn load_snapshot(&mut self, image: &mut MetadataImage) -> Result<(), BootstrapError> {
-        let mut newest: Option<(i64, i32, String)> = None;
-        for name in self.shard.list_dir(&self.dir).await? {
-            if name.ends_with(".checkpoint.part") {
-                self.shard.unlink(&self.dir.join(&name)).await?;
-            } else if let Some((offset, epoch)) = parse_snapshot_name(&name)
-                && newest.as_ref().is_none_or(|(best, ..)| offset >= *best)
-            {
-                newest = Some((offset, epoch, name));
-            }
-        }
-        let Some((end_offset, epoch, name)) = newest else { return Ok(()) };
+        self.remove_leftovers().await?;
+        let Some(SnapshotId { end_offset, epoch }) = self.snapshots().await?.pop() else {
+            return Ok(());
+        };
+        let name = SnapshotId { end_offset, epoch }.file_name();
         let Some(bytes) = self.shard.read_file(&self.dir.join(&name), SNAPSHOT_BYTES_MAX).await?
         else {
             return Ok(());
@@ -210,6 +209,7 @@ impl MetadataLog {
             let before = at;
             while let Ok((header, batch)) = BatchHeader::parse_whole(rest) {
                 if header.last_offset() >= at {
+                    self.since_snapshot_bytes.update(|bytes| bytes + header.size as u64);
                     validate_stored(batch).map_err(|what| self.corrupt(LOG_NAME, what))?;
                     Replay { image, log: self }
                         .apply_batch(&header, batch)
@@ -316,6 +316,7 @@ impl MetadataLog {
 
     async fn append_batch(&self, batch: BatchBuilder) -> Result<i64, BootstrapError> {
         let bytes = batch.build().expect("uncompressed");
+        self.since_snapshot_bytes.update(|total| total + bytes.len() as u64);
         let epoch = LeaderEpoch(self.epoch);
         let appended = self.log.append(Buf::copy_of(&bytes), Origin::Internal, epoch)?;
         self.log.flush().await?;
@@ -343,22 +344,6 @@ impl MetadataLog {
         self.append_batch(batch).await
     }
 
-    /// Writes a snapshot of `image`, which must be that of the log's end.
-    pub async fn write_snapshot(&self, image: &MetadataImage) -> Result<(), BootstrapError> {
-        let name = format!("{:020}-{:010}{SNAPSHOT_SUFFIX}", image.end_offset, image.epoch);
-        let elr = image.features.contains_key("eligible.leader.replicas.version");
-        let bytes = snapshot_bytes(
-            &image.to_records(),
-            image.last_timestamp,
-            image.epoch,
-            (self.kraft == KraftVersion::Dynamic).then_some(self.voters.as_ref()).flatten(),
-            elr,
-            self.shard.unix_ms(),
-        )
-        .map_err(|what| self.corrupt(&name, what))?;
-        Ok(self.shard.replace_file(&self.dir.join(name), bytes).await?)
-    }
-
     /// Writes index entries behind the log.
     pub async fn store_indexes(&self) {
         // A failure is the log's own to report and to remember.
@@ -373,10 +358,16 @@ impl MetadataLog {
     }
 }
 
-fn parse_snapshot_name(name: &str) -> Option<(i64, i32)> {
-    let (offset, epoch) = name.strip_suffix(SNAPSHOT_SUFFIX)?.split_once('-')?;
-    let digits = offset.len() == 20 && epoch.len() == 10;
-    digits.then(|| Some((offset.parse().ok()?, epoch.parse().ok()?))).flatten()
+/// metadata.log.segment.bytes and .ms; retention is by snapshots, not by the log's own age.
+fn log_config(config: &RawConfig) -> LogConfig {
+    let usual = config.int("metadata.log.segment.bytes");
+    let segment_bytes = config.opt_int("internal.metadata.log.segment.bytes").unwrap_or(usual);
+    LogConfig {
+        max_message_bytes: BATCH_BYTES_MAX,
+        segment_bytes: segment_bytes.max(0) as u32,
+        segment_ms: config.long("metadata.log.segment.ms").max(0) as u64,
+        ..LogConfig::default()
+    }
 }
 
 fn decode_records(header: &BatchHeader, batch: &[u8]) -> Result<Vec<MetadataRecord>, String> {
@@ -481,62 +472,4 @@ fn apply_in_transaction(
         }),
         record => image.apply(record, delta),
     }
-}
-
-/// The bytes of a snapshot file: header, records, footer, in batches.
-///
-/// # Errors
-/// If a record cannot be written in its version.
-pub fn snapshot_bytes(
-    image_records: &[MetadataRecord],
-    last_timestamp: i64,
-    epoch: i32,
-    voters: Option<&VotersRecord>,
-    elr: bool,
-    now_ms: i64,
-) -> Result<Vec<u8>, String> {
-    let mut out = Vec::new();
-    let mut next = Offset::ZERO;
-    let mut finish = |mut batch: BatchBuilder, out: &mut Vec<u8>| {
-        if batch.is_empty() {
-            return;
-        }
-        batch.base_offset = next;
-        batch.leader_epoch = LeaderEpoch(epoch);
-        next = next.plus(batch.len() as i64);
-        out.extend_from_slice(&batch.build().expect("uncompressed"));
-    };
-    let control = |batch: &mut BatchBuilder, kind: ControlType, value: Vec<u8>| {
-        batch.control = true;
-        let key = kind.key();
-        let fields = RecordFields { key: Some(&key), value: Some(&value), headers: &[] };
-        batch.append(now_ms, &fields);
-    };
-    let text = |e: ringlog_wire::EncodeError| e.to_string();
-    let mut head = BatchBuilder::default();
-    let header = SnapshotHeaderRecord { version: 0, last_contained_log_timestamp: last_timestamp };
-    control(&mut head, ControlType::SnapshotHeader, header.to_vec(0).map_err(text)?);
-    if let Some(voters) = voters {
-        let version = KRaftVersionRecord { version: 0, kraft_version: 1 };
-        control(&mut head, ControlType::KraftVersion, version.to_vec(0).map_err(text)?);
-        control(&mut head, ControlType::KraftVoters, voters.to_vec(0).map_err(text)?);
-    }
-    finish(head, &mut out);
-    let mut batch = BatchBuilder::default();
-    let mut value = Vec::new();
-    for record in image_records {
-        value.clear();
-        record.encode_frame(record_version(record, elr), &mut value).map_err(text)?;
-        let fields = RecordFields { value: Some(&value), ..RecordFields::default() };
-        if batch.size() + BatchBuilder::record_size_max(&fields) > BATCH_BYTES_MAX {
-            finish(std::mem::take(&mut batch), &mut out);
-        }
-        batch.append(now_ms, &fields);
-    }
-    finish(batch, &mut out);
-    let mut foot = BatchBuilder::default();
-    let footer = SnapshotFooterRecord { version: 0 };
-    control(&mut foot, ControlType::SnapshotFooter, footer.to_vec(0).map_err(text)?);
-    finish(foot, &mut out);
-    Ok(out)
 }

@@ -2,8 +2,10 @@
 //! (`controller`, `metadata`, `quorum`), the bytes in the engine.
 
 mod calls;
+mod connections;
 mod control;
 mod metadata_log;
+mod metadata_snapshots;
 mod partition;
 mod reads;
 mod replicas;
@@ -15,9 +17,15 @@ pub use calls::{
     Acks, AppendBatch, AppendOutcome, Call, ControlCall, ControlReply, ListOffsetAnswer,
     ListOffsetQuery, Message, MetadataUpdate, ReadOutcome, ReadSpec, Reply,
 };
+pub use connections::Connections;
 pub use control::Control;
-pub use metadata_log::{BootstrapError, MetadataLog, snapshot_bytes};
+pub use metadata_log::{BootstrapError, MetadataLog};
+pub use metadata_snapshots::snapshot_bytes;
 pub use partition::Partition;
 pub use reads::{LentRange, Piece};
-pub use settings::{DirInfo, LARGE_FRAME_BYTES, Settings};
+pub use replicas::{
+    EARLIEST_LOCAL_TIMESTAMP, EARLIEST_TIMESTAMP, LATEST_TIERED_TIMESTAMP, LATEST_TIMESTAMP,
+    MAX_TIMESTAMP,
+};
+pub use settings::{DirInfo, LARGE_FRAME_BYTES, RequestLimits, Settings};
 pub use shard_broker::{Answer, Broker, NewConnection, shard_of};

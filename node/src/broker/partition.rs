@@ -22,7 +22,8 @@ pub struct Partition {
     /// Its log.
     pub log: Rc<Log>,
     leader_epoch: Cell<LeaderEpoch>,
-    min_insync_replicas: Cell<u32>,
+    /// min.insync.replicas, but never more than there are replicas.
+    min_insync_replicas: Cell<usize>,
     isr_size: Cell<usize>,
     high_watermark: Cell<Offset>,
 }
@@ -45,7 +46,7 @@ impl Partition {
     }
 
     /// What the metadata says now.
-    pub fn lead(&self, epoch: LeaderEpoch, isr_size: usize, min_insync_replicas: u32) {
+    pub fn lead(&self, epoch: LeaderEpoch, isr_size: usize, min_insync_replicas: usize) {
         self.leader_epoch.set(epoch);
         self.isr_size.set(isr_size);
         self.min_insync_replicas.set(min_insync_replicas);
@@ -69,7 +70,7 @@ impl Partition {
 
     /// Whether acks=all can be promised.
     pub fn has_enough_replicas(&self) -> bool {
-        self.isr_size.get() >= self.min_insync_replicas.get() as usize
+        self.isr_size.get() >= self.min_insync_replicas.get()
     }
 
     /// Up to here consumers may read: what is committed on all in-sync replicas, of which there is

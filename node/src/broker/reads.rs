@@ -7,6 +7,7 @@ use std::sync::Arc;
 use ringlog_engine::io::{Buf, Fd};
 use ringlog_engine::log::{FileRange, ReadError, ReadLimits};
 use ringlog_engine::shard::File;
+use ringlog_engine::types::LeaderEpoch;
 
 use super::calls::{ReadOutcome, ReadSpec};
 use super::partition::Partition;
@@ -83,9 +84,27 @@ fn failure(error: ErrorCode) -> ReadOutcome {
         last_stable_offset: -1,
         log_start_offset: -1,
         aborted: None,
+        diverging: None,
         pieces: Vec::new(),
         len: 0,
     }
+}
+
+/// Whether what the reader has is not the beginning of this log (KIP-595): by its last batch's
+/// epoch and where that ends here.
+fn divergence(partition: &Partition, read: &ReadSpec) -> Result<Option<(i32, i64)>, ErrorCode> {
+    if read.last_fetched_epoch < 0 {
+        return Ok(None);
+    }
+    let ends = partition.log.ends();
+    let epoch = LeaderEpoch(read.last_fetched_epoch);
+    let end = partition.log.epochs().end_of(epoch, ends.log_end_offset);
+    let end = end.ok_or(ErrorCode::OffsetOutOfRange)?;
+    if read.offset < ends.log_start_offset {
+        return Err(ErrorCode::OffsetOutOfRange);
+    }
+    let same = end.epoch >= epoch && end.end_offset >= read.offset;
+    Ok((!same).then_some((end.epoch.0, end.end_offset.0)))
 }
 
 impl Broker {
@@ -118,9 +137,17 @@ impl Broker {
             last_stable_offset: last_stable.0,
             log_start_offset: log_start.0,
             aborted: read.read_committed.then(Vec::new),
+            diverging: None,
             len: pieces.iter().map(Piece::size).sum(),
             pieces,
         };
+        match divergence(partition, &read) {
+            Ok(None) => {}
+            Ok(diverging) => {
+                return ReadOutcome { diverging, ..outcome(ErrorCode::None, Vec::new()) };
+            }
+            Err(error) => return failure(error),
+        }
         let plan = match partition.log.plan_read(read.offset, upper, limits).await {
             Ok(plan) => plan,
             Err(ReadError::OutOfRange { .. }) => return failure(ErrorCode::OffsetOutOfRange),

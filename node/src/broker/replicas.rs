@@ -10,7 +10,7 @@ use ringlog_engine::dirs::{partition_metadata, write_partition_metadata};
 use ringlog_engine::io::Errno;
 use ringlog_engine::log::{LoadOptions, Log, LogConfig, ReadError};
 use ringlog_engine::shard::IoError;
-use ringlog_engine::types::{LeaderEpoch, Offset, TopicId};
+use ringlog_engine::types::{LeaderEpoch, Offset, ShardId, TopicId};
 use ringlog_wire::Uuid;
 
 use super::calls::{ListOffsetAnswer, ListOffsetQuery, MetadataUpdate};
@@ -24,11 +24,16 @@ const RESOURCE_TOPIC: i8 = 2;
 const RESOURCE_BROKER: i8 = 4;
 /// The topic part of a deleted directory's name is cut so that the whole fits a file name.
 const FILE_NAME_BYTES_MAX: usize = 255;
-const LATEST_TIMESTAMP: i64 = -1;
-const EARLIEST_TIMESTAMP: i64 = -2;
-const MAX_TIMESTAMP: i64 = -3;
-const EARLIEST_LOCAL_TIMESTAMP: i64 = -4;
-const LATEST_TIERED_TIMESTAMP: i64 = -5;
+/// In ListOffsets: the end.
+pub const LATEST_TIMESTAMP: i64 = -1;
+/// The start.
+pub const EARLIEST_TIMESTAMP: i64 = -2;
+/// The record with the greatest timestamp.
+pub const MAX_TIMESTAMP: i64 = -3;
+/// The start of what is here and not in remote storage.
+pub const EARLIEST_LOCAL_TIMESTAMP: i64 = -4;
+/// The last offset that is in remote storage.
+pub const LATEST_TIERED_TIMESTAMP: i64 = -5;
 
 /// A topic's settings as the log wants them.
 fn log_config(topic: &TopicConfig, producer_expiration_ms: i64) -> LogConfig {
@@ -83,6 +88,9 @@ impl Broker {
                     tracing::warn!(error = error.message(), "broker_config_ignored");
                 }
             }
+            if self.shard.id() == ShardId(0) {
+                self.open_connections.set_limits(config.current(), &self.settings.listeners);
+            }
             *self.config.borrow_mut() = Rc::new(config);
         }
         if changed(RESOURCE_TOPIC) || changed(RESOURCE_BROKER) {
@@ -133,7 +141,7 @@ impl Broker {
                 partition.lead(
                     LeaderEpoch(replica.leader_epoch),
                     replica.isr.len(),
-                    config.min_insync_replicas,
+                    (config.min_insync_replicas as usize).min(replica.replicas.len()),
                 );
             }
         }
@@ -147,7 +155,8 @@ impl Broker {
         config: &TopicConfig,
     ) -> Result<Rc<Partition>, String> {
         let name = format!("{}-{index}", topic.name);
-        let dir = self.choose_dir(&name, index, replica).await.map_err(|e| e.to_string())?;
+        let dir =
+            self.choose_dir(&name, topic.id, index, replica).await.map_err(|e| e.to_string())?;
         let info = &self.settings.dirs[dir];
         let path = info.path.join(&name);
         let fresh = self.is_fresh(&path, topic.id).await?;
@@ -210,14 +219,15 @@ impl Broker {
     }
 
     /// The directory that has the partition already, else the one it is assigned to, else one by
-    /// its number.
+    /// its topic and number, so that topics spread too.
     async fn choose_dir(
         &self,
         name: &str,
+        topic: Uuid,
         index: i32,
         replica: &PartitionImage,
     ) -> Result<usize, IoError> {
-        let dirs = &self.settings.dirs;
+        let dirs = &self.settings.dirs[..self.settings.data_dirs];
         for (i, dir) in dirs.iter().enumerate() {
             if self.shard.stat(&dir.path.join(name)).await?.is_some() {
                 return Ok(i);
@@ -226,7 +236,9 @@ impl Broker {
         let at = replica.replicas.iter().position(|id| *id == self.settings.node_id);
         let assigned = at.and_then(|at| replica.directories.get(at)).copied();
         let known = dirs.iter().position(|dir| Some(dir.id) == assigned);
-        Ok(known.unwrap_or(index.max(0) as usize % dirs.len()))
+        // Another part of the random id than the one that chooses the shard.
+        let start = usize::from(topic.0[7]) + index.max(0) as usize;
+        Ok(known.unwrap_or(start % dirs.len()))
     }
 
     async fn make_partition_dir(
@@ -328,7 +340,12 @@ impl Broker {
             LATEST_TIMESTAMP => return answer(-1, end.0, partition.leader_epoch().0),
             EARLIEST_TIMESTAMP | EARLIEST_LOCAL_TIMESTAMP => {
                 let start = log.ends().log_start_offset;
-                return answer(-1, start.0, epoch_at(start));
+                // Where nothing has been appended yet, it would be in the leader's epoch.
+                let epoch = match log.epochs().entries().is_empty() {
+                    true => partition.leader_epoch().0,
+                    false => epoch_at(start),
+                };
+                return answer(-1, start.0, epoch);
             }
             // Nothing is tiered: the latest tiered offset is none.
             LATEST_TIERED_TIMESTAMP => return answer(-1, -1, -1),

@@ -1,16 +1,15 @@
 //! [`Broker`]: what one shard holds, and how it asks the others.
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use ringlog_engine::batch::{BatchError, RecordFault};
+use ringlog_engine::batch::{BatchError, HeaderError, RecordFault};
 use ringlog_engine::dirs::LogDir;
 use ringlog_engine::io::Fd;
-use ringlog_engine::log::{AppendError, Committer, CommitterOptions, Origin};
+use ringlog_engine::log::{AppendError, Committer, CommitterOptions, Origin, ProducerError};
 use ringlog_engine::shard::Shard;
 use ringlog_engine::shard::mesh::Mesh;
 use ringlog_engine::shard::sync::{Budget, OneshotSender, Queue, oneshot};
@@ -20,6 +19,7 @@ use ringlog_engine::types::{Offset, ShardId};
 use ringlog_wire::Uuid;
 
 use super::calls::{Acks, AppendBatch, AppendOutcome, Call, ControlReply, Message, Reply};
+use super::connections::Connections;
 use super::control::Control;
 use super::partition::Partition;
 use super::reads::Leases;
@@ -80,8 +80,8 @@ pub struct Broker {
     pub(super) partitions: RefCell<Partitions>,
     pub(super) committers: Vec<Rc<Committer>>,
     pub(super) leases: RefCell<Leases>,
-    /// Shard 0: connections by address, for max.connections.per.ip.
-    pub(super) connection_counts: RefCell<BTreeMap<IpAddr, usize>>,
+    /// Shard 0: the connections of the node.
+    pub open_connections: Connections,
     mesh: RefCell<Option<Mesh<Message>>>,
     calls: RefCell<Slab<OneshotSender<Reply>>>,
 }
@@ -95,12 +95,16 @@ impl Broker {
             sync_method: settings.sync_method,
             unread_cache_bytes: settings.unread_cache_bytes,
         };
+        let open_connections = Connections::default();
+        if shard.id() == ShardId(0) {
+            open_connections.set_limits(&settings.config, &settings.listeners);
+        }
         let committers = settings.dirs.iter().map(|_| Committer::start(shard, options)).collect();
         Rc::new(Broker {
             shard: shard.clone(),
-            frame_budget: Budget::new(settings.frame_budget_bytes),
-            large_frame_budget: Budget::new(settings.large_frame_budget_bytes),
-            request_budget: Budget::new(settings.request_budget),
+            frame_budget: Budget::new(settings.requests.frame_bytes),
+            large_frame_budget: Budget::new(settings.requests.large_frame_bytes),
+            request_budget: Budget::new(settings.requests.count),
             connections: Queue::default(),
             stopping: Cell::new(false),
             control: RefCell::new(None),
@@ -111,7 +115,7 @@ impl Broker {
             partitions: RefCell::default(),
             committers,
             leases: RefCell::default(),
-            connection_counts: RefCell::default(),
+            open_connections,
             mesh: RefCell::new(None),
             calls: RefCell::default(),
             settings,
@@ -187,7 +191,9 @@ impl Broker {
             Message::Connection { socket, peer, listener } => {
                 self.connections.push(NewConnection { socket, peer, listener });
             }
-            Message::ConnectionClosed { peer } => self.count_closed(peer),
+            Message::ConnectionClosed { peer, listener } => {
+                self.open_connections.close(listener, peer);
+            }
         }
     }
 
@@ -386,58 +392,65 @@ fn refused(error: ErrorCode, message: Option<String>) -> AppendOutcome {
     AppendOutcome::Refused { error, message, record_errors: Vec::new(), log_start_offset: -1 }
 }
 
-/// Kafka's code and sentence for a batch that is not appended.
+/// Kafka's code for a batch that is not appended. It has a sentence only where single records are
+/// at fault, and tells the log's start only if the fault is in the batch's contents
+/// (`ReplicaManager.appendRecordsToLeader`).
 fn append_refused(partition: &Partition, error: AppendError) -> AppendOutcome {
     let name = format!("{}-{}", partition.topic_name, partition.index);
-    let batch_error = match error {
-        AppendError::Batch(error) => error,
-        AppendError::Producer(error) => {
-            use ringlog_engine::log::ProducerError;
-            let code = match error {
-                ProducerError::InvalidEpoch { .. } => ErrorCode::InvalidProducerEpoch,
-                ProducerError::OutOfOrderSequence { .. } => ErrorCode::OutOfOrderSequenceNumber,
-            };
-            return refused(code, Some(format!("{error} in partition {name}")));
-        }
-        AppendError::LargerThanSegment { size, segment_bytes } => {
-            let message = format!(
-                "Message batch size is {size} bytes in append to partition {name}, which exceeds \
-                 the maximum configured segment size of {segment_bytes}."
-            );
-            return refused(ErrorCode::RecordListTooLarge, Some(message));
-        }
-        AppendError::Log(error) => {
-            return refused(ErrorCode::KafkaStorageError, Some(error.to_string()));
-        }
+    tracing::debug!(partition = name, %error, "append_refused");
+    let log_start_offset = partition.log.ends().log_start_offset.0;
+    let of_contents = |error| AppendOutcome::Refused {
+        error,
+        message: None,
+        record_errors: Vec::new(),
+        log_start_offset,
     };
-    let code = match &batch_error {
-        BatchError::Crc { .. } | BatchError::CorruptHeader(_) => ErrorCode::CorruptMessage,
+    let error = match error {
+        AppendError::Batch(error) => error,
+        AppendError::Producer(ProducerError::InvalidEpoch { .. }) => {
+            return of_contents(ErrorCode::InvalidProducerEpoch);
+        }
+        AppendError::Producer(ProducerError::OutOfOrderSequence { .. }) => {
+            return of_contents(ErrorCode::OutOfOrderSequenceNumber);
+        }
+        AppendError::LargerThanSegment { .. } => {
+            return refused(ErrorCode::RecordListTooLarge, None);
+        }
+        AppendError::Log(_) => return refused(ErrorCode::KafkaStorageError, None),
+    };
+    match error {
+        // A format that is yet to come.
+        BatchError::CorruptHeader(HeaderError::Magic(_)) => {
+            let message = format!("{error} in partition {name}");
+            refused(ErrorCode::CorruptMessage, Some(message))
+        }
+        BatchError::Crc { .. } | BatchError::CorruptHeader(_) => {
+            refused(ErrorCode::CorruptMessage, None)
+        }
         // Kafka's decoders fail with exceptions that have no code. Unlike CORRUPT_MESSAGE this one
         // is not tried again by clients.
-        BatchError::Corrupt(_) | BatchError::UnknownCodec(_) => ErrorCode::UnknownServerError,
-        BatchError::TooLarge { .. } => ErrorCode::MessageTooLarge,
-        BatchError::Records { faults } => {
+        BatchError::Corrupt(_) | BatchError::UnknownCodec(_) => {
+            of_contents(ErrorCode::UnknownServerError)
+        }
+        BatchError::TooLarge { .. } => refused(ErrorCode::MessageTooLarge, None),
+        BatchError::Missing | BatchError::Magic(_) | BatchError::Several => {
+            refused(ErrorCode::InvalidRecord, None)
+        }
+        BatchError::Invalid(_) => of_contents(ErrorCode::InvalidRecord),
+        BatchError::Records { ref faults } => {
             let time = |(_, fault): &(i32, RecordFault)| *fault != RecordFault::NoKey;
-            if faults.iter().any(time) {
-                ErrorCode::InvalidTimestamp
-            } else {
-                ErrorCode::InvalidRecord
+            let timely = !faults.iter().any(time);
+            let records = faults.iter();
+            AppendOutcome::Refused {
+                error: if timely { ErrorCode::InvalidRecord } else { ErrorCode::InvalidTimestamp },
+                message: Some(format!("{error} in partition {name}")),
+                record_errors: records
+                    .map(|(index, fault)| (*index, Some(fault_message(fault, &name))))
+                    .collect(),
+                log_start_offset,
             }
         }
-        BatchError::Missing
-        | BatchError::Magic(_)
-        | BatchError::Several
-        | BatchError::Invalid(_) => ErrorCode::InvalidRecord,
-    };
-    let message = Some(format!("{batch_error} in partition {name}"));
-    let record_errors = match batch_error {
-        BatchError::Records { faults } => faults
-            .into_iter()
-            .map(|(index, fault)| (index, Some(fault_message(&fault, &name))))
-            .collect(),
-        _ => Vec::new(),
-    };
-    AppendOutcome::Refused { error: code, message, record_errors, log_start_offset: -1 }
+    }
 }
 
 fn fault_message(fault: &RecordFault, partition: &str) -> String {

@@ -1,7 +1,6 @@
 //! What a shard does from time to time, and at the end: indexes, checkpoints, expiry, closing.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
 use std::rc::Rc;
 
 use ringlog_engine::dirs::{OffsetCheckpoint, TopicPartition};
@@ -176,32 +175,5 @@ impl Broker {
             }
         }
         all
-    }
-
-    /// Shard 0: counts a connection; false if its address or the node has too many.
-    pub fn count_opened(&self, peer: IpAddr) -> bool {
-        let config = self.config();
-        let (total_max, per_ip_max) = (
-            config.current().int("max.connections"),
-            config.current().int("max.connections.per.ip"),
-        );
-        let mut counts = self.connection_counts.borrow_mut();
-        let total: usize = counts.values().sum();
-        let of_peer = counts.get(&peer).copied().unwrap_or(0);
-        if total >= total_max as usize || of_peer >= per_ip_max as usize {
-            return false;
-        }
-        *counts.entry(peer).or_default() += 1;
-        true
-    }
-
-    pub(super) fn count_closed(&self, peer: IpAddr) {
-        let mut counts = self.connection_counts.borrow_mut();
-        if let Some(count) = counts.get_mut(&peer) {
-            *count -= 1;
-            if *count == 0 {
-                counts.remove(&peer);
-            }
-        }
     }
 }

@@ -166,7 +166,7 @@ pub struct ConfigKey {
     pub doc: &'static str,
 }
 
-/// Starts a row: any value of the type is accepted and nothing acts on it yet.
+/// Starts a row: any value of the type is accepted and, unless it says so, nothing acts on it yet.
 pub(super) const fn key(
     name: &'static str,
     kind: Kind,
@@ -197,6 +197,14 @@ pub(super) mod reason {
     pub const JAVA_TLS: &str = "for Java's TLS engine: Ringlog has its own";
     /// A thread pool.
     pub const SHARDS: &str = "no thread pools: see ringlog.shards";
+    /// A role of its own.
+    pub const COMBINED: &str = "a combined node only so far: anything else is refused at start";
+    /// What brokers tell each other or the controller.
+    pub const ONE_BROKER: &str = "checked and shown; there are no other brokers so far";
+    /// The other voters.
+    pub const ONE_VOTER: &str = "one voter only so far: others are refused at start";
+    /// Another driver.
+    pub const URING_ONLY: &str = "io_uring only so far: `epoll` is refused at start";
     /// A sweep of finished requests.
     pub const PURGATORY: &str = "finished waiters go at once: nothing piles up";
 }
@@ -225,7 +233,6 @@ impl ConfigKey {
         self
     }
 
-    #[expect(dead_code, reason = "the first key to act will use it")]
     pub(super) const fn acts(mut self) -> Self {
         self.effect = Effect::Acts;
         self

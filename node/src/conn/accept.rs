@@ -1,6 +1,6 @@
 //! Listening sockets: one per listener, their connections dealt round robin to the shards.
 
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 use std::rc::Rc;
 
 use ringlog_engine::io::{Errno, Fd, ListenOptions, Output};
@@ -24,11 +24,17 @@ pub struct Bound {
     pub port: u16,
 }
 
-fn address_of(listener: &Listener) -> Result<SocketAddr, String> {
-    let host = listener.host.as_deref().unwrap_or("0.0.0.0");
-    let found = (host, listener.port).to_socket_addrs();
-    let mut found = found.map_err(|error| format!("{listener}: {error}"))?;
-    found.next().ok_or_else(|| format!("{listener}: the host has no address"))
+/// Where to listen: of a host's addresses an IPv4 one if there is any, as Java picks them; without
+/// a host, all interfaces of both kinds, or of IPv4 where there is no IPv6.
+fn addresses_of(listener: &Listener) -> Result<Vec<SocketAddr>, String> {
+    let Some(host) = &listener.host else {
+        let any: [IpAddr; 2] = [Ipv6Addr::UNSPECIFIED.into(), Ipv4Addr::UNSPECIFIED.into()];
+        return Ok(any.map(|ip| SocketAddr::new(ip, listener.port)).to_vec());
+    };
+    let found = (host.as_str(), listener.port).to_socket_addrs();
+    let found: Vec<SocketAddr> = found.map_err(|error| format!("{listener}: {error}"))?.collect();
+    let picked = found.iter().find(|address| address.is_ipv4()).or(found.first());
+    picked.map(|address| vec![*address]).ok_or_else(|| format!("{listener}: no address"))
 }
 
 /// Opens the listening sockets.
@@ -49,16 +55,23 @@ pub async fn bind_listeners(broker: &Broker, listeners: &[Listener]) -> Result<V
     };
     let mut bound = Vec::new();
     for (index, listener) in listeners.iter().enumerate() {
-        let address = address_of(listener)?;
-        match listen(broker, address, options).await {
-            Ok((fd, port)) => bound.push(Bound { index, fd, port }),
-            Err(Errno::EADDRINUSE) => {
-                return Err(format!(
-                    "Socket server failed to bind to {address}: Address already in use."
-                ));
-            }
-            Err(error) => {
-                return Err(format!("Socket server failed to bind to {address}: {error}"));
+        let mut addresses = addresses_of(listener)?.into_iter().peekable();
+        while let Some(address) = addresses.next() {
+            match listen(broker, address, options).await {
+                Ok((fd, port)) => {
+                    bound.push(Bound { index, fd, port });
+                    break;
+                }
+                Err(Errno::EADDRINUSE) => {
+                    return Err(format!(
+                        "Socket server failed to bind to {address}: Address already in use."
+                    ));
+                }
+                Err(Errno(libc::EAFNOSUPPORT | libc::EADDRNOTAVAIL))
+                    if addresses.peek().is_some() => {}
+                Err(error) => {
+                    return Err(format!("Socket server failed to bind to {address}: {error}"));
+                }
             }
         }
     }
@@ -84,23 +97,33 @@ async fn listen(
 /// Accepts connections until the node stops.
 pub async fn run_accept(broker: Rc<Broker>, bound: Bound) {
     let mut next = 0usize;
+    let open = &broker.open_connections;
     while !broker.stopping.get() {
         let mut accepted = broker.shard.accept_stream(bound.fd);
+        let mut refused = false;
         while let Some(completion) = accepted.next().await {
             if broker.stopping.get() {
                 break;
             }
             let (socket, peer) = match completion.result {
-                Ok(Output::Accepted { socket, peer }) => (socket, peer.ip()),
+                // An IPv4 client of a listener for both kinds.
+                Ok(Output::Accepted { socket, peer }) => (socket, peer.ip().to_canonical()),
                 Ok(other) => unreachable!("accept gave {other:?}"),
+                Err(Errno::ECANCELED) => continue,
                 Err(error) => {
                     tracing::warn!(%error, "accept_failed");
+                    refused = true;
                     continue;
                 }
             };
+            if !open.has_room(bound.index) {
+                // Those behind it wait in the backlog.
+                accepted.cancel();
+                open.room(bound.index).await;
+            }
             // The kernel gives the lowest number that is free, so it says how many are taken.
             let out_of_descriptors = socket.0 as u64 >= broker.settings.connection_fd_end;
-            if out_of_descriptors || !broker.count_opened(peer) {
+            if out_of_descriptors || !open.open(bound.index, peer) {
                 tracing::warn!(%peer, "connection_refused_too_many");
                 broker.shard.close(socket).await;
                 continue;
@@ -109,7 +132,9 @@ pub async fn run_accept(broker: Rc<Broker>, bound: Bound) {
             next += 1;
             broker.post(shard, Message::Connection { socket, peer, listener: bound.index });
         }
-        broker.shard.sleep_ms(ACCEPT_PAUSE_MS).await;
+        if refused {
+            broker.shard.sleep_ms(ACCEPT_PAUSE_MS).await;
+        }
     }
     broker.shard.close(bound.fd).await;
 }

@@ -1,6 +1,6 @@
 //! Serving a connection: frames in, responses out, in the order of the requests.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::rc::Rc;
 use std::task::Poll;
@@ -10,7 +10,7 @@ use ringlog_engine::shard::Socket;
 use ringlog_engine::shard::sync::Queue;
 
 use super::frames::{FrameEnd, FrameReader};
-use crate::api::{self, Outcome, OutcomeFuture, RequestContext};
+use crate::api::{self, FetchSessions, Outcome, OutcomeFuture, RequestContext};
 use crate::broker::{Broker, Message, NewConnection};
 use crate::wire::frame::{Part, Response};
 
@@ -21,18 +21,24 @@ const SEND_BYTES_MAX: usize = 256 << 10;
 
 /// Serves the connections that are handed to this shard.
 pub async fn run_connections(broker: Rc<Broker>) {
+    let slots = broker.settings.requests.fetch_sessions;
+    let sessions = Rc::new(RefCell::new(FetchSessions::new(slots)));
     while let Some(connection) = broker.connections.pop().await {
         let this = Rc::clone(&broker);
+        let context = Rc::new(RequestContext::new(connection.listener, &sessions));
         broker.shard.spawn(async move {
-            let peer = connection.peer;
-            serve(&this, connection).await;
-            this.post(ringlog_engine::types::ShardId(0), Message::ConnectionClosed { peer });
+            let (peer, listener) = (connection.peer, connection.listener);
+            serve(&this, connection, context).await;
+            this.post(
+                ringlog_engine::types::ShardId(0),
+                Message::ConnectionClosed { peer, listener },
+            );
         });
     }
 }
 
-async fn serve(broker: &Rc<Broker>, connection: NewConnection) {
-    let NewConnection { socket, peer, listener } = connection;
+async fn serve(broker: &Rc<Broker>, connection: NewConnection, context: Rc<RequestContext>) {
+    let NewConnection { socket, peer, .. } = connection;
     let socket = Socket::adopt(&broker.shard, socket);
     let queue: Rc<Queue<OutcomeFuture>> = Rc::default();
     let broken = Rc::new(Cell::new(false));
@@ -53,7 +59,7 @@ async fn serve(broker: &Rc<Broker>, connection: NewConnection) {
         writer.await;
         done.send(());
     });
-    let end = read_requests(broker, &socket, listener, &queue, &broken).await;
+    let end = read_requests(broker, &socket, &context, &queue, &broken).await;
     match end {
         FrameEnd::BadLength(length) => tracing::warn!(%peer, length, "bad_frame_length"),
         FrameEnd::Idle => tracing::debug!(%peer, "connection_idle"),
@@ -67,7 +73,7 @@ async fn serve(broker: &Rc<Broker>, connection: NewConnection) {
 async fn read_requests(
     broker: &Rc<Broker>,
     socket: &Socket,
-    listener: usize,
+    context: &Rc<RequestContext>,
     queue: &Rc<Queue<OutcomeFuture>>,
     broken: &Rc<Cell<bool>>,
 ) -> FrameEnd {
@@ -76,7 +82,6 @@ async fn read_requests(
     let idle_ms = config.current().long("connections.max.idle.ms");
     let idle_ms = u64::try_from(idle_ms).unwrap_or(u64::MAX / 2_000_000);
     let mut frames = FrameReader::new(broker, socket.clone(), frame_bytes_max, idle_ms);
-    let context = Rc::new(RequestContext::new(listener));
     loop {
         let frame = match frames.next().await {
             Ok(frame) => frame,
@@ -85,7 +90,7 @@ async fn read_requests(
         if broken.get() || broker.stopping.get() {
             return FrameEnd::Closed;
         }
-        match api::dispatch(broker, &context, frame).await {
+        match api::dispatch(broker, context, frame).await {
             Some(outcome) => queue.push(outcome),
             // Kafka closes the connection: there is no answer that the client could read.
             None => return FrameEnd::Broken,

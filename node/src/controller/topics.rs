@@ -13,7 +13,7 @@ use crate::config::{
     Changes, ConfigErrorKind, Overrides, RawConfig, stored_changes, validate_topic_overrides,
 };
 use crate::error_code::ErrorCode;
-use crate::metadata::{MetadataImage, PartitionImage};
+use crate::metadata::{MetadataImage, PartitionImage, TopicImage};
 
 /// The longest name, in characters: with a partition number it must fit a file name.
 const NAME_LEN_MAX: usize = 249;
@@ -114,10 +114,7 @@ pub fn create_topics(
     if asked > PARTITIONS_PER_REQUEST_MAX {
         return Err(fault(
             ErrorCode::PolicyViolation,
-            format!(
-                "Excessively large number of partitions per request: {asked} partitions, the \
-                 limit is {PARTITIONS_PER_REQUEST_MAX}."
-            ),
+            "Excessively large number of partitions per request.",
         ));
     }
     let mut records = Vec::new();
@@ -438,24 +435,21 @@ pub fn delete_topics(
     image: &MetadataImage,
     selectors: &[TopicSelector],
 ) -> (Vec<MetadataRecord>, Vec<DeletedTopic>) {
-    let mut records = Vec::new();
-    let mut outcomes = Vec::with_capacity(selectors.len());
+    let mut outcomes: Vec<DeletedTopic> = Vec::with_capacity(selectors.len());
+    let ids: Vec<Uuid> =
+        selectors.iter().filter(|s| s.name.is_none()).map(|selector| selector.id).collect();
     for selector in selectors {
+        // What is repeated is refused, and answered once.
+        if outcomes.iter().any(|(seen, _)| seen == selector) {
+            continue;
+        }
         let repeated = selectors.iter().filter(|other| *other == selector).count() > 1;
+        let invalid = |message: &str| Err(fault(ErrorCode::InvalidRequest, message));
         let outcome = match (&selector.name, selector.id.is_zero()) {
-            (None, true) => {
-                Err(fault(ErrorCode::InvalidRequest, "Neither topic name nor id were specified."))
-            }
-            (Some(_), false) => Err(fault(
-                ErrorCode::InvalidRequest,
-                "You may not specify both topic name and topic id.",
-            )),
-            (Some(_), true) if repeated => {
-                Err(fault(ErrorCode::InvalidRequest, "Duplicate topic name."))
-            }
-            (None, false) if repeated => {
-                Err(fault(ErrorCode::InvalidRequest, "Duplicate topic id."))
-            }
+            (None, true) => invalid("Neither topic name nor id were specified."),
+            (Some(_), false) => invalid("You may not specify both topic name and topic id."),
+            (Some(_), true) if repeated => invalid("Duplicate topic name."),
+            (None, false) if repeated => invalid("Duplicate topic id."),
             (Some(name), true) => image.topic_by_name(name).ok_or(TopicFault {
                 error: ErrorCode::UnknownTopicOrPartition,
                 message: Some("This server does not host this topic-partition.".to_owned()),
@@ -465,23 +459,33 @@ pub fn delete_topics(
                 message: Some("This server does not host this topic ID.".to_owned()),
             }),
         };
-        // Errors for repeated selectors are reported once.
-        if repeated && outcomes.iter().any(|(seen, _)| seen == selector) {
-            continue;
-        }
+        let named =
+            |topic: &TopicImage| TopicSelector { name: Some(topic.name.clone()), id: topic.id };
         match outcome {
-            // Named twice, once by name and once by id: deleted once.
-            Ok(topic) if records.contains(&RemoveTopicRecord { topic_id: topic.id }.into()) => {
-                let message = "The topic is named twice in this request.";
-                outcomes.push((selector.clone(), Err(fault(ErrorCode::InvalidRequest, message))));
+            // Named by name and by id: answered once, for the name.
+            Ok(topic) if selector.name.is_some() && ids.contains(&topic.id) => {
+                let message = "The provided topic name maps to an ID that was already supplied.";
+                outcomes.push((named(topic), Err(fault(ErrorCode::InvalidRequest, message))));
             }
-            Ok(topic) => {
-                records.push(RemoveTopicRecord { topic_id: topic.id }.into());
-                let named = TopicSelector { name: Some(topic.name.clone()), id: topic.id };
-                outcomes.push((named, Ok(())));
-            }
+            Ok(topic) if named_too(image, selectors, selector, topic) => {}
+            Ok(topic) => outcomes.push((named(topic), Ok(()))),
             Err(fault) => outcomes.push((selector.clone(), Err(fault))),
         }
     }
+    let deleted = outcomes.iter().filter(|(_, outcome)| outcome.is_ok());
+    let records = deleted.map(|(topic, _)| RemoveTopicRecord { topic_id: topic.id }.into());
+    let records = records.collect();
     (records, outcomes)
+}
+
+/// Whether a topic that `selector` names by its id is also named by its name.
+fn named_too(
+    image: &MetadataImage,
+    selectors: &[TopicSelector],
+    selector: &TopicSelector,
+    topic: &TopicImage,
+) -> bool {
+    let by_name = |other: &TopicSelector| other.name.as_ref() == Some(&topic.name);
+    let known = image.topic_by_name(&topic.name).is_some();
+    selector.name.is_none() && known && selectors.iter().any(by_name)
 }

@@ -4,6 +4,8 @@
 #![allow(dead_code, reason = "each test file uses a part of it")]
 #![allow(clippy::disallowed_methods, reason = "tests start processes and open sockets")]
 
+pub mod stock;
+
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
@@ -18,8 +20,8 @@ use ringlog_wire::messages::produce_request::{PartitionProduceData, TopicProduce
 use ringlog_wire::messages::{
     ApiVersionsRequest, ApiVersionsResponse, CreateTopicsRequest, CreateTopicsResponse,
     DeleteTopicsRequest, DeleteTopicsResponse, FetchRequest, FetchResponse, ListOffsetsRequest,
-    ListOffsetsResponse, MetadataRequest, ProduceRequest, ProduceResponse, create_topics_request,
-    fetch_request, list_offsets_request,
+    ListOffsetsResponse, ProduceRequest, ProduceResponse, create_topics_request, fetch_request,
+    list_offsets_request,
 };
 use ringlog_wire::{Message, Reader, Request, Writer};
 
@@ -30,6 +32,7 @@ pub const PATIENCE: Duration = Duration::from_secs(30);
 pub struct Node {
     pub dir: tempfile::TempDir,
     pub port: u16,
+    pub controller_port: u16,
     pub properties: PathBuf,
     /// What a shell does before it becomes the node: limits.
     pub limits: String,
@@ -76,7 +79,16 @@ impl Node {
         node
     }
 
-    /// Formats its directory.
+    /// The same, where `extra` says which port is the one to ask.
+    pub fn start_on(port: u16, extra: &[&str]) -> Node {
+        let mut node = Node::prepare(extra);
+        node.port = port;
+        node.format();
+        node.restart();
+        node
+    }
+
+    /// Formats its directories.
     pub fn format(&self) {
         let id = run(ringlog().arg("random-uuid"));
         let format = ringlog()
@@ -85,7 +97,13 @@ impl Node {
             .output()
             .expect("ringlog runs");
         assert!(format.status.success(), "{}", text(&format));
-        assert!(self.data().join("meta.properties").exists());
+    }
+
+    /// Leaves only those lines of its properties that `keep` takes.
+    pub fn edit_properties(&self, keep: impl Fn(&str) -> bool) {
+        let text = std::fs::read_to_string(&self.properties).expect("readable");
+        let kept: Vec<&str> = text.lines().filter(|line| keep(line)).collect();
+        std::fs::write(&self.properties, kept.join("\n") + "\n").expect("writable");
     }
 
     /// A node that is neither formatted nor started.
@@ -95,7 +113,7 @@ impl Node {
         let file = dir.path().join("server.properties");
         let data = dir.path().join("data");
         std::fs::write(&file, properties(&data, port, controller_port, extra)).expect("writable");
-        Node { dir, port, properties: file, limits: String::new(), child: None }
+        Node { dir, port, controller_port, properties: file, limits: String::new(), child: None }
     }
 
     /// Its log directory.
@@ -256,56 +274,6 @@ pub fn kafka(tool: &str) -> Command {
     command
 }
 
-/// A stock broker, killed at the end.
-pub struct Kafka(Child);
-
-impl Kafka {
-    /// Starts it on a node's properties and waits until it serves `topic`, or at all.
-    pub fn start(node: &Node, topic: Option<&str>) -> Kafka {
-        let log = node.dir.path().join("kafka.log");
-        let log = std::fs::File::create(log).expect("a log");
-        let child = Command::new(kafka_script())
-            .arg("broker")
-            .arg(&node.properties)
-            .env("KAFKA_OPTS", "-Xmx512m -XX:TieredStopAtLevel=1")
-            .stdout(log.try_clone().expect("a log"))
-            .stderr(log)
-            .stdin(Stdio::null())
-            .spawn()
-            .expect("it starts");
-        let mut kafka = Kafka(child);
-        let deadline = Instant::now() + PATIENCE * 2;
-        let served = || {
-            let mut client = Client::try_connect(node.port)?;
-            let request = MetadataRequest { topics: None, ..Default::default() };
-            let response = client.try_request(&request, 9)?;
-            let Some(topic) = topic else { return (!response.brokers.is_empty()).then_some(()) };
-            let topic = response.topics.iter().find(|t| t.name.as_deref() == Some(topic))?;
-            topic.partitions.iter().all(|p| p.error_code == 0).then_some(())
-        };
-        while served().is_none() {
-            let ended = kafka.0.try_wait().expect("a child");
-            let said = std::fs::read_to_string(node.dir.path().join("kafka.log"));
-            assert!(ended.is_none() && Instant::now() < deadline, "{}", said.unwrap_or_default());
-            std::thread::park_timeout(Duration::from_millis(100));
-        }
-        kafka
-    }
-
-    /// SIGTERM, and waits.
-    pub fn stop(mut self) {
-        run(Command::new("kill").arg("-TERM").arg(self.0.id().to_string()));
-        self.0.wait().expect("reaped");
-    }
-}
-
-impl Drop for Kafka {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
 /// A blocking connection that speaks the generated messages.
 pub struct Client {
     pub socket: TcpStream,
@@ -314,10 +282,13 @@ pub struct Client {
 
 impl Client {
     pub fn try_connect(port: u16) -> Option<Client> {
-        let socket = TcpStream::connect(("127.0.0.1", port)).ok()?;
+        TcpStream::connect(("127.0.0.1", port)).ok().map(Client::of)
+    }
+
+    pub fn of(socket: TcpStream) -> Client {
         socket.set_read_timeout(Some(PATIENCE)).expect("a timeout");
         socket.set_nodelay(true).expect("no delay");
-        Some(Client { socket, correlation: 0 })
+        Client { socket, correlation: 0 }
     }
 
     fn try_api_versions(&mut self) -> Option<ApiVersionsResponse> {

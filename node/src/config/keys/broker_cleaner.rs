@@ -9,6 +9,7 @@ pub(super) static KEYS: &[ConfigKey] = &[
     ),
     key("log.cleaner.threads", Int, Text("1"), Medium, ClusterWide)
         .at_least(0)
+        .stored(SHARDS)
         .doc("How many logs are compacted at the same time."),
     key(
         "log.cleaner.io.max.bytes.per.second",

@@ -6,35 +6,42 @@ use super::row::*;
 pub(super) static KEYS: &[ConfigKey] = &[
     key("process.roles", List, Required, High, ReadOnly)
         .valid(Valid::ListOf(&["broker", "controller"]))
+        .stored(COMBINED)
         .doc(
             "What this node does: `broker` serves clients, `controller` keeps the cluster's \
             metadata, and both together make a combined node. Required, because there is no \
             ZooKeeper mode.",
         ),
-    key("node.id", Int, Required, High, ReadOnly).at_least(0).doc(
+    key("node.id", Int, Required, High, ReadOnly).at_least(0).acts().doc(
         "Number of this node, unique in the cluster. Required unless the old name \
         broker.id is set.",
     ),
     key("broker.id", Int, Text("-1"), High, ReadOnly)
+        .acts()
         .doc("Old name of node.id. If both are set they must agree."),
-    key("broker.rack", String, Null, Medium, ReadOnly).doc(
+    key("broker.rack", String, Null, Medium, ReadOnly).stored(ONE_BROKER).doc(
         "Rack or zone of this node. Replicas of a partition are spread over racks, and a \
         follower near a consumer can be picked by it.",
     ),
-    key("initial.broker.registration.timeout.ms", Int, Text("60000"), Medium, ReadOnly).doc(
-        "How long a starting broker keeps trying to register with the controllers before \
+    key("initial.broker.registration.timeout.ms", Int, Text("60000"), Medium, ReadOnly)
+        .stored(ONE_BROKER)
+        .doc(
+            "How long a starting broker keeps trying to register with the controllers before \
         it gives up and exits.",
-    ),
+        ),
     key("broker.heartbeat.interval.ms", Int, Text("2000"), Medium, ReadOnly)
+        .stored(ONE_BROKER)
         .doc("Pause between two heartbeats of a broker to the active controller."),
-    key("broker.session.timeout.ms", Int, Text("9000"), Medium, ReadOnly).doc(
+    key("broker.session.timeout.ms", Int, Text("9000"), Medium, ReadOnly).stored(ONE_BROKER).doc(
         "How long the controller goes without a heartbeat before it fences the broker and \
         moves its leaderships.",
     ),
-    key("controlled.shutdown.enable", Boolean, Text("true"), Medium, ReadOnly).doc(
-        "Whether a broker asks the controller to move its leaderships away before it \
+    key("controlled.shutdown.enable", Boolean, Text("true"), Medium, ReadOnly)
+        .stored(ONE_BROKER)
+        .doc(
+            "Whether a broker asks the controller to move its leaderships away before it \
         stops.",
-    ),
+        ),
     key("server.max.startup.time.ms", Long, Text("9223372036854775807"), Medium, ReadOnly)
         .at_least(0)
         .internal()
@@ -63,7 +70,7 @@ pub(super) static KEYS: &[ConfigKey] = &[
         "Upper bound of the time given to an attempt to open a connection to another \
         node.",
     ),
-    key("message.max.bytes", Int, Text("1048588"), High, ClusterWide).at_least(0).doc(
+    key("message.max.bytes", Int, Text("1048588"), High, ClusterWide).at_least(0).acts().doc(
         "Largest record batch accepted from a producer, after compression. A topic \
         overrides it with max.message.bytes.",
     ),
@@ -87,16 +94,19 @@ pub(super) static KEYS: &[ConfigKey] = &[
         speed.",
     ),
     key("delete.topic.enable", Boolean, Text("true"), High, ReadOnly)
+        .acts()
         .doc("Whether topics can be deleted. With `false`, DeleteTopics is refused."),
-    key("fetch.max.bytes", Int, Text("57671680"), Medium, ReadOnly).at_least(1024).doc(
+    key("fetch.max.bytes", Int, Text("57671680"), Medium, ReadOnly).at_least(1024).acts().doc(
         "Largest answer to one Fetch request. A first batch that is larger is still sent, \
         so that a consumer cannot get stuck.",
     ),
     key("max.incremental.fetch.session.cache.slots", Int, Text("1000"), Medium, ReadOnly)
         .at_least(0)
+        .acts()
         .doc("Number of incremental fetch sessions that are remembered between requests."),
     key("max.request.partition.size.limit", Int, Text("2000"), Medium, ReadOnly)
         .at_least(1)
+        .acts()
         .doc("Most partitions that one DescribeTopicPartitions answer contains."),
     key("authorizer.class.name", String, Text(""), Low, ReadOnly).valid(Valid::NonNull).doc(
         "Class that decides who may do what. Empty switches authorization off; Kafka's \

@@ -6,6 +6,7 @@ use super::row::*;
 pub(super) static KEYS: &[ConfigKey] = &[
     key("controller.quorum.voters", List, Text(""), High, ReadOnly)
         .valid(Valid::Voters)
+        .stored(ONE_VOTER)
         .doc("Voters of a quorum with fixed membership, as `id@host:port` separated by commas."),
     key("controller.quorum.bootstrap.servers", List, Text(""), High, ReadOnly)
         .valid(Valid::BootstrapServers)
@@ -13,7 +14,7 @@ pub(super) static KEYS: &[ConfigKey] = &[
             "Endpoints (`host:port`) where the controllers of a quorum with dynamic \
             membership can be found.",
         ),
-    key("controller.listener.names", String, Null, High, ReadOnly).doc(
+    key("controller.listener.names", String, Null, High, ReadOnly).acts().doc(
         "Listeners that controllers speak on. They must not serve clients, and a broker \
         uses the first one to reach the controllers.",
     ),
@@ -71,33 +72,40 @@ pub(super) static KEYS: &[ConfigKey] = &[
         .internal()
         .doc("How often the controller looks for partitions that need an unclean election."),
     key("metadata.log.dir", String, Null, High, ReadOnly)
+        .acts()
         .doc("Directory of the metadata log. By default the first of log.dirs."),
     key("metadata.log.max.record.bytes.between.snapshots", Long, Text("20971520"), High, ReadOnly)
         .at_least(1)
+        .acts()
         .doc("Bytes of new records after which a snapshot of the metadata is written."),
     key("metadata.log.max.snapshot.interval.ms", Long, Text("3600000"), High, ReadOnly)
         .at_least(0)
+        .acts()
         .doc(
             "Longest time between two snapshots if there were changes; 0 means that time \
             alone never causes one.",
         ),
     key("metadata.log.segment.bytes", Int, Text("1073741824"), High, ReadOnly)
         .at_least(8388608)
+        .acts()
         .doc("Size at which the metadata log starts a new segment."),
     key("metadata.log.segment.ms", Long, Text("604800000"), High, ReadOnly)
+        .acts()
         .doc("Age at which the metadata log starts a new segment."),
-    key("metadata.max.retention.bytes", Long, Text("104857600"), High, ReadOnly).doc(
+    key("metadata.max.retention.bytes", Long, Text("104857600"), High, ReadOnly).acts().doc(
         "Size of metadata log and snapshots together above which the oldest ones are \
         deleted.",
     ),
     key("metadata.max.retention.ms", Long, Text("604800000"), High, ReadOnly)
+        .acts()
         .doc("Age at which segments and snapshots of the metadata are deleted."),
-    key("metadata.max.idle.interval.ms", Int, Text("500"), Low, ReadOnly).at_least(0).doc(
+    key("metadata.max.idle.interval.ms", Int, Text("500"), Low, ReadOnly).at_least(0).acts().doc(
         "Pause after which an idle leader writes a no-op record, so that followers can \
         tell how far behind they are. 0 switches it off.",
     ),
     key("internal.metadata.log.segment.bytes", Int, Null, Low, ReadOnly)
         .internal()
+        .acts()
         .doc("Segment size of the metadata log without the usual lower bound, for tests."),
     key("internal.metadata.max.batch.size.in.bytes", Int, Text("8388608"), Low, ReadOnly)
         .internal()

@@ -4,9 +4,11 @@ use super::row::*;
 
 pub(super) static KEYS: &[ConfigKey] = &[
     key("default.replication.factor", Int, Text("1"), Medium, ReadOnly)
+        .acts()
         .doc("Replicas of a topic that is created without a count of its own."),
     key("min.insync.replicas", Int, Text("1"), High, ClusterWide)
         .at_least(1)
+        .acts()
         .doc("Replicas that must be in sync for a write with acks=all to be accepted."),
     key("unclean.leader.election.enable", Boolean, Text("false"), High, ClusterWide).doc(
         "Whether a replica that was not in sync may become leader when no other is left, \
@@ -41,10 +43,12 @@ pub(super) static KEYS: &[ConfigKey] = &[
         .at_least(0)
         .doc("Pause of a follower after an error on a partition."),
     key("replica.high.watermark.checkpoint.interval.ms", Long, Text("5000"), High, ReadOnly)
+        .acts()
         .doc("How often the high watermarks are written to disk."),
     key("num.replica.fetchers", Int, Text("1"), High, ClusterWide)
+        .stored(SHARDS)
         .doc("Connections a broker fetches over from each other broker."),
-    key("num.replica.alter.log.dirs.threads", Int, Null, High, ReadOnly).doc(
+    key("num.replica.alter.log.dirs.threads", Int, Null, High, ReadOnly).stored(SHARDS).doc(
         "Number of threads that move replicas between log directories. By default one per \
         directory.",
     ),

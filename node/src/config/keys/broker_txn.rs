@@ -68,12 +68,16 @@ pub(super) static KEYS: &[ConfigKey] = &[
             "How long a broker keeps repeating to add a partition to a transaction. Not above \
             request.timeout.ms.",
         ),
-    key("producer.id.expiration.ms", Int, Text("86400000"), Low, ClusterWide).at_least(1).doc(
-        "How long a partition remembers the sequence numbers of a producer that no longer \
+    key("producer.id.expiration.ms", Int, Text("86400000"), Low, ClusterWide)
+        .at_least(1)
+        .acts()
+        .doc(
+            "How long a partition remembers the sequence numbers of a producer that no longer \
         writes.",
-    ),
+        ),
     key("producer.id.expiration.check.interval.ms", Int, Text("600000"), Low, ReadOnly)
         .at_least(1)
         .internal()
+        .acts()
         .doc("How often producer ids are checked for expiry."),
 ];

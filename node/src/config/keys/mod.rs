@@ -209,6 +209,7 @@ pub fn all(resource: Resource) -> impl Iterator<Item = &'static ConfigKey> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::key::reason::NOT_YET;
     use crate::config::key::{DefaultValue, Effect};
 
     #[test]
@@ -232,6 +233,34 @@ mod tests {
                 // Null must not trip over a check that has no case for it.
                 let _ = key.resolve(None);
             }
+        }
+    }
+
+    /// The sources of this crate outside of configuration itself, their unit tests left out.
+    #[allow(clippy::disallowed_methods, reason = "the test reads the sources")]
+    fn sources() -> Vec<String> {
+        let mut found = Vec::new();
+        let mut dirs = vec![std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src")];
+        while let Some(dir) = dirs.pop() {
+            for entry in std::fs::read_dir(dir).unwrap() {
+                let path = entry.unwrap().path();
+                if path.is_dir() && !path.ends_with("config") {
+                    dirs.push(path);
+                } else if path.extension().is_some_and(|extension| extension == "rs") {
+                    let text = std::fs::read_to_string(path).unwrap();
+                    found.push(text.split("#[cfg(test)]").next().unwrap_or_default().to_owned());
+                }
+            }
+        }
+        found
+    }
+
+    #[test]
+    fn a_key_that_the_code_asks_for_is_not_called_idle() {
+        let sources = sources();
+        for key in all(Resource::Broker).filter(|key| key.effect == Effect::Stored(NOT_YET)) {
+            let quoted = format!("(\"{}\")", key.name);
+            assert!(!sources.iter().any(|text| text.contains(&quoted)), "{} acts", key.name);
         }
     }
 

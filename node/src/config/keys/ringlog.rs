@@ -5,20 +5,25 @@ use super::row::*;
 pub(super) static KEYS: &[ConfigKey] = &[
     key("ringlog.durability", String, Text("sync"), High, ReadOnly)
         .valid(Valid::OneOf(&["sync", "replicated"]))
+        .acts()
         .doc(
             "What an acknowledgement promises: `sync`, that the records are on disk on every \
             in-sync replica; `replicated`, Kafka's promise, that they are in its memory.",
         ),
-    key("ringlog.shards", Int, Text("0"), High, ReadOnly).between(0, 1024).doc(
+    key("ringlog.shards", Int, Text("0"), High, ReadOnly).between(0, 1024).acts().doc(
         "Number of shards, each a thread of its own with its connections and partitions. 0 \
         means one per CPU in ringlog.cpu.affinity.",
     ),
-    key("ringlog.cpu.affinity", String, Text(""), Medium, ReadOnly).valid(Valid::CpuList).doc(
-        "CPUs that shards are pinned to, such as `0-3,8`. Empty means all the process may \
+    key("ringlog.cpu.affinity", String, Text(""), Medium, ReadOnly)
+        .valid(Valid::CpuList)
+        .acts()
+        .doc(
+            "CPUs that shards are pinned to, such as `0-3,8`. Empty means all the process may \
         use.",
-    ),
+        ),
     key("ringlog.cpu.pinning", String, Text("auto"), Medium, ReadOnly)
         .valid(Valid::OneOf(&["auto", "on", "off"]))
+        .acts()
         .doc(
             "Whether each shard stays on one CPU. `auto` does so if ringlog.cpu.affinity is set or \
             there are at least four CPUs; on fewer, which the broker shares with everything \
@@ -32,22 +37,26 @@ pub(super) static KEYS: &[ConfigKey] = &[
         "Bytes that may be written but not yet flushed before writes no longer go through \
         the shard's own thread, where a full page cache would block it.",
     ),
-    key("ringlog.unread.cache.bytes", Long, Text("67108864"), Medium, ReadOnly).at_least(-1).doc(
-        "Bytes at the end of each partition that stay in the page cache although nobody has \
+    key("ringlog.unread.cache.bytes", Long, Text("67108864"), Medium, ReadOnly)
+        .at_least(-1)
+        .acts()
+        .doc(
+            "Bytes at the end of each partition that stay in the page cache although nobody has \
         fetched from it for ten minutes; what lies before is let go of once it is durable, so \
         that it costs neither memory nor its reclaim. -1 leaves that to the kernel, as Kafka \
         does.",
-    ),
+        ),
     key("ringlog.http.listener", String, Text(""), Medium, ReadOnly).valid(Valid::HostPort).doc(
         "Where /metrics, /healthz and /readyz are served, as `host:port`. Empty switches \
         them off.",
     ),
-    key("ringlog.watchdog.ms", Long, Text("60000"), Low, ReadOnly).at_least(0).doc(
+    key("ringlog.watchdog.ms", Long, Text("60000"), Low, ReadOnly).at_least(0).acts().doc(
         "How long a shard may be stuck, or an operation on a file under way, before the process \
         ends itself and is to be started again. 0 lets it hang.",
     ),
     key("ringlog.io.driver", String, Text("auto"), Medium, ReadOnly)
         .valid(Valid::OneOf(&["auto", "io_uring", "epoll"]))
+        .stored(URING_ONLY)
         .doc(
             "What carries out I/O. `auto` takes io_uring where the kernel has it, else epoll \
             and a pool of threads for files.",
@@ -57,21 +66,24 @@ pub(super) static KEYS: &[ConfigKey] = &[
         .doc("Whether logs are written through the page cache or with O_DIRECT past it."),
     key("ringlog.io.write.path", String, Text("auto"), Low, ReadOnly)
         .valid(Valid::OneOf(&["auto", "blocking", "ring"]))
+        .acts()
         .doc(
             "How buffered writes are made: by a system call of the shard, or through the ring. \
             `auto` takes the call while ringlog.dirty.bytes.max allows.",
         ),
     key("ringlog.io.ring.entries", Int, Text("1024"), Low, ReadOnly)
         .between(16, 32768)
+        .acts()
         .doc("Size of each shard's submission queue, rounded up to a power of two."),
-    key("ringlog.io.sqpoll", Boolean, Text("false"), Low, ReadOnly).doc(
+    key("ringlog.io.sqpoll", Boolean, Text("false"), Low, ReadOnly).acts().doc(
         "Whether a kernel thread polls the submission queue, which saves system calls and \
         costs a CPU.",
     ),
     key("ringlog.io.sqpoll.idle.ms", Int, Text("1000"), Low, ReadOnly)
         .at_least(1)
+        .acts()
         .doc("How long the polling kernel thread spins without work before it sleeps."),
-    key("ringlog.io.registered.files", Boolean, Text("true"), Low, ReadOnly).doc(
+    key("ringlog.io.registered.files", Boolean, Text("true"), Low, ReadOnly).acts().doc(
         "Whether files and sockets are registered with the ring, which spares a lookup per \
         operation.",
     ),

@@ -36,9 +36,11 @@ pub(super) static KEYS: &[ConfigKey] = &[
         .doc("Pause between taking a segment out of the log and deleting its files."),
     key("flush.messages", Long, Text("9223372036854775807"), Medium, Topic)
         .at_least(1)
+        .acts()
         .doc("Records a partition may take before it is flushed to disk."),
     key("flush.ms", Long, Text("9223372036854775807"), Medium, Topic)
         .at_least(0)
+        .acts()
         .doc("Longest time a record waits before it is flushed to disk."),
     key("follower.replication.throttled.replicas", List, Text(""), Medium, Topic)
         .valid(Valid::ThrottledReplicas)
@@ -48,8 +50,9 @@ pub(super) static KEYS: &[ConfigKey] = &[
         ),
     key("index.interval.bytes", Int, Text("4096"), Medium, Topic)
         .at_least(0)
+        .acts()
         .doc("Bytes of records between two entries of the offset index."),
-    key("internal.segment.bytes", Int, Null, Medium, Topic).internal().doc(
+    key("internal.segment.bytes", Int, Null, Medium, Topic).internal().acts().doc(
         "Segment size without Kafka's lower bound. Ringlog keeps a segment.bytes below 1 \
         MiB under this name, and shows it as segment.bytes.",
     ),
@@ -72,19 +75,25 @@ pub(super) static KEYS: &[ConfigKey] = &[
         .doc("Age at which a record makes its log due for compaction, whatever the ratio."),
     key("max.message.bytes", Int, Text("1048588"), Medium, Topic)
         .at_least(0)
+        .acts()
         .doc("Largest record batch accepted from a producer, after compression."),
-    key("message.timestamp.after.max.ms", Long, Text("3600000"), Medium, Topic).at_least(0).doc(
-        "How far a record's own time may lie in the future before it is refused. Not used \
+    key("message.timestamp.after.max.ms", Long, Text("3600000"), Medium, Topic)
+        .at_least(0)
+        .acts()
+        .doc(
+            "How far a record's own time may lie in the future before it is refused. Not used \
         with LogAppendTime.",
-    ),
+        ),
     key("message.timestamp.before.max.ms", Long, Text("9223372036854775807"), Medium, Topic)
         .at_least(0)
+        .acts()
         .doc(
             "How far a record's own time may lie in the past before it is refused. Not used \
             with LogAppendTime.",
         ),
     key("message.timestamp.type", String, Text("CreateTime"), Medium, Topic)
         .valid(Valid::OneOf(&["CreateTime", "LogAppendTime"]))
+        .acts()
         .doc(
             "Whether a record keeps the time its producer gave it (`CreateTime`) or gets the \
             time of the append (`LogAppendTime`).",
@@ -98,6 +107,7 @@ pub(super) static KEYS: &[ConfigKey] = &[
         .doc("Age a record must reach before it may be compacted."),
     key("min.insync.replicas", Int, Text("1"), Medium, Topic)
         .at_least(1)
+        .acts()
         .doc("Replicas that must be in sync for a write with acks=all to be accepted."),
     key("preallocate", Boolean, Text("false"), Medium, Topic)
         .doc("Whether a new segment's file gets its full size when it is created."),
@@ -114,19 +124,24 @@ pub(super) static KEYS: &[ConfigKey] = &[
     key("retention.ms", Long, Text("604800000"), Medium, Topic)
         .at_least(-1)
         .doc("Age at which a segment is deleted; -1 keeps it for ever."),
-    key("segment.bytes", Int, Text("1073741824"), Medium, Topic).at_least(SEGMENT_BYTES_MIN).doc(
-        "Size at which a log starts a new segment. Unlike Kafka, Ringlog accepts values \
+    key("segment.bytes", Int, Text("1073741824"), Medium, Topic)
+        .at_least(SEGMENT_BYTES_MIN)
+        .acts()
+        .doc(
+            "Size at which a log starts a new segment. Unlike Kafka, Ringlog accepts values \
         down to 14.",
-    ),
+        ),
     key("segment.index.bytes", Int, Text("10485760"), Medium, Topic)
         .at_least(4)
+        .acts()
         .doc("Largest size of an offset index. A full index makes the segment roll."),
-    key("segment.jitter.ms", Long, Text("0"), Medium, Topic).at_least(0).doc(
+    key("segment.jitter.ms", Long, Text("0"), Medium, Topic).at_least(0).acts().doc(
         "Random time of up to this much by which a segment is rolled earlier, so that not \
         all roll at once.",
     ),
     key("segment.ms", Long, Text("604800000"), Medium, Topic)
         .at_least(1)
+        .acts()
         .doc("Age at which a log starts a new segment, even if it is not full."),
     key("unclean.leader.election.enable", Boolean, Text("false"), Medium, Topic).doc(
         "Whether a replica that was not in sync may become leader when no other is left, \

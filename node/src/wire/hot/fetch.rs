@@ -113,7 +113,23 @@ impl FetchWriter {
         }
     }
 
-    /// After a partition's records, and after a topic's partitions, and at the very end.
+    /// After a partition's records: where the log of the leader and the reader's part ways, as
+    /// epoch and end offset, if they do.
+    pub fn partition_end(&self, out: &mut Vec<u8>, diverging: Option<(i32, i64)>) {
+        let Some((epoch, end_offset)) = diverging.filter(|_| self.at.flexible) else {
+            return self.end(out);
+        };
+        let mut w = Writer::new(out);
+        // One tagged field, number 0, of so many bytes.
+        w.uvarint(1);
+        w.uvarint(0);
+        w.uvarint(4 + 8 + 1);
+        w.i32(epoch);
+        w.i64(end_offset);
+        w.uvarint(0);
+    }
+
+    /// After a topic's partitions, and at the very end.
     pub fn end(&self, out: &mut Vec<u8>) {
         if self.at.flexible {
             out.push(0);

@@ -1,0 +1,54 @@
+//! The host, as a list.
+
+use std::fmt::Write;
+
+use super::page::escape;
+use crate::results::{Host, Versions};
+
+/// What is known of the machine.
+pub fn render(host: &Host, versions: &Versions) -> String {
+    let mut list = List(String::from("<dl>\n"));
+    let yes = |flag: Option<bool>| flag.map(|flag| if flag { "yes" } else { "no" }.to_owned());
+    let gib = |bytes: u64| format!("{:.1} GiB", bytes as f64 / f64::from(1 << 30));
+    let cpus = format!("{} ({} may be used)", host.cpus, host.cpus_allowed);
+    list.add("Processor", host.cpu_model.clone());
+    list.add("Processors", Some(cpus));
+    list.add("Simultaneous multithreading", yes(host.smt));
+    list.add("Frequency governor", host.governor.clone());
+    list.add("Virtual machine", yes(host.virtualised));
+    list.add("Memory", host.memory_bytes.map(gib));
+    list.add("Transparent huge pages", host.transparent_hugepages.clone());
+    list.add("System", host.os.clone());
+    list.add("Kernel", host.kernel.clone());
+    list.add("Kernel parameters", host.kernel_cmdline.clone());
+    list.add("Clock", host.clock_source.clone());
+    match &host.data {
+        None => list.add("Data", None),
+        Some(data) => {
+            list.add("File system of the data", Some(data.kind.clone()));
+            list.add("Mount options", Some(data.mount_options.clone()));
+            list.add("Block device", data.device.clone());
+            list.add("I/O scheduler", data.scheduler.clone());
+            list.add("Write cache", data.write_cache.clone());
+        }
+    }
+    let dirty = &host.dirty;
+    let percent = |value: Option<u64>| value.map(|value| format!("{value} %"));
+    list.add("vm.dirty_ratio", percent(dirty.dirty_ratio));
+    list.add("vm.dirty_background_ratio", percent(dirty.dirty_background_ratio));
+    let limit = |value: Option<u64>| Some(value.map_or("unlimited".to_owned(), |v| v.to_string()));
+    list.add("Locked memory, bytes", limit(host.limits.memlock_bytes));
+    list.add("Open files", limit(host.limits.nofile));
+    list.add("Compiler", Some(versions.rustc.to_owned()));
+    list.0.push_str("</dl>\n");
+    list.0
+}
+
+struct List(String);
+
+impl List {
+    fn add(&mut self, name: &str, value: Option<String>) {
+        let value = value.unwrap_or_else(|| "not known".to_owned());
+        let _ = writeln!(self.0, "<dt>{}</dt><dd>{}</dd>", escape(name), escape(&value));
+    }
+}

@@ -1,0 +1,226 @@
+//! The tables of a report: results beside the reference, throughput with bars, client metrics.
+
+use std::fmt::Write;
+
+use super::page::{CLOSE_TABLE, escape, grouped, open_table, scroll_table, short};
+use crate::profile::{Mode, Reference};
+use crate::results::{ExperimentSummary, Measured, RunResult};
+
+const RESULT_HEAD: [&str; 13] = [
+    "experiment",
+    "load",
+    "records/s",
+    "MB/s",
+    "mean ms",
+    "p50",
+    "p95",
+    "p99",
+    "p99.9",
+    "max",
+    "cpu-s/GiB",
+    "RSS MiB",
+    "lost",
+];
+/// What the seed notes report; a table of both is worth a look.
+const CLIENT_METRICS: [&str; 5] = [
+    "batch-size-avg",
+    "bufferpool-wait-ratio",
+    "outgoing-byte-rate",
+    "record-queue-time-avg",
+    "request-latency-avg",
+];
+
+/// The experiments of a run: each with its loads.
+fn groups(result: &RunResult) -> impl Iterator<Item = &[Measured]> {
+    result.measured.chunk_by(|one, next| one.name == next.name)
+}
+
+fn reference_label(result: &RunResult) -> &str {
+    let reference = result.profile.profile.reference.as_ref();
+    reference.map_or("reference", |reference| &reference.label)
+}
+
+/// All figures, beside the reference's.
+pub fn results(result: &RunResult) -> String {
+    let mut html = String::new();
+    if let Some(reference) = &result.profile.profile.reference {
+        let _ = writeln!(
+            html,
+            "<p>{}: figures of Apache Kafka on another machine, by <code>{}</code>. What can be \
+             compared is how rows differ from each other.</p>",
+            escape(&reference.label),
+            escape(&reference.tool)
+        );
+    }
+    html.push_str(
+        "<p class=\"soft\">MB is 2^20 bytes, GiB 2^30 bytes of values; latency in milliseconds, in \
+         an open loop from when a record was meant to be sent.</p>\n",
+    );
+    html.push_str(&open_table("Results"));
+    html.push_str("<thead><tr>");
+    for (index, head) in RESULT_HEAD.iter().enumerate() {
+        let class = if index < 2 { " class=\"word\"" } else { "" };
+        let _ = write!(html, "<th scope=\"col\"{class}>{head}</th>");
+    }
+    html.push_str("</tr></thead>\n");
+    for group in groups(result) {
+        html.push_str("<tbody class=\"group\">\n");
+        for measured in group {
+            html.push_str(&result_row(&ExperimentSummary::of(measured)));
+        }
+        if let Some(reference) = group.first().and_then(|measured| measured.reference.as_ref()) {
+            html.push_str(&reference_row(&group[0].name, reference_label(result), reference));
+        }
+        html.push_str("</tbody>\n");
+    }
+    html.push_str(CLOSE_TABLE);
+    html.push_str(&lost_reasons(result));
+    html
+}
+
+fn result_row(summary: &ExperimentSummary<'_>) -> String {
+    let latency = summary.latency_ms;
+    let numbers = [
+        grouped(summary.records_per_second),
+        short(summary.mb_per_second),
+        short(latency.mean),
+        short(latency.p50),
+        short(latency.p95),
+        short(latency.p99),
+        short(latency.p999),
+        short(latency.max),
+        summary.broker_cpu_seconds_per_gib.map_or("–".to_owned(), |cpu| format!("{cpu:.2}")),
+        summary.broker_rss_bytes.map_or("–".to_owned(), |bytes| (bytes >> 20).to_string()),
+    ];
+    let (name, mode) = (escape(summary.name), summary.mode.name());
+    let mut row = format!("<tr><th scope=\"row\">{name}</th><td class=\"word\">{mode}</td>");
+    for number in numbers {
+        let _ = write!(row, "<td>{number}</td>");
+    }
+    let class = if summary.errors > 0 { " class=\"lost\"" } else { "" };
+    let _ = writeln!(row, "<td{class}>{}</td></tr>", summary.errors);
+    row
+}
+
+fn reference_row(name: &str, label: &str, reference: &Reference) -> String {
+    let latency = &reference.latency_ms;
+    let numbers = [
+        grouped(reference.records_per_second),
+        short(reference.mb_per_second),
+        short(latency.mean),
+        short(latency.p50),
+        short(latency.p95),
+        short(latency.p99),
+        short(latency.p999),
+        short(latency.max),
+    ];
+    let (name, label) = (escape(name), escape(label));
+    let mut row = format!(
+        "<tr class=\"reference\"><th scope=\"row\">{name}</th><td class=\"word\">{label}</td>"
+    );
+    for number in numbers {
+        let _ = write!(row, "<td>{number}</td>");
+    }
+    row.push_str("<td></td><td></td><td></td></tr>\n");
+    row
+}
+
+fn lost_reasons(result: &RunResult) -> String {
+    let mut html = String::new();
+    for measured in &result.measured {
+        for (reason, count) in &measured.outcome.recording.reasons {
+            let (name, mode) = (escape(&measured.name), measured.mode.name());
+            let reason = escape(reason);
+            let _ = writeln!(html, "<p>{name}, {mode} loop: {count} records lost: {reason}</p>");
+        }
+    }
+    html
+}
+
+/// Records a second as bars.
+pub fn throughput(result: &RunResult) -> String {
+    let ours = result.measured.iter().map(Measured::records_per_second);
+    let theirs = result.measured.iter().filter_map(|measured| measured.reference.as_ref());
+    let highest =
+        ours.chain(theirs.map(|reference| reference.records_per_second)).fold(1.0, f64::max);
+    let mut html = open_table("Throughput");
+    html.push_str(
+        "<thead><tr><th scope=\"col\" class=\"word\">experiment</th><th scope=\"col\" \
+         class=\"word\">load</th><th scope=\"col\">records/s</th><th scope=\"col\" class=\"word\">\
+         <span class=\"soft\">0 to the highest</span></th></tr></thead>\n",
+    );
+    for group in groups(result) {
+        html.push_str("<tbody class=\"group\">\n");
+        for measured in group {
+            let (mode, rate) = (measured.mode.name(), measured.records_per_second());
+            html.push_str(&bar_row(&measured.name, mode, mode, rate, rate / highest));
+        }
+        if let Some(reference) = group.first().and_then(|measured| measured.reference.as_ref()) {
+            let (label, rate) = (reference_label(result), reference.records_per_second);
+            html.push_str(&bar_row(&group[0].name, label, "reference", rate, rate / highest));
+        }
+        html.push_str("</tbody>\n");
+    }
+    html.push_str(CLOSE_TABLE);
+    html
+}
+
+fn bar_row(name: &str, load: &str, class: &str, rate: f64, share: f64) -> String {
+    let (name, load) = (escape(name), escape(load));
+    let row_class = if class == "reference" { " class=\"reference\"" } else { "" };
+    format!(
+        "<tr{row_class}><th scope=\"row\">{name}</th><td class=\"word\">{load}</td><td>{}</td>\
+         <td class=\"bar\"><svg role=\"img\" aria-label=\"{:.0} % of the highest\">\
+         <rect class=\"{class}\" width=\"{:.2}%\" height=\"100%\"/></svg></td></tr>\n",
+        grouped(rate),
+        share * 100.0,
+        share * 100.0
+    )
+}
+
+/// The client's own metrics, beside the reference's.
+pub fn client_metrics(result: &RunResult) -> String {
+    let mut rows = Vec::new();
+    for group in groups(result) {
+        for measured in group {
+            let metrics = &measured.outcome.client_metrics;
+            let name = format!("{} {}", measured.name, measured.mode.name());
+            rows.push(metric_row(name, |key| metrics.get(key).copied()));
+        }
+        if let Some(reference) = group.first().and_then(|measured| measured.reference.as_ref()) {
+            let name = format!("{} {}", group[0].name, reference_label(result));
+            rows.push(metric_row(name, |key| reference.client_metrics.get(key).copied()));
+        }
+    }
+    let head = std::iter::once("").chain(CLIENT_METRICS).map(str::to_owned);
+    let mut html = String::from(
+        "<p>By Kafka's names and definitions: sizes in bytes, times in milliseconds, rates a \
+         second. Rates here are over the measured time; Kafka's client divides its byte rate by at \
+         least 30 seconds.</p>\n",
+    );
+    html.push_str(&scroll_table("Client metrics", &head.collect::<Vec<_>>(), &rows));
+    let lag =
+        |measured: &Measured| measured.outcome.client_metrics.get("schedule-lag-p99").copied();
+    let open = result.measured.iter().filter(|measured| measured.mode == Mode::Open);
+    let worst = open
+        .filter_map(lag)
+        .fold(None, |worst: Option<f64>, lag| Some(worst.map_or(lag, |worst| worst.max(lag))));
+    if let Some(worst) = worst {
+        let _ = writeln!(
+            html,
+            "<p>In the open loops the generator itself was late by at most {} ms at its 99th \
+             percentile; that is part of the latencies above.</p>",
+            short(worst)
+        );
+    }
+    html
+}
+
+fn metric_row(name: String, value: impl Fn(&str) -> Option<f64>) -> Vec<String> {
+    let text = |key: &str| match value(key) {
+        Some(value) if value >= 1000.0 => grouped(value),
+        Some(value) => short(value),
+        None => "–".to_owned(),
+    };
+    std::iter::once(name).chain(CLIENT_METRICS.map(text)).collect()
+}

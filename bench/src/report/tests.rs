@@ -1,0 +1,94 @@
+//! The page as a whole.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use ringlog_engine::io::Mono;
+
+use super::*;
+use crate::experiment::ProduceOutcome;
+use crate::load::{Recorder, new_histogram};
+use crate::profile::LoadedProfile;
+use crate::results::{Env, Host, Measured, Versions};
+
+fn outcome(latencies_ns: &[u64], lost: u64) -> ProduceOutcome {
+    let mut recording =
+        Recorder::new(Mono(0), 0, 1_000_000_000, 250_000_000).finish(Mono(u64::MAX));
+    for ns in latencies_ns {
+        recording.latency.record(*ns).expect("within bounds");
+        recording.intervals[0].latency.record(*ns).expect("within bounds");
+        recording.intervals[0].records += 1;
+        recording.records += 1;
+    }
+    recording.lost = lost;
+    if lost > 0 {
+        recording.reasons.insert("<why>".to_owned(), lost);
+    }
+    ProduceOutcome {
+        window_start_unix_ms: 0,
+        recording,
+        client_metrics: BTreeMap::from([("batch-size-avg".to_owned(), 12_345.0)]),
+        broker: None,
+        lateness: new_histogram(),
+    }
+}
+
+fn result(latencies_ns: &[u64], lost: u64) -> RunResult {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../profiles/seed-producer.toml");
+    let mut profile = LoadedProfile::read(&path).expect("valid");
+    profile.profile.title = "A & <b>".to_owned();
+    let measured = profile.experiments.iter().map(|experiment| Measured {
+        name: experiment.name.clone(),
+        mode: Mode::Closed,
+        target_rate: None,
+        value_bytes: 100,
+        outcome: outcome(latencies_ns, lost),
+        reference: experiment.reference.clone(),
+    });
+    let measured = measured.collect();
+    let env = Env {
+        started: "2026-11-21T14:14:31Z".to_owned(),
+        profile: "test".to_owned(),
+        target: "ringlog".to_owned(),
+        durability: "sync".to_owned(),
+        warmup_seconds: 1.0,
+        seconds: 1.0,
+        versions: Versions::of_this_build(),
+        host: Host::read(None),
+    };
+    RunResult { env, profile, measured }
+}
+
+#[test]
+fn a_page_needs_nothing_from_elsewhere_and_says_durability_first() {
+    let html = render(&result(&[1_000_000, 2_000_000, 30_000_000], 0));
+    for outside in ["http:", "https:", "src=", "<link", "<script", "@import", "url("] {
+        assert!(!html.contains(outside), "{outside}");
+    }
+    let at = |text: &str| html.find(text).unwrap_or_else(|| panic!("{text} is missing"));
+    assert!(at("Durability: sync") < at("<table>"));
+    assert!(html.contains("A &amp; &lt;b&gt;") && !html.contains("<b>"));
+    // The reference, a metric, the host.
+    for text in ["596,303", "12,345", "552,761", "Kernel", "prefers-color-scheme: dark"] {
+        at(text);
+    }
+    // Every picture has a name.
+    assert_eq!(
+        html.matches("<svg").count(),
+        html.matches("<svg aria-hidden").count() + html.matches("role=\"img\" aria-label").count()
+    );
+    for tag in ["section", "table", "svg", "figure", "tbody", "tr", "details", "p", "dl"] {
+        let open =
+            html.matches(&format!("<{tag}>")).count() + html.matches(&format!("<{tag} ")).count();
+        assert_eq!(open, html.matches(&format!("</{tag}>")).count(), "{tag}");
+    }
+}
+
+#[test]
+fn what_was_lost_is_said_and_nothing_measured_draws_nothing() {
+    let html = render(&result(&[], 7));
+    assert!(html.contains("7 records lost: &lt;why&gt;") && html.contains("class=\"lost\">7"));
+    assert!(!html.contains("NaN") && !html.contains("inf") && !html.contains("<figure>"));
+    let one = render(&result(&[5_000], 0));
+    assert!(one.contains("<figure>") && !one.contains("NaN"));
+}

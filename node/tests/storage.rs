@@ -1,0 +1,181 @@
+//! What topic and broker keys do to the files, seen through the protocol and in the files.
+
+#![allow(clippy::disallowed_methods, reason = "tests read files and look at the clock")]
+
+mod support;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use ringlog_engine::batch::{BatchBuilder, BatchHeader, RecordFields};
+use support::{Node, PATIENCE, batch, have_kafka, kafka, text};
+
+/// The recovery points of topics of one partition, as the node has last written them down.
+fn recovery_points(node: &Node) -> BTreeMap<String, i64> {
+    let file = node.data().join("recovery-point-offset-checkpoint");
+    let text = std::fs::read_to_string(file).unwrap_or_default();
+    let entry = |line: &str| {
+        let mut words = line.split(' ');
+        Some((words.next()?.to_owned(), words.nth(1)?.parse().ok()?))
+    };
+    text.lines().filter_map(entry).collect()
+}
+
+/// Waits until the file says that `topic` is flushed up to `offset`; gives all of it.
+fn until_flushed(node: &Node, topic: &str, offset: i64) -> BTreeMap<String, i64> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let points = recovery_points(node);
+        if points.get(topic) == Some(&offset) {
+            return points;
+        }
+        assert!(Instant::now() < deadline, "{topic} is not flushed: {points:?}");
+        std::thread::park_timeout(Duration::from_millis(5));
+    }
+}
+
+const REPLICATED: &str = "ringlog.durability=replicated";
+const CHECKPOINTS: &str = "log.flush.offset.checkpoint.interval.ms=20";
+
+#[test]
+fn flush_messages_flushes_a_topic_after_so_many_records() {
+    let node = Node::start(&[REPLICATED, CHECKPOINTS]);
+    let mut client = node.client();
+    client.create_topic("never", 1, &[]);
+    client.create_topic("third", 1, &[("flush.messages", "3")]);
+    client.create_topic("each", 1, &[("flush.messages", "1")]);
+    let mut produce = |topic: &str| {
+        assert_eq!(client.produce(topic, 0, -1, batch(&[b"v"], None)).error, 0);
+    };
+    for (count, third) in [(1, 0), (2, 0), (3, 3), (4, 3), (5, 3), (6, 6)] {
+        ["never", "third", "each"].into_iter().for_each(&mut produce);
+        // What the file says of one topic is as old as what it says of the others.
+        let points = until_flushed(&node, "each", count);
+        assert_eq!((points["never"], points["third"]), (0, third), "after {count}");
+    }
+}
+
+#[test]
+fn log_flush_interval_messages_is_every_topics_default() {
+    let node = Node::start(&[REPLICATED, CHECKPOINTS, "log.flush.interval.messages=2"]);
+    let mut client = node.client();
+    client.create_topic("second", 1, &[]);
+    client.create_topic("own", 1, &[("flush.messages", "1000")]);
+    for count in 1..=4 {
+        for topic in ["own", "second"] {
+            assert_eq!(client.produce(topic, 0, 1, batch(&[b"v"], None)).error, 0);
+        }
+        if count % 2 == 0 {
+            assert_eq!(until_flushed(&node, "second", count)["own"], 0);
+        }
+    }
+}
+
+#[test]
+fn flush_ms_flushes_what_is_old_enough() {
+    let scheduler = "log.flush.scheduler.interval.ms=10";
+    let node = Node::start(&[REPLICATED, CHECKPOINTS, scheduler, "log.flush.interval.ms=3600000"]);
+    let mut client = node.client();
+    client.create_topic("hourly", 1, &[]);
+    client.create_topic("soon", 1, &[("flush.ms", "1")]);
+    for topic in ["hourly", "soon"] {
+        assert_eq!(client.produce(topic, 0, -1, batch(&[b"v"], None)).error, 0);
+    }
+    assert_eq!(until_flushed(&node, "soon", 1)["hourly"], 0);
+    // Where log.flush.interval.ms is not set, the scheduler's interval counts.
+    let node = Node::start(&[REPLICATED, CHECKPOINTS, scheduler]);
+    let mut client = node.client();
+    client.create_topic("all", 1, &[]);
+    assert_eq!(client.produce("all", 0, -1, batch(&[b"v"], None)).error, 0);
+    until_flushed(&node, "all", 1);
+}
+
+/// Base offsets of a partition's segments.
+fn segments(dir: &Path) -> Vec<i64> {
+    let names = std::fs::read_dir(dir).expect("readable");
+    let names = names.map(|entry| entry.expect("readable").file_name().into_string());
+    let mut bases: Vec<i64> =
+        names.filter_map(|name| name.expect("a name").strip_suffix(".log")?.parse().ok()).collect();
+    bases.sort_unstable();
+    bases
+}
+
+/// A batch of one record of this size, at this time.
+fn batch_at(time: i64, size: usize) -> Vec<u8> {
+    let mut builder = BatchBuilder::default();
+    builder.append(time, &RecordFields { value: Some(&vec![7; size]), ..Default::default() });
+    builder.build().expect("uncompressed")
+}
+
+/// Waits until the segments are there: the committer makes them behind the append.
+fn until_rolled(node: &Node, topic: &str, expected: &[i64]) {
+    let dir = node.data().join(format!("{topic}-0"));
+    let deadline = Instant::now() + PATIENCE;
+    while segments(&dir) != expected {
+        assert!(Instant::now() < deadline, "{topic}: {:?}, not {expected:?}", segments(&dir));
+        std::thread::park_timeout(Duration::from_millis(5));
+    }
+}
+
+const TIME: i64 = 1_700_000_000_000;
+
+#[test]
+fn segments_roll_by_size_by_time_and_when_an_index_is_full() {
+    let mut node = Node::start(&[]);
+    let mut client = node.client();
+    client.create_topic("size", 1, &[("segment.bytes", "20000")]);
+    client.create_topic("time", 1, &[("segment.ms", "10000")]);
+    client.create_topic(
+        "index",
+        1,
+        &[("segment.index.bytes", "36"), ("index.interval.bytes", "0")],
+    );
+    let mut produce = |topic: &str, batch: Vec<u8>| {
+        assert_eq!(client.produce(topic, 0, -1, batch).error, 0);
+    };
+    // 6069 bytes each: three fit.
+    (0..7).for_each(|_| produce("size", batch_at(TIME, 6000)));
+    // By the time of records: 10 s after the first of the segment.
+    for after in [0, 9_000, 10_000, 10_001, 15_000, 20_001, 20_002, 3_000_000] {
+        produce("time", batch_at(TIME + after, 10));
+    }
+    (0..20).for_each(|i| produce("index", batch_at(TIME + i, 10)));
+    until_rolled(&node, "size", &[0, 3, 6]);
+    until_rolled(&node, "time", &[0, 3, 6, 7]);
+    let by_index = segments(&node.data().join("index-0"));
+    assert!(by_index.len() > 2, "{by_index:?}");
+    for (topic, count) in [("size", 7), ("time", 8), ("index", 20)] {
+        let mut next = 0;
+        while next < count {
+            let (error, bytes) = node.client().fetch(topic, 0, next);
+            assert_eq!(error, 0);
+            let mut rest = &bytes[..];
+            while let Ok((header, _)) = BatchHeader::parse_whole(rest) {
+                assert_eq!(header.base_offset.0, next, "{topic}");
+                next += 1;
+                rest = &rest[header.size..];
+            }
+        }
+    }
+    assert_eq!(node.stop(), 0);
+    if !have_kafka() {
+        return;
+    }
+    for topic in ["size", "time", "index"] {
+        let dir = node.data().join(format!("{topic}-0"));
+        for base in segments(&dir) {
+            let name = |suffix: &str| dir.join(format!("{base:020}.{suffix}"));
+            let files =
+                ["log", "index", "timeindex"].map(|suffix| name(suffix).display().to_string());
+            let output = kafka("kafka-dump-log")
+                .args(["--print-data-log", "--files", &files.join(",")])
+                .output()
+                .expect("it runs");
+            let said = text(&output);
+            assert!(output.status.success() && output.stderr.is_empty(), "{said}");
+            assert!(!said.contains("Mismatches") && !said.contains("isvalid: false"), "{said}");
+            assert!(!said.contains("Found timestamp mismatch"), "{said}");
+        }
+    }
+}
