@@ -238,12 +238,14 @@ impl Log {
         }
     }
 
-    /// The log has failed: nothing more is written, synced or acknowledged.
+    /// The log has failed or is given up: nothing more is written, synced or acknowledged.
     pub(super) fn fail(&self, error: LogError) {
         {
             let mut state = self.state.borrow_mut();
             if state.failed.is_none() {
-                tracing::error!(dir = %self.dir.borrow().display(), %error, "log_failed");
+                if error != LogError::Closed {
+                    tracing::error!(dir = %self.dir.borrow().display(), %error, "log_failed");
+                }
                 state.failed = Some(error);
             }
             state.queue.clear();
