@@ -20,7 +20,7 @@ use crate::target::ProcessWatch;
 
 /// What the client holds at most before it refuses records.
 const QUEUED_RECORDS_MAX: &str = "1000000";
-/// Pause while its queue is full.
+/// Pause while its queue is full: the client has no call that waits for room in it.
 const FULL_PAUSE: Duration = Duration::from_micros(200);
 /// How long the last acknowledgements may take.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(60);
