@@ -297,7 +297,8 @@ fn settings_of(config: RawConfig, dirs: &[LogDir], shards: usize) -> Result<Sett
         cluster_id,
         node_id,
         shards,
-        listeners: config.broker_listeners(),
+        broker_listeners: config.broker_listeners().len(),
+        listeners: [config.broker_listeners(), config.controller_listeners()].concat(),
         advertised,
         sync_always: config.string("ringlog.durability") != Some("replicated"),
         write_path: match config.string("ringlog.io.write.path") {
@@ -476,12 +477,16 @@ fn identity_of(broker: &Broker, ports: &BTreeMap<&str, u16>) -> NodeIdentity {
     NodeIdentity {
         node_id: settings.node_id,
         incarnation_id: format::random_uuid(&broker.shard),
-        endpoints: settings.listeners.iter().map(endpoint).collect(),
+        endpoints: settings.listeners[..settings.broker_listeners].iter().map(endpoint).collect(),
         controller_endpoints: controllers
             .into_iter()
             .map(|l| {
                 let host = l.host.unwrap_or_else(host_name);
-                (l.name, host, l.port, l.protocol.id())
+                let port = match l.port {
+                    0 => ports.get(l.name.as_str()).copied().unwrap_or(0),
+                    port => port,
+                };
+                (l.name, host, port, l.protocol.id())
             })
             .collect(),
         rack: settings.config.string("broker.rack").map(str::to_owned),

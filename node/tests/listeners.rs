@@ -224,6 +224,59 @@ fn an_address_with_too_many_connections_is_turned_away() {
 }
 
 #[test]
+fn brokers_beyond_max_connections_push_out_the_clients_that_were_silent_longest() {
+    let [inside, outside, controller] = free_ports();
+    let node = Node::start_on(
+        outside,
+        &[
+            &format!(
+                "listeners=INSIDE://127.0.0.1:{inside},OUTSIDE://127.0.0.1:{outside},\
+                 CONTROLLER://127.0.0.1:{controller}"
+            ),
+            &format!("advertised.listeners=INSIDE://127.0.0.1:{inside},OUTSIDE://h:{outside}"),
+            &format!("controller.quorum.voters=1@127.0.0.1:{controller}"),
+            "listener.security.protocol.map=INSIDE:PLAINTEXT,OUTSIDE:PLAINTEXT,\
+             CONTROLLER:PLAINTEXT",
+            "inter.broker.listener.name=INSIDE",
+            "max.connections=4",
+            "ringlog.shards=1",
+        ],
+    );
+    let mut clients: Vec<Client> = (0..4).map(|_| node.client()).collect();
+    // The last one to come is the one that was silent for longest.
+    for client in clients.iter_mut().rev() {
+        assert!(served(client));
+    }
+    let mut controllers: Vec<_> = (0..4).filter_map(|_| Client::try_connect(controller)).collect();
+    assert!(controllers.iter_mut().all(served), "controllers are counted apart");
+    let mut brokers = Vec::new();
+    for left in [3, 2] {
+        let mut broker = Client::try_connect(inside).expect("it listens");
+        assert!(served(&mut broker));
+        brokers.push(broker);
+        let mut pushed_out = clients.pop().expect("one more");
+        assert!(pushed_out.read_frame().is_none(), "closed");
+        clients.iter_mut().rev().for_each(|client| assert!(served(client), "{left} are left"));
+    }
+    assert!(brokers.iter_mut().all(served));
+}
+
+#[test]
+fn connections_that_come_too_fast_wait_in_the_listeners_backlog() {
+    const RATE: u32 = 20;
+    let windows = ["quota.window.num=2", "quota.window.size.seconds=1"];
+    let own = format!("listener.name.plaintext.max.connection.creation.rate={RATE}");
+    for limit in [format!("max.connection.creation.rate={RATE}"), own] {
+        let node = Node::start(&[&limit, windows[0], windows[1]]);
+        let start = Instant::now();
+        // As many as a second's worth of them may come at once.
+        let mut all: Vec<Client> = (0..RATE + 8).map(|_| node.client()).collect();
+        assert!(all.iter_mut().all(served), "late, and not refused");
+        assert!(start.elapsed() > MOMENT, "{limit}: {:?}", start.elapsed());
+    }
+}
+
+#[test]
 fn a_request_above_socket_request_max_bytes_closes_the_connection() {
     let node = Node::start(&["socket.request.max.bytes=3000"]);
     node.client().create_topic("t", 1, &[]);

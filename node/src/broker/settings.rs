@@ -43,8 +43,10 @@ pub struct Settings {
     pub node_id: i32,
     /// How many shards.
     pub shards: usize,
-    /// Listeners for clients and brokers, in the order of the file.
+    /// Listeners for clients and brokers, in the order of the file, then those for controllers.
     pub listeners: Vec<Listener>,
+    /// How many of them are for clients and brokers.
+    pub broker_listeners: usize,
     /// What clients of each of them are told to connect to, by listener name.
     pub advertised: BTreeMap<String, (String, u16)>,
     /// ringlog.durability=sync
@@ -80,6 +82,25 @@ pub struct RequestLimits {
     pub fetch_bytes: usize,
     /// Incremental fetch sessions.
     pub fetch_sessions: usize,
+}
+
+/// Whom a listener serves. The two are counted apart, and offer different APIs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ListenerKind {
+    /// Clients and brokers.
+    Broker,
+    /// Controllers, and those who ask them directly (KIP-919).
+    Controller,
+}
+
+impl Settings {
+    /// Whom the listener of this number serves.
+    pub fn kind_of(&self, listener: usize) -> ListenerKind {
+        match listener < self.broker_listeners {
+            true => ListenerKind::Broker,
+            false => ListenerKind::Controller,
+        }
+    }
 }
 
 impl RequestLimits {
