@@ -211,6 +211,15 @@ impl World {
     }
 
     fn step(&mut self, op: Op, covered: usize) -> Step {
+        if self.is_unlucky(&op) {
+            match op {
+                // It fails as it is carried out: what it covered is lost.
+                Op::Fdatasync { .. } | Op::SyncFs { .. } | Op::SyncDir { .. } => {
+                    self.disk.faults.sync_error_after = Some(0);
+                }
+                other => return Step::Done(Err(Errno::EIO), payload_of(other)),
+            }
+        }
         match op {
             Op::Read { file, buf, len, offset, .. } => self.step_read(file, buf, len, offset),
             Op::Write { file, chunks, offset, .. } => {
@@ -266,6 +275,13 @@ impl World {
             }
             op => Step::Done(self.step_bare(op, covered), Payload::None),
         }
+    }
+
+    fn is_unlucky(&mut self, op: &Op) -> bool {
+        let fails = op.on_file().is_some()
+            && !matches!(op, Op::CacheStat { .. } | Op::DropCache { .. } | Op::Lock { .. });
+        let once_in = self.disk.faults.error_once_in.filter(|_| fails);
+        once_in.is_some_and(|n| self.prng.chance(1, n))
     }
 
     fn step_read(&mut self, file: Fd, mut buf: Buf, len: usize, offset: u64) -> Step {
@@ -324,7 +340,7 @@ impl World {
                 let total_bytes = self.disk.faults.capacity_bytes.unwrap_or(1 << 40);
                 Ok(Output::Space { total_bytes, available_bytes: total_bytes })
             }
-            Op::DropCache { .. } => Ok(Output::Unit),
+            Op::DropCache { file, .. } => self.disk.drop_cache(file.0).map(unit),
             Op::CacheStat { len, .. } => Ok(Output::Cached { bytes: len }),
             Op::Listen { address, .. } => {
                 let fd = self.fd();
