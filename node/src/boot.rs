@@ -73,12 +73,7 @@ where
 pub fn run(config: RawConfig, format_itself: bool) -> Result<(), String> {
     init_logging();
     let started = std::time::Duration::from_nanos(monotonic_ns());
-    // Half a broker is worse than none: a panic anywhere ends the process.
-    let report = std::panic::take_hook();
-    std::panic::set_hook(Box::new(move |info| {
-        report(info);
-        std::process::abort();
-    }));
+    abort_on_panic();
     for warning in config.warnings() {
         tracing::warn!("{warning}");
     }
@@ -136,6 +131,15 @@ pub fn run(config: RawConfig, format_itself: bool) -> Result<(), String> {
         Ok(Ready::Stopped { clean: false }) => Err("not everything was closed properly".to_owned()),
         _ => Err("the node did not stop in time".to_owned()),
     }
+}
+
+/// Half a broker is worse than none: from here on a panic in any thread ends the process.
+pub fn abort_on_panic() {
+    let report = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        report(info);
+        std::process::abort();
+    }));
 }
 
 fn init_logging() {
@@ -380,7 +384,12 @@ impl ShardThread {
             }
         };
         let id = ShardId(self.index as u16);
-        let shard = Shard::new(id, Box::new(driver), ShardOptions::default());
+        let ahead_bytes = self.settings.requests.ahead_bytes;
+        let options = ShardOptions {
+            arrived_buffers_max: (ahead_bytes / self.options.provided_buffer_bytes).max(1),
+            ..ShardOptions::default()
+        };
+        let shard = Shard::new(id, Box::new(driver), options);
         if self.watchdog_ms > 0 {
             watchdog::watch_operations(&shard, self.watchdog_ms);
             // Kept to the end of the thread: the watchdog goes on as long as there is a shard.

@@ -15,6 +15,7 @@
 mod buffer;
 mod errno;
 mod helper;
+mod memory;
 #[cfg(feature = "sim")]
 pub mod sim;
 mod sys;
@@ -25,9 +26,10 @@ pub use buffer::{
     set_pool_limit,
 };
 pub use errno::Errno;
+pub use memory::memory_bytes;
 pub use sys::{
-    StopSignals, available_cpus, host_name, memory_bytes, monotonic_ns, pin_to_cpu,
-    raise_open_files_max, random_u64, thread_id,
+    StopSignals, available_cpus, host_name, monotonic_ns, pin_to_cpu, raise_open_files_max,
+    random_u64, thread_id,
 };
 
 use std::net::SocketAddr;

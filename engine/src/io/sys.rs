@@ -366,7 +366,7 @@ pub fn monotonic_ns() -> u64 {
 }
 
 /// The machine's memory, in bytes.
-pub fn memory_bytes() -> u64 {
+pub(super) fn machine_memory_bytes() -> u64 {
     let info = rustix::system::sysinfo();
     info.totalram * u64::from(info.mem_unit)
 }

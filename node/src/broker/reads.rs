@@ -4,7 +4,7 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use ringlog_engine::io::{Buf, Fd};
+use ringlog_engine::io::{BUF_ALIGN, Buf, Fd};
 use ringlog_engine::log::{FileRange, ReadError, ReadLimits};
 use ringlog_engine::shard::File;
 use ringlog_engine::types::LeaderEpoch;
@@ -37,6 +37,17 @@ impl Piece {
             Piece::Memory(buf) => buf.len(),
             Piece::File(range) => range.len,
         }
+    }
+}
+
+impl ReadOutcome {
+    /// How much memory its records take.
+    pub fn memory_bytes(&self) -> usize {
+        let of_piece = |piece: &Piece| match piece {
+            Piece::Memory(buf) => buf.capacity(),
+            Piece::File(_) => 0,
+        };
+        self.pieces.iter().map(of_piece).sum()
     }
 }
 
@@ -171,6 +182,12 @@ impl Broker {
                 failure(ErrorCode::KafkaStorageError)
             }
         }
+    }
+
+    /// How much of `bytes` of one partition may be held in memory to be sent.
+    pub fn read_memory_max(&self, bytes: usize) -> usize {
+        // As a buffer takes it.
+        bytes.clamp(BUF_ALIGN, COPY_BYTES_MAX).next_power_of_two()
     }
 
     /// Turns a range into bytes that can be sent without waiting for a device.

@@ -76,6 +76,8 @@ pub struct Broker {
     pub frame_budget: Rc<Budget>,
     /// The same of large frames.
     pub large_frame_budget: Rc<Budget>,
+    /// Records in memory on their way to consumers, in bytes.
+    pub read_budget: Rc<Budget>,
     /// Requests that are being worked on.
     pub request_budget: Rc<Budget>,
     /// Connections handed over by the accepting shard.
@@ -111,10 +113,12 @@ impl Broker {
             unread_cache_bytes: settings.unread_cache_bytes,
         };
         let committers = settings.dirs.iter().map(|_| Committer::start(shard, options)).collect();
+        ringlog_engine::io::set_pool_limit(settings.requests.pool_bytes);
         let broker = Rc::new(Broker {
             shard: shard.clone(),
             frame_budget: Budget::new(settings.requests.frame_bytes),
             large_frame_budget: Budget::new(settings.requests.large_frame_bytes),
+            read_budget: Budget::new(settings.requests.read_bytes),
             request_budget: Budget::new(settings.requests.count),
             connections: Queue::default(),
             stopping: Cell::new(false),

@@ -97,7 +97,7 @@ async fn read_requests(
     broken: &Rc<Cell<bool>>,
 ) -> FrameEnd {
     let config = broker.config();
-    let frame_bytes_max = config.current().int("socket.request.max.bytes").max(0) as usize;
+    let frame_bytes_max = broker.settings.requests.one_frame_bytes;
     let idle_ms = config.current().long("connections.max.idle.ms");
     let idle_ms = u64::try_from(idle_ms).unwrap_or(u64::MAX / 2_000_000);
     let mut frames = FrameReader::new(broker, served.socket.clone(), frame_bytes_max, idle_ms);
@@ -139,11 +139,14 @@ async fn write_responses(
         };
         let mut outcome = next.await;
         let mut chunks = Vec::new();
+        // Paid for until all is sent.
+        let mut shares = Vec::new();
         loop {
             match outcome {
                 Outcome::Close => return Err(Gone),
                 Outcome::Silent => {}
-                Outcome::Respond(response) => {
+                Outcome::Respond(mut response) => {
+                    shares.extend(response.share.take());
                     send_response(socket, response, &mut chunks).await?;
                 }
             }

@@ -106,6 +106,8 @@ pub enum Part {
 pub struct Response {
     /// Its parts, in order.
     pub parts: Vec<Part>,
+    /// What pays for the memory of its records until they are sent.
+    pub share: Option<Share>,
 }
 
 /// Room for the length that precedes every response.
@@ -129,7 +131,7 @@ pub fn set_length(out: &mut [u8], rest: usize) {
 impl Response {
     /// A response that is all in memory.
     pub fn of_bytes(bytes: &[u8]) -> Response {
-        Response { parts: vec![Part::Bytes(Chunk::from(Buf::copy_of(bytes)))] }
+        Response { parts: vec![Part::Bytes(Chunk::from(Buf::copy_of(bytes)))], share: None }
     }
 
     /// Encodes a generated message as a response.

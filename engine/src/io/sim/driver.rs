@@ -462,7 +462,7 @@ pub fn run_turns<T: 'static, F: Future<Output = T> + 'static>(
 ) -> Option<T> {
     let shuffle = Some(Prng::new(world.borrow_mut().prng.next_u64()));
     let driver = Box::new(SimDriver::new(Rc::clone(world), 0));
-    let shard = Shard::new(ShardId(0), driver, ShardOptions { shuffle });
+    let shard = Shard::new(ShardId(0), driver, ShardOptions { shuffle, ..ShardOptions::default() });
     let result = shard.run_turns(turns_max, main(shard.clone()));
     shard.abandon();
     result
