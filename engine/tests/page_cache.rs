@@ -6,8 +6,8 @@ use std::path::Path;
 use std::rc::Rc;
 
 use ringlog_engine::batch::{BatchBuilder, RecordFields};
-use ringlog_engine::io::uring::{Peers, UringDriver, UringOptions, probe};
-use ringlog_engine::io::{Buf, OpenOptions, WritePath};
+use ringlog_engine::io::uring::{UringOptions, probe};
+use ringlog_engine::io::{Buf, DriverChoice, DriverPlan, OpenOptions, WritePath};
 use ringlog_engine::log::{
     Committer, CommitterOptions, LoadOptions, Log, LogConfig, Origin, ReadLimits, SyncMethod,
 };
@@ -66,14 +66,18 @@ async fn cached_after_appends(
 
 #[test]
 fn pages_of_a_log_without_readers_are_given_back() {
-    if probe().is_err() {
-        eprintln!("skipped: io_uring is not available here");
-        return;
+    let uring = probe().is_ok().then_some(DriverChoice::Uring);
+    for choice in uring.into_iter().chain([DriverChoice::Epoll]) {
+        pages_are_given_back(choice);
     }
+}
+
+fn pages_are_given_back(choice: DriverChoice) {
     // On disk: a tmpfs has nowhere to give pages back to.
     let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a directory");
-    let driver = UringDriver::new(0, Peers::new(1), &UringOptions::default()).expect("works");
-    let shard = Shard::new(ShardId(0), Box::new(driver), ShardOptions::default());
+    let plan = DriverPlan::new(choice, 1, &UringOptions::default()).expect("works").0;
+    let driver = plan.driver(0).expect("works");
+    let shard = Shard::new(ShardId(0), driver, ShardOptions::default());
     let this = shard.clone();
     shard.run(async move {
         let nobody = async |_: &Log| {};

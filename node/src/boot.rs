@@ -11,10 +11,10 @@ use std::time::Duration;
 use ringlog_engine::dirs::{
     DirectoryName, LogDir, LogDirOptions, OffsetCheckpoint, parse_directory_name,
 };
-use ringlog_engine::io::uring::{Peers, UringDriver, UringOptions};
+use ringlog_engine::io::uring::UringOptions;
 use ringlog_engine::io::{
-    StopSignals, Unpark, WritePath, available_cpus, host_name, memory_bytes, monotonic_ns,
-    pin_to_cpu, raise_open_files_max, thread_id,
+    DriverChoice, DriverPlan, StopSignals, Unpark, WritePath, available_cpus, host_name,
+    memory_bytes, monotonic_ns, pin_to_cpu, raise_open_files_max, thread_id,
 };
 use ringlog_engine::log::SyncMethod;
 use ringlog_engine::shard::mesh::{Mailboxes, mesh};
@@ -61,9 +61,10 @@ pub fn offline<F>(job: impl FnOnce(Shard) -> F) -> Result<(), String>
 where
     F: Future<Output = Result<(), String>> + 'static,
 {
-    let driver = UringDriver::new(0, Peers::new(1), &UringOptions::default())
-        .map_err(|error| format!("io_uring is not available: {error}"))?;
-    let shard = Shard::new(ShardId(0), Box::new(driver), ShardOptions::default());
+    let plan = DriverPlan::new(DriverChoice::Auto, 1, &UringOptions::default());
+    let (plan, _) = plan.map_err(|error| error.to_string())?;
+    let driver = plan.driver(0).map_err(|error| format!("no driver can be set up: {error}"))?;
+    let shard = Shard::new(ShardId(0), driver, ShardOptions::default());
     let result = shard.run(job(shard.clone()));
     shard.abandon();
     result
@@ -81,10 +82,15 @@ pub fn run(config: RawConfig, format_itself: bool) -> Result<(), String> {
     let stop_signals =
         StopSignals::block().map_err(|e| format!("signals cannot be blocked: {e}"))?;
     let options = uring_options(&config)?;
+    let choice = driver_choice(&config);
     let cpus = cpus_of(&config)?;
     let (settings, dirs) = open_dirs(config, format_itself, cpus.len())?;
     let settings = Arc::new(settings);
-    let peers = Peers::new(settings.shards);
+    let (drivers, lacking) =
+        DriverPlan::new(choice, settings.shards, &options).map_err(|error| error.to_string())?;
+    if let Some(error) = lacking {
+        tracing::warn!(%error, "io_uring_not_available");
+    }
     let stop = Arc::new(AtomicBool::new(false));
     let (ready, when_ready) = mpsc::channel();
     let (watched, watch) = mpsc::channel();
@@ -100,8 +106,8 @@ pub fn run(config: RawConfig, format_itself: bool) -> Result<(), String> {
         let thread = ShardThread {
             index,
             cpu: cpus[index],
-            peers: peers.clone(),
-            options: options.clone(),
+            drivers: drivers.clone(),
+            buffer_bytes: options.provided_buffer_bytes,
             settings: Arc::clone(&settings),
             mailboxes,
             dirs: dirs.take_if(|_| index == 0),
@@ -173,11 +179,14 @@ fn check_supported(config: &RawConfig) -> Result<(), String> {
             ));
         }
     }
+    Ok(())
+}
+
+fn driver_choice(config: &RawConfig) -> DriverChoice {
     match config.string("ringlog.io.driver") {
-        Some("epoll") => {
-            Err("ringlog.io.driver=epoll: this version has the io_uring driver only".to_owned())
-        }
-        _ => Ok(()),
+        Some("epoll") => DriverChoice::Epoll,
+        Some("io_uring") => DriverChoice::Uring,
+        _ => DriverChoice::Auto,
     }
 }
 
@@ -330,8 +339,9 @@ enum Ready {
 struct ShardThread {
     index: usize,
     cpu: Option<usize>,
-    peers: Peers,
-    options: UringOptions,
+    drivers: DriverPlan,
+    /// What a connection receives at once.
+    buffer_bytes: usize,
     settings: Arc<Settings>,
     mailboxes: Mailboxes<Message>,
     /// Shard 0 gets the directories.
@@ -374,10 +384,10 @@ impl ShardThread {
         {
             tracing::warn!(shard = self.index, cpu, %error, "not_pinned");
         }
-        let driver = match UringDriver::new(self.index, self.peers, &self.options) {
+        let driver = match self.drivers.driver(self.index) {
             Ok(driver) => driver,
             Err(error) => {
-                let message = format!("io_uring cannot be set up: {error}");
+                let message = format!("shard {} has no driver: {error}", self.index);
                 // The receiver is gone only if the start has failed already.
                 let _ = self.ready.send(Ready::Failed(message));
                 return;
@@ -386,10 +396,10 @@ impl ShardThread {
         let id = ShardId(self.index as u16);
         let ahead_bytes = self.settings.requests.ahead_bytes;
         let options = ShardOptions {
-            arrived_buffers_max: (ahead_bytes / self.options.provided_buffer_bytes).max(1),
+            arrived_buffers_max: (ahead_bytes / self.buffer_bytes).max(1),
             ..ShardOptions::default()
         };
-        let shard = Shard::new(id, Box::new(driver), options);
+        let shard = Shard::new(id, driver, options);
         if self.watchdog_ms > 0 {
             watchdog::watch_operations(&shard, self.watchdog_ms);
             // Kept to the end of the thread: the watchdog goes on as long as there is a shard.

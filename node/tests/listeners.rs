@@ -7,6 +7,7 @@ mod support;
 use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv6Addr, SocketAddr, TcpStream};
 use std::os::fd::OwnedFd;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use ringlog_wire::messages::{
@@ -15,7 +16,7 @@ use ringlog_wire::messages::{
 };
 use rustix::net::sockopt::{socket_recv_buffer_size, socket_send_buffer_size};
 use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, pidfd_getfd, pidfd_open};
-use support::{Client, Node, PATIENCE, batch, free_ports, produce_request, ringlog, text};
+use support::{Client, Node, PATIENCE, batch, free_ports, have, produce_request, ringlog, text};
 
 /// How long something is watched that must not happen.
 const MOMENT: Duration = Duration::from_millis(300);
@@ -345,4 +346,48 @@ fn a_connection_without_traffic_is_closed() {
     client.socket.set_read_timeout(Some(MOMENT)).expect("a timeout");
     assert!(client.socket.read(&mut byte).is_err(), "closed although it may idle");
     assert!(served(&mut client));
+}
+
+/// Makes io_uring_setup(2) fail as Docker's default seccomp profile does, then becomes its
+/// arguments.
+const WITHOUT_URING: &str = r#"
+import ctypes, os, struct, sys
+libc = ctypes.CDLL(None, use_errno=True)
+statement = lambda code, true, false, k: struct.pack("HBBI", code, true, false, k)
+IO_URING_SETUP, EPERM = 425, 1
+program = (statement(0x20, 0, 0, 0) + statement(0x15, 0, 1, IO_URING_SETUP)
+           + statement(0x06, 0, 0, 0x00050000 | EPERM) + statement(0x06, 0, 0, 0x7fff0000))
+code = ctypes.create_string_buffer(program)
+filters = struct.pack("HxxxxxxP", 4, ctypes.addressof(code))
+libc.prctl(38, 1, 0, 0, 0)
+assert libc.prctl(22, 2, ctypes.c_char_p(filters), 0, 0) == 0, os.strerror(ctypes.get_errno())
+os.execv(sys.argv[1], sys.argv[1:])
+"#;
+
+#[test]
+fn where_io_uring_is_refused_a_node_runs_on_epoll() {
+    if !have("Python 3", Command::new("python3").arg("-V")) {
+        return;
+    }
+    let mut node = Node::prepare(&[]);
+    node.edit_properties(|line| !line.starts_with("ringlog.io.driver"));
+    node.format();
+    let script = node.dir.path().join("without_uring.py");
+    std::fs::write(&script, WITHOUT_URING).expect("writable");
+    node.limits = format!("exec python3 {} \"$0\" start \"$1\";", script.display());
+    node.restart();
+    assert!(node.log().contains("io_uring_not_available"), "{}", node.log());
+    assert!(node.log().contains("driver=\"epoll"), "{}", node.log());
+    let mut client = node.client();
+    client.create_topic("t", 4, &[]);
+    for partition in 0..4 {
+        assert_eq!(client.produce("t", partition, -1, batch(&[b"v"], None)).error, 0);
+        assert!(!client.fetch("t", partition, 0).1.is_empty());
+    }
+    assert_eq!(node.stop(), 0);
+    // Who asks for it and nothing else is told.
+    let properties = std::fs::read_to_string(&node.properties).expect("readable");
+    std::fs::write(&node.properties, properties + "ringlog.io.driver=io_uring\n").expect("written");
+    assert!(node.try_restart().is_some_and(|status| !status.success()));
+    assert!(node.log().contains("io_uring cannot be set up"), "{}", node.log());
 }

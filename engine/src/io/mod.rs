@@ -13,9 +13,11 @@
 //! This module carries bytes. It knows no batches, offsets or topics.
 
 mod buffer;
+pub mod epoll;
 mod errno;
 mod helper;
 mod memory;
+mod plan;
 #[cfg(feature = "sim")]
 pub mod sim;
 mod sys;
@@ -27,6 +29,7 @@ pub use buffer::{
 };
 pub use errno::Errno;
 pub use memory::memory_bytes;
+pub use plan::{DriverChoice, DriverPlan, NoUring};
 pub use sys::{
     StopSignals, available_cpus, host_name, monotonic_ns, pin_to_cpu, raise_open_files_max,
     random_u64, thread_id,

@@ -618,8 +618,9 @@ fn poll_for(socket: Fd, events: i16) -> squeue::Entry {
 
 fn recv_now(op: &Op) -> Option<(Result<Output, Errno>, Payload)> {
     let Op::RecvMulti { socket } = op else { unreachable!("called for RecvMulti only") };
-    let mut buf = crate::io::Buf::with_capacity(16 << 10);
-    let received = sys::recv_nowait(*socket, &mut buf);
+    const BYTES: usize = 16 << 10;
+    let mut buf = crate::io::Buf::with_capacity(BYTES);
+    let received = sys::recv_nowait(*socket, &mut buf, BYTES);
     match received {
         Err(Errno::EAGAIN) => None,
         result => Some((result.map(Output::Count), Payload::Buf(buf))),

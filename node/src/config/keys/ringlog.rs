@@ -60,7 +60,7 @@ pub(super) static KEYS: &[ConfigKey] = &[
     ),
     key("ringlog.io.driver", String, Text("auto"), Medium, ReadOnly)
         .valid(Valid::OneOf(&["auto", "io_uring", "epoll"]))
-        .stored(URING_ONLY)
+        .acts()
         .doc(
             "What carries out I/O. `auto` takes io_uring where the kernel has it, else epoll \
             and a pool of threads for files.",
