@@ -24,7 +24,7 @@ use ringlog_engine::types::ShardId;
 use ringlog_wire::Uuid;
 
 use crate::broker::{
-    Broker, Call, Control, DirInfo, Message, MetadataLog, Reply, RequestLimits, Settings,
+    Broker, Call, Control, DirInfo, FetchPath, Message, MetadataLog, Reply, RequestLimits, Settings,
 };
 use crate::config::{Listener, RawConfig, SecurityProtocol, parse_cpu_list};
 use crate::conn;
@@ -319,6 +319,7 @@ fn settings_of(config: RawConfig, dirs: &[LogDir], shards: usize) -> Result<Sett
             _ => WritePath::Blocking,
         },
         sync_method: SyncMethod::Auto,
+        fetch_path: FetchPath::of(&config),
         unread_cache_bytes: u64::try_from(config.long("ringlog.unread.cache.bytes")).ok(),
         dirs: infos.collect(),
         data_dirs: config.log_dirs().len(),

@@ -327,8 +327,8 @@ fn attempt(op: Op) -> Tried {
             Err(Errno::EAGAIN) => Tried::Blocked(Waiting::Op(Op::Send { socket, chunks, more })),
             result => Tried::Done(result.map(Output::Count), Payload::Chunks(chunks)),
         },
-        Op::SendFile { socket, file, offset, len, .. } => {
-            match sys::sendfile(socket, file, offset, len) {
+        Op::SendFile { socket, file, offset, len, path, .. } => {
+            match sys::sendfile(socket, file, offset, len, path) {
                 Err(Errno::EAGAIN) => Tried::Blocked(Waiting::Op(op)),
                 result => Tried::Done(result, Payload::None),
             }

@@ -97,6 +97,15 @@ pub enum ReadPath {
     NoWait,
 }
 
+/// How bytes of a file get to a socket without a copy through user space.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SendPath {
+    /// sendfile(2).
+    SendFile,
+    /// splice(2) into a pipe and out of it.
+    Splice,
+}
+
 /// A listening socket's settings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ListenOptions {
@@ -155,6 +164,9 @@ pub enum Op {
     CacheStat { file: Fd, offset: u64, len: u64 },
     /// Lets go of those pages of `offset..offset + len` that are in the page cache and clean.
     DropCache { file: Fd, offset: u64, len: u64 },
+    /// Has `offset..offset + len` read into the page cache, as far as the file goes; completes
+    /// before it is.
+    ReadAhead { file: Fd, offset: u64, len: u64 },
     /// Opens a listening socket. Gives [`Output::Listening`].
     Listen { address: SocketAddr, options: ListenOptions },
     /// Accepts connections until cancelled: many completions of [`Output::Accepted`].
@@ -171,7 +183,7 @@ pub enum Op {
     Send { socket: Fd, chunks: Vec<Chunk>, more: bool },
     /// Sends `len` bytes of `file` at `offset` out of the page cache, without a copy through user
     /// space. May be short; 0 bytes: the file ends here. Gives [`Output::Count`].
-    SendFile { socket: Fd, file: Fd, offset: u64, len: usize, more: bool },
+    SendFile { socket: Fd, file: Fd, offset: u64, len: usize, more: bool, path: SendPath },
     /// Closes both directions of a connection; pending operations on it complete.
     Shutdown { socket: Fd },
 }
@@ -198,7 +210,7 @@ impl Op {
             Op::Lock { .. } => "lock",
             Op::StatFs { .. } => "statfs",
             Op::CacheStat { .. } => "cachestat",
-            Op::DropCache { .. } => "fadvise",
+            Op::DropCache { .. } | Op::ReadAhead { .. } => "fadvise",
             Op::Close { .. }
             | Op::Listen { .. }
             | Op::Accept { .. }

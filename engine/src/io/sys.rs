@@ -9,7 +9,8 @@ use rustix::fs::{self as rfs, AtFlags, CWD, FallocateFlags, Mode, OFlags, Timesp
 use rustix::net as rnet;
 
 use super::{
-    Buf, Chunk, Errno, Fd, ListenOptions, Mono, Op, OpenOptions, Output, Payload, ReadPath, Stat,
+    Buf, Chunk, Errno, Fd, ListenOptions, Mono, Op, OpenOptions, Output, Payload, ReadPath,
+    SendPath, Stat,
 };
 
 impl From<rustix::io::Errno> for Errno {
@@ -108,15 +109,10 @@ fn execute_bare(op: Op) -> Result<Output, Errno> {
         }
         Op::CacheStat { file, offset, len } => cache_stat(file, offset, len)?,
         Op::DropCache { file, offset, len } => {
-            // SAFETY: no memory is involved.
-            let advised = unsafe {
-                let (offset, len) = (offset as libc::off_t, len as libc::off_t);
-                libc::posix_fadvise(file.0, offset, len, libc::POSIX_FADV_DONTNEED)
-            };
-            if advised != 0 {
-                return Err(Errno(advised));
-            }
-            Output::Unit
+            advise(file, offset, len, libc::POSIX_FADV_DONTNEED)?
+        }
+        Op::ReadAhead { file, offset, len } => {
+            advise(file, offset, len, libc::POSIX_FADV_WILLNEED)?
         }
         Op::Listen { address, options } => listen(address, options)?,
         Op::Shutdown { socket } => match rnet::shutdown(borrow(socket), rnet::Shutdown::Both) {
@@ -254,6 +250,15 @@ fn cache_stat(file: Fd, offset: u64, len: u64) -> Result<Output, Errno> {
     Ok(Output::Cached { bytes: counts.cached * rustix::param::page_size() as u64 })
 }
 
+fn advise(file: Fd, offset: u64, len: u64, advice: i32) -> Result<Output, Errno> {
+    let (offset, len) = (offset as libc::off_t, len as libc::off_t);
+    // SAFETY: no memory is involved.
+    match unsafe { libc::posix_fadvise(file.0, offset, len, advice) } {
+        0 => Ok(Output::Unit),
+        errno => Err(Errno(errno)),
+    }
+}
+
 fn listen(address: SocketAddr, options: ListenOptions) -> Result<Output, Errno> {
     let family = match address {
         SocketAddr::V4(_) => rnet::AddressFamily::INET,
@@ -315,17 +320,55 @@ pub(super) fn sendfile_nowait(
     file: Fd,
     offset: u64,
     len: usize,
+    path: SendPath,
 ) -> Result<Output, Errno> {
     set_nonblocking(socket)?;
-    let sent = sendfile(socket, file, offset, len);
+    let sent = sendfile(socket, file, offset, len, path);
     rfs::fcntl_setfl(borrow(socket), OFlags::empty())?;
     sent
 }
 
 /// Sends file bytes as far as the socket takes them; EAGAIN if it is non-blocking and full.
-pub(super) fn sendfile(socket: Fd, file: Fd, offset: u64, len: usize) -> Result<Output, Errno> {
-    let mut offset = offset;
+pub(super) fn sendfile(
+    socket: Fd,
+    file: Fd,
+    mut offset: u64,
+    len: usize,
+    path: SendPath,
+) -> Result<Output, Errno> {
+    if path == SendPath::Splice {
+        return splice(socket, file, offset, len);
+    }
     Ok(Output::Count(rfs::sendfile(borrow(socket), borrow(file), Some(&mut offset), len)?))
+}
+
+thread_local! {
+    /// The pipe between file and socket.
+    static PIPE: std::cell::RefCell<Option<(OwnedFd, OwnedFd)>> =
+        const { std::cell::RefCell::new(None) };
+}
+
+/// Pages of the file into a pipe, and on to the socket.
+fn splice(socket: Fd, file: Fd, mut offset: u64, len: usize) -> Result<Output, Errno> {
+    use rustix::pipe::{PipeFlags, SpliceFlags, pipe_with, splice};
+    let flags = SpliceFlags::MOVE | SpliceFlags::NONBLOCK;
+    PIPE.with_borrow_mut(|kept| {
+        let (output, input) = match kept.take() {
+            Some(pipe) => pipe,
+            None => pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?,
+        };
+        let filled = splice(borrow(file), Some(&mut offset), &input, None, len, flags)?;
+        if filled == 0 {
+            *kept = Some((output, input));
+            return Ok(Output::Count(0));
+        }
+        let sent = splice(&output, None, borrow(socket), None, filled, flags)?;
+        // What the socket did not take goes with the pipe: it is taken from the file again.
+        if sent == filled {
+            *kept = Some((output, input));
+        }
+        Ok(Output::Count(sent))
+    })
 }
 
 /// Makes calls on a descriptor say EAGAIN instead of waiting.

@@ -189,6 +189,11 @@ impl File {
         drop(self.0.shard.submit(Op::DropCache { file: self.0.fd, offset, len }).started());
     }
 
+    /// Has the range read into the page cache, without waiting for it.
+    pub fn read_ahead(&self, offset: u64, len: u64) {
+        drop(self.0.shard.submit(Op::ReadAhead { file: self.0.fd, offset, len }).started());
+    }
+
     /// How many bytes of the range are in the page cache.
     pub async fn cached_bytes(&self, offset: u64, len: u64) -> Result<u64, IoError> {
         let op = Op::CacheStat { file: self.0.fd, offset, len };

@@ -29,5 +29,5 @@ pub use replicas::{
     EARLIEST_LOCAL_TIMESTAMP, EARLIEST_TIMESTAMP, LATEST_TIERED_TIMESTAMP, LATEST_TIMESTAMP,
     MAX_TIMESTAMP,
 };
-pub use settings::{DirInfo, LARGE_FRAME_BYTES, ListenerKind, RequestLimits, Settings};
+pub use settings::{DirInfo, FetchPath, LARGE_FRAME_BYTES, ListenerKind, RequestLimits, Settings};
 pub use shard_broker::{Answer, Broker, NewConnection, ServedConnection, shard_of};

@@ -34,6 +34,46 @@ const MEMORY_PARTS: u64 = 4;
 /// More than this a shard does not keep for reuse: the allocator has it back.
 const POOL_BYTES_MAX: u64 = 64 << 20;
 
+/// Up to this size records are copied out of the page cache: cheaper than a sendfile of their own.
+const COPY_BYTES_MAX: usize = 32 << 10;
+/// What one shard has under way off the disk for consumers.
+pub const COLD_READ_BYTES: usize = 32 << 20;
+
+/// ringlog.fetch.path
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum FetchPath {
+    /// A copy of what is small, sendfile for the rest.
+    #[default]
+    Auto,
+    /// sendfile(2), always.
+    SendFile,
+    /// splice(2), always.
+    Splice,
+    /// A copy, always.
+    Copy,
+}
+
+impl FetchPath {
+    /// What the configuration says.
+    pub fn of(config: &RawConfig) -> Self {
+        match config.string("ringlog.fetch.path") {
+            Some("sendfile") => Self::SendFile,
+            Some("splice") => Self::Splice,
+            Some("copy") => Self::Copy,
+            _ => Self::Auto,
+        }
+    }
+
+    /// Up to which size records are sent from memory.
+    pub fn copy_bytes_max(self) -> usize {
+        match self {
+            Self::Auto => COPY_BYTES_MAX,
+            Self::SendFile | Self::Splice => 0,
+            Self::Copy => usize::MAX,
+        }
+    }
+}
+
 /// What a node is started with.
 #[derive(Debug)]
 pub struct Settings {
@@ -57,6 +97,8 @@ pub struct Settings {
     pub write_path: WritePath,
     /// How several files are synced.
     pub sync_method: SyncMethod,
+    /// How records reach consumers.
+    pub fetch_path: FetchPath,
     /// ringlog.unread.cache.bytes
     pub unread_cache_bytes: Option<u64>,
     /// Log directories; the metadata log's own comes last, if it has one.

@@ -23,7 +23,7 @@ use super::connections::Connections;
 use super::control::Control;
 use super::partition::Partition;
 use super::reads::Leases;
-use super::settings::Settings;
+use super::settings::{COLD_READ_BYTES, Settings};
 use crate::config::BrokerConfig;
 use crate::controller::TopicFault;
 use crate::error_code::ErrorCode;
@@ -78,6 +78,8 @@ pub struct Broker {
     pub large_frame_budget: Rc<Budget>,
     /// Records in memory on their way to consumers, in bytes.
     pub read_budget: Rc<Budget>,
+    /// Bytes that are being read off the disk for consumers.
+    pub(super) cold_budget: Rc<Budget>,
     /// Requests that are being worked on.
     pub request_budget: Rc<Budget>,
     /// Connections handed over by the accepting shard.
@@ -119,6 +121,7 @@ impl Broker {
             frame_budget: Budget::new(settings.requests.frame_bytes),
             large_frame_budget: Budget::new(settings.requests.large_frame_bytes),
             read_budget: Budget::new(settings.requests.read_bytes),
+            cold_budget: Budget::new(COLD_READ_BYTES),
             request_budget: Budget::new(settings.requests.count),
             connections: Queue::default(),
             stopping: Cell::new(false),

@@ -195,7 +195,7 @@ async fn send_file(
     more: bool,
 ) -> Result<(), Gone> {
     socket.send(before, true).await.map_err(|_| Gone)?;
-    let sent = socket.send_file(range.fd, range.position, range.len, more).await;
+    let sent = socket.send_file(range.fd, range.position, range.len, more, range.path).await;
     // A file that ends early leaves the response incomplete: the frame's length was promised.
     if sent.is_ok_and(|sent| sent == range.len) { Ok(()) } else { Err(Gone) }
 }

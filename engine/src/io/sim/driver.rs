@@ -259,7 +259,7 @@ impl World {
                     Some(sent) => Step::Done(sent.map(Output::Count), Payload::Chunks(chunks)),
                 }
             }
-            Op::SendFile { socket, file, offset, len, more } => {
+            Op::SendFile { socket, file, offset, len, more, path } => {
                 let mut calm = Prng::new(0);
                 let bytes = match self.disk.read(file.0, offset as usize, len, &mut calm) {
                     Ok(bytes) if bytes.is_empty() => {
@@ -269,7 +269,7 @@ impl World {
                     Err(errno) => return Step::Done(Err(errno), Payload::None),
                 };
                 match self.net.send(socket.0, &bytes, &mut self.prng) {
-                    None => Step::Again(Op::SendFile { socket, file, offset, len, more }),
+                    None => Step::Again(Op::SendFile { socket, file, offset, len, more, path }),
                     Some(sent) => Step::Done(sent.map(Output::Count), Payload::None),
                 }
             }
@@ -279,7 +279,13 @@ impl World {
 
     fn is_unlucky(&mut self, op: &Op) -> bool {
         let fails = op.on_file().is_some()
-            && !matches!(op, Op::CacheStat { .. } | Op::DropCache { .. } | Op::Lock { .. });
+            && !matches!(
+                op,
+                Op::CacheStat { .. }
+                    | Op::DropCache { .. }
+                    | Op::ReadAhead { .. }
+                    | Op::Lock { .. }
+            );
         let once_in = self.disk.faults.error_once_in.filter(|_| fails);
         once_in.is_some_and(|n| self.prng.chance(1, n))
     }
@@ -341,6 +347,7 @@ impl World {
                 Ok(Output::Space { total_bytes, available_bytes: total_bytes })
             }
             Op::DropCache { file, .. } => self.disk.drop_cache(file.0).map(unit),
+            Op::ReadAhead { .. } => Ok(Output::Unit),
             Op::CacheStat { len, .. } => Ok(Output::Cached { bytes: len }),
             Op::Listen { address, .. } => {
                 let fd = self.fd();

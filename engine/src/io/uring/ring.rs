@@ -241,8 +241,8 @@ impl UringDriver {
                     .mode(mode)
                     .build())
             }
-            Op::DropCache { file, offset, len } => {
-                drop_cache_entry(self.target(*file), *offset, *len)
+            Op::DropCache { file, .. } | Op::ReadAhead { file, .. } => {
+                advise_entry(self.target(*file), op)
             }
             Op::Close { fd } => {
                 self.forget(*fd);
@@ -417,10 +417,10 @@ impl UringDriver {
         flight: InFlight,
         ready: Result<usize, Errno>,
     ) -> Option<Completion> {
-        let Op::SendFile { socket, file, offset, len, .. } = flight.op else {
+        let Op::SendFile { socket, file, offset, len, path, .. } = flight.op else {
             unreachable!("called for SendFile only")
         };
-        let result = ready.and_then(|_| sys::sendfile_nowait(socket, file, offset, len));
+        let result = ready.and_then(|_| sys::sendfile_nowait(socket, file, offset, len, path));
         match result {
             Err(Errno::EAGAIN) if !flight.cancelled => self.start(token, flight),
             result => Some(flight.complete(token, result, false)),
@@ -451,8 +451,13 @@ fn build_ring(options: &UringOptions, probe: &Probe) -> Result<IoUring, Errno> {
     builder.build(options.entries).map_err(|e| errno(&e))
 }
 
-fn drop_cache_entry(target: Target, offset: u64, len: u64) -> squeue::Entry {
-    let (len, advice) = (len as libc::off_t, libc::POSIX_FADV_DONTNEED);
+fn advise_entry(target: Target, op: &Op) -> squeue::Entry {
+    let (offset, len, advice) = match op {
+        Op::DropCache { offset, len, .. } => (*offset, *len, libc::POSIX_FADV_DONTNEED),
+        Op::ReadAhead { offset, len, .. } => (*offset, *len, libc::POSIX_FADV_WILLNEED),
+        op => unreachable!("no advice: {op:?}"),
+    };
+    let len = len as libc::off_t;
     on_target!(target, |t| opcode::Fadvise::new(t, len, advice).offset(offset).build())
 }
 
@@ -489,6 +494,7 @@ impl Driver for UringDriver {
             | Op::Fdatasync { .. }
             | Op::Allocate { .. }
             | Op::DropCache { .. }
+            | Op::ReadAhead { .. }
             | Op::Close { .. }
             | Op::Accept { .. }
             | Op::Connect { .. }

@@ -92,9 +92,11 @@ pub(super) static KEYS: &[ConfigKey] = &[
         operation.",
     ),
     key("ringlog.fetch.path", String, Text("auto"), Low, ReadOnly)
-        .valid(Valid::OneOf(&["auto", "sendfile", "copy"]))
+        .valid(Valid::OneOf(&["auto", "sendfile", "splice", "copy"]))
+        .acts()
         .doc(
-            "How records reach a consumer's socket. `auto` takes sendfile where the pages are \
-            in memory.",
+            "How records reach a consumer's socket: out of the page cache by sendfile(2) or \
+            splice(2), or by a copy. `auto` copies what is small and takes sendfile for the rest. \
+            What is not in memory is read and checked first, always.",
         ),
 ];
