@@ -7,6 +7,7 @@ use std::rc::Rc;
 
 use thiserror::Error;
 
+use super::cold::ColdReads;
 use super::commit::Committer;
 use super::config::LogConfig;
 use super::epochs::LeaderEpochs;
@@ -75,6 +76,7 @@ pub struct Log {
     /// Any of the ends has moved, or the log has failed.
     pub changed: Event,
     last_read: Cell<Option<Mono>>,
+    pub(super) cold_reads: ColdReads,
 }
 
 pub(super) struct State {
@@ -118,6 +120,7 @@ impl Log {
             state: RefCell::new(state),
             changed: Event::default(),
             last_read: Cell::new(None),
+            cold_reads: ColdReads::default(),
         };
         log.state.borrow().invariants();
         Rc::new(log)
