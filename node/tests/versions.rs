@@ -7,9 +7,9 @@ mod support;
 use ringlog_node::wire::versions::{BROKER_APIS, PRODUCE_VERSION_MIN};
 use ringlog_wire::messages as m;
 use ringlog_wire::messages::{
-    create_partitions_request, create_topics_request, delete_topics_request,
-    describe_configs_request, describe_topic_partitions_request, fetch_request,
-    list_offsets_request, metadata_request, produce_request,
+    create_partitions_request, create_topics_request, delete_records_request,
+    delete_topics_request, describe_configs_request, describe_topic_partitions_request,
+    fetch_request, list_offsets_request, metadata_request, produce_request,
 };
 use ringlog_wire::{ApiKey, Uuid};
 use support::{Client, Node, batch};
@@ -241,6 +241,25 @@ impl Case<'_> {
                 assert_eq!(codes, [3, 0]);
                 let next = response.next_cursor.expect("the topic has two partitions");
                 assert_eq!((next.topic_name.as_str(), next.partition_index), ("t", 1));
+            }
+            ApiKey::DeleteRecords => {
+                let topic = |name: &str, offset| delete_records_request::DeleteRecordsTopic {
+                    name: name.to_owned(),
+                    partitions: vec![delete_records_request::DeleteRecordsPartition {
+                        partition_index: 0,
+                        offset,
+                    }],
+                };
+                let request = m::DeleteRecordsRequest {
+                    topics: vec![topic("nope", 0), topic("t", 0)],
+                    timeout_ms: 1000,
+                };
+                let response = self.client.request(&request, version);
+                let of = |t: &m::delete_records_response::DeleteRecordsTopicResult| {
+                    (t.partitions[0].error_code, t.partitions[0].low_watermark)
+                };
+                let answers: Vec<_> = response.topics.iter().map(of).collect();
+                assert_eq!(answers, [(3, -1), (0, 0)]);
             }
             other => panic!("{} is served and not tested", other.name()),
         }

@@ -158,7 +158,7 @@ impl Log {
         state.remember(BatchPlace {
             base_offset: header.base_offset,
             last_offset: last,
-            segment: segment.base_offset,
+            segment: Rc::clone(&segment),
             position,
             size,
         });
@@ -177,7 +177,7 @@ impl Log {
             return;
         }
         old.push_last_time();
-        let jitter_max = state.config.segment_jitter_ms.min(state.config.segment_ms);
+        let jitter_max = state.config.segment_jitter_ms.min(state.config.segment_ms_max());
         let jitter_ms = match jitter_max {
             0 => 0,
             max => self.shard.random() % (max + 1),

@@ -234,7 +234,7 @@ impl Committer {
                 let path = log.dir().join(file_name(new.base_offset, "snapshot"));
                 self.shard.replace_file(&path, snapshot).await?;
                 new.create_files(&self.shard).await?;
-                log.state.borrow_mut().names_unsynced = true;
+                log.state.borrow_mut().names_unsynced.push(new);
                 // Sealing is the one flush that Kafka's default settings make too.
                 self.want_sync(log);
                 Ok(())
@@ -279,11 +279,14 @@ impl Committer {
         for (log, end, names) in round {
             let result = match &synced {
                 // ORDER: a new segment's name is durable before anything in it counts as such.
-                Ok(()) if names => self.shard.sync_dir(&log.dir()).await,
+                Ok(()) if !names.is_empty() => self.shard.sync_dir(&log.dir()).await,
                 other => other.clone(),
             };
             match result {
-                Ok(()) => self.mark_durable(log, end),
+                Ok(()) => {
+                    names.iter().for_each(|segment| segment.named.set(true));
+                    self.mark_durable(log, end);
+                }
                 // Not tried again: the kernel marks the pages clean, and a second sync would lie.
                 Err(error) => log.fail(LogError::DirFailed(error)),
             }

@@ -3,7 +3,7 @@
 use crate::batch::TimestampType;
 
 /// Settings of one log. Names and meanings are those of Kafka's topic configs.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct LogConfig {
     /// segment.bytes
     pub segment_bytes: u32,
@@ -29,6 +29,22 @@ pub struct LogConfig {
     pub timestamp_after_max_ms: i64,
     /// cleanup.policy contains compact.
     pub compacted: bool,
+    /// cleanup.policy contains delete.
+    pub deleted: bool,
+    /// retention.ms; `None` keeps for ever.
+    pub retention_ms: Option<u64>,
+    /// retention.bytes; `None` keeps any size.
+    pub retention_bytes: Option<u64>,
+    /// file.delete.delay.ms
+    pub file_delete_delay_ms: u64,
+    /// delete.retention.ms
+    pub delete_retention_ms: u64,
+    /// min.compaction.lag.ms
+    pub min_compaction_lag_ms: u64,
+    /// max.compaction.lag.ms
+    pub max_compaction_lag_ms: u64,
+    /// min.cleanable.dirty.ratio
+    pub min_cleanable_dirty_ratio: f64,
     /// producer.id.expiration.ms
     pub producer_expiration_ms: i64,
 }
@@ -48,7 +64,26 @@ impl Default for LogConfig {
             timestamp_before_max_ms: i64::MAX,
             timestamp_after_max_ms: 3_600_000,
             compacted: false,
+            deleted: true,
+            retention_ms: None,
+            retention_bytes: None,
+            file_delete_delay_ms: 60_000,
+            delete_retention_ms: 86_400_000,
+            min_compaction_lag_ms: 0,
+            max_compaction_lag_ms: i64::MAX as u64,
+            min_cleanable_dirty_ratio: 0.5,
             producer_expiration_ms: 86_400_000,
+        }
+    }
+}
+
+impl LogConfig {
+    /// Age at which a segment rolls: a compacted log must not keep from the cleaner for longer than
+    /// max.compaction.lag.ms what is in the active segment.
+    pub fn segment_ms_max(&self) -> u64 {
+        match self.compacted {
+            true => self.segment_ms.min(self.max_compaction_lag_ms),
+            false => self.segment_ms,
         }
     }
 }

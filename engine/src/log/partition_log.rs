@@ -47,11 +47,11 @@ pub struct LogEnds {
 }
 
 /// Where a batch lies.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone)]
 pub(super) struct BatchPlace {
     pub(super) base_offset: Offset,
     pub(super) last_offset: Offset,
-    pub(super) segment: Offset,
+    pub(super) segment: Rc<Segment>,
     pub(super) position: u32,
     pub(super) size: u32,
 }
@@ -84,6 +84,8 @@ pub(super) struct State {
     pub(super) ends: LogEnds,
     pub(super) epochs: LeaderEpochs,
     pub(super) producers: Producers,
+    /// How often segments were taken out of the log.
+    pub(super) layout: u64,
     pub(super) queue: VecDeque<Work>,
     pub(super) recent: VecDeque<BatchPlace>,
     /// The committer is at work on the queue.
@@ -96,8 +98,8 @@ pub(super) struct State {
     pub(super) sync_queued: bool,
     /// Files written to since the last sync.
     pub(super) unsynced: Vec<File>,
-    /// Names were made in the directory since it was last synced.
-    pub(super) names_unsynced: bool,
+    /// Segments whose names were made since the directory was last synced.
+    pub(super) names_unsynced: Vec<Rc<Segment>>,
     pub(super) last_flush_ms: i64,
     /// Up to here somebody waits for a flush.
     pub(super) flush_to: Offset,
@@ -224,6 +226,11 @@ impl Log {
         self.state.borrow().segments[0].base_offset
     }
 
+    /// Changes when segments are taken out of the log.
+    pub(super) fn layout(&self) -> u64 {
+        self.state.borrow().layout
+    }
+
     /// How many segments there are.
     pub fn segment_count(&self) -> usize {
         self.state.borrow().segments.len()
@@ -343,6 +350,12 @@ impl State {
         let at = next.checked_sub(1)?;
         let next_base = self.segments.get(next).map(|segment| segment.base_offset);
         Some((Rc::clone(&self.segments[at]), next_base))
+    }
+
+    /// The base of the segment after the one at `base`, or where that would be.
+    pub(super) fn base_after(&self, base: Offset) -> Option<Offset> {
+        let next = self.segments.partition_point(|segment| segment.base_offset <= base);
+        self.segments.get(next).map(|segment| segment.base_offset)
     }
 
     /// Panics if the ends or the segments contradict each other.

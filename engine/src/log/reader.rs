@@ -1,5 +1,7 @@
 //! Reading: which bytes of which file answer a fetch, and how they reach a socket.
 
+use std::rc::Rc;
+
 use thiserror::Error;
 
 use super::partition_log::{Log, LogError};
@@ -85,10 +87,27 @@ impl Log {
         upper: Offset,
         limits: ReadLimits,
     ) -> Result<ReadPlan, ReadError> {
+        self.note_read();
+        loop {
+            let layout = self.layout();
+            match self.plan_in_segment(from, upper, limits).await {
+                // A segment was taken away while it was looked at.
+                Err(ReadError::Io(error))
+                    if error.errno == Errno::ENOENT && self.layout() != layout => {}
+                plan => return plan,
+            }
+        }
+    }
+
+    async fn plan_in_segment(
+        &self,
+        from: Offset,
+        upper: Offset,
+        limits: ReadLimits,
+    ) -> Result<ReadPlan, ReadError> {
         if let Some(error) = self.failure() {
             return Err(error.into());
         }
-        self.note_read();
         let ends = self.ends();
         if from < ends.log_start_offset || from > ends.log_end_offset {
             let (start, end) = (ends.log_start_offset, ends.log_end_offset);
@@ -102,15 +121,14 @@ impl Log {
         if first.base_offset >= upper {
             return Ok(ReadPlan::default());
         }
-        let Some((segment, next_base)) = self.state.borrow().segment_for(first.segment) else {
-            return Ok(ReadPlan::default());
-        };
+        let segment = first.segment;
+        let next_base = self.state.borrow().base_after(segment.base_offset);
         // Where the batches of this segment below `upper` end.
         let end = match next_base {
             Some(next) if next <= upper => segment.size.get(),
             _ if upper == self.ends().log_end_offset => segment.size.get(),
             _ => match self.find_batch(upper).await? {
-                Some(place) if place.segment == segment.base_offset => place.position,
+                Some(place) if Rc::ptr_eq(&place.segment, &segment) => place.position,
                 _ => self.written_size(&segment),
             },
         };

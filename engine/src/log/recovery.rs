@@ -183,6 +183,7 @@ impl Loader<'_> {
         }
         let producers = self.load_producers(&names, &segments, end).await?;
         self.make_durable(&segments, fresh).await?;
+        segments.iter().for_each(|segment| segment.named.set(true));
         let ends = LogEnds {
             log_start_offset: start,
             log_end_offset: end,
@@ -195,6 +196,7 @@ impl Loader<'_> {
             ends,
             epochs: std::mem::take(&mut self.epochs),
             producers,
+            layout: 0,
             queue: VecDeque::new(),
             recent: VecDeque::new(),
             writing: false,
@@ -203,7 +205,7 @@ impl Loader<'_> {
             sync_queued: false,
             unsynced: Vec::new(),
             flush_to: end,
-            names_unsynced: false,
+            names_unsynced: Vec::new(),
             last_flush_ms: self.now_ms,
             failed: None,
         })

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::config::LogConfig;
 use super::index::{Indexes, OFFSET_ENTRY_BYTES, OffsetEntry, TIME_ENTRY_BYTES};
 use crate::batch::BatchHeader;
-use crate::io::{Buf, OpenOptions, WritePath};
+use crate::io::{Buf, Errno, OpenOptions, WritePath};
 use crate::shard::{File, IoError, Shard};
 use crate::types::Offset;
 
@@ -52,7 +52,17 @@ pub(super) struct Segment {
     reserved: Cell<u64>,
     /// Cached pages below were let go of.
     cache_dropped: Cell<u64>,
+    /// What its files' names end with besides: nothing while they are the log's.
+    mark: Cell<&'static str>,
+    /// Its files' names are durable.
+    pub(super) named: Cell<bool>,
 }
+
+/// The files of a segment, in the order in which they go: without its `.log` the others are taken
+/// for leftovers, and without them it is whole.
+const SUFFIXES: [&str; 5] = ["snapshot", "txnindex", "timeindex", "index", "log"];
+/// Marks files that wait for their deletion.
+const DELETED: &str = ".deleted";
 
 /// Below this size a segment reserves nothing: most partitions stay small.
 const RESERVE_FROM_BYTES: u32 = 1 << 20;
@@ -80,11 +90,17 @@ impl Segment {
             jitter_ms,
             reserved: Cell::new(0),
             cache_dropped: Cell::new(0),
+            mark: Cell::new(""),
+            named: Cell::new(false),
         }
     }
 
     pub(super) fn path(&self, suffix: &str) -> PathBuf {
-        self.dir.join(file_name(self.base_offset, suffix))
+        self.marked_path(suffix, self.mark.get())
+    }
+
+    fn marked_path(&self, suffix: &str, mark: &str) -> PathBuf {
+        self.dir.join(file_name(self.base_offset, suffix) + mark)
     }
 
     /// The relative form of an offset of this segment.
@@ -101,20 +117,54 @@ impl Segment {
             return Ok(file.clone());
         }
         let options = OpenOptions { create: false, ..READ_WRITE };
-        let file = File::open(shard, &self.path("log"), options).await?;
-        *self.file.borrow_mut() = Some(file.clone());
-        Ok(file)
+        loop {
+            let mark = self.mark.get();
+            let opened = File::open(shard, &self.path("log"), options).await;
+            match opened {
+                // It was renamed meanwhile.
+                Err(error) if error.errno == Errno::ENOENT && self.mark.get() != mark => {}
+                opened => {
+                    let file = opened?;
+                    *self.file.borrow_mut() = Some(file.clone());
+                    return Ok(file);
+                }
+            }
+        }
     }
 
-    /// Deletes its files, and the producer snapshot of its start. The `.log` goes last: without it
-    /// the others are taken for leftovers, and without them it is whole.
+    /// Renames its files, and the producer snapshot of its start, to wait for their deletion.
+    /// Readers that have it go on reading.
+    pub(super) async fn mark_deleted(&self, shard: &Shard) -> Result<(), IoError> {
+        *self.index_files.borrow_mut() = None;
+        let from = self.mark.replace(DELETED);
+        for suffix in SUFFIXES {
+            self.rename_file(shard, suffix, from).await?;
+        }
+        Ok(())
+    }
+
+    /// Gives one of its files the name that it should have; it may be missing.
+    async fn rename_file(&self, shard: &Shard, suffix: &str, from: &str) -> Result<(), IoError> {
+        match shard.rename(&self.marked_path(suffix, from), &self.path(suffix)).await {
+            Err(error) if error.errno == Errno::ENOENT => Ok(()),
+            renamed => renamed,
+        }
+    }
+
+    /// Deletes its files.
     pub(super) async fn delete_files(&self, shard: &Shard) -> Result<(), IoError> {
         self.close_file();
         *self.index_files.borrow_mut() = None;
-        for suffix in ["snapshot", "timeindex", "index", "log"] {
+        for suffix in SUFFIXES {
             shard.unlink(&self.path(suffix)).await?;
         }
         Ok(())
+    }
+
+    /// When its file was last written to.
+    pub(super) async fn modified_ms(&self, shard: &Shard) -> Result<i64, IoError> {
+        let stat = shard.stat(&self.path("log")).await?;
+        Ok(stat.map_or(self.created_ms, |stat| stat.modified_ms))
     }
 
     /// Lets go of the `.log` file; the next use opens it again.
@@ -199,7 +249,7 @@ impl Segment {
             Some(first) if max_timestamp >= 0 => max_timestamp - first,
             _ => now_ms - self.created_ms,
         };
-        let limit_ms = config.segment_ms.saturating_sub(self.jitter_ms);
+        let limit_ms = config.segment_ms_max().saturating_sub(self.jitter_ms);
         let entries_max = config.segment_index_bytes as usize;
         let full = self.indexes.borrow().as_ref().is_some_and(|indexes| {
             indexes.offsets.len() >= entries_max / OFFSET_ENTRY_BYTES

@@ -4,6 +4,7 @@
 mod api_versions;
 mod create_partitions;
 mod create_topics;
+mod delete_records;
 mod delete_topics;
 mod describe_cluster;
 mod describe_configs;
@@ -148,6 +149,7 @@ async fn answer(
         ApiKey::ListOffsets => list_offsets::answer(broker, incoming).await?,
         ApiKey::CreateTopics => create_topics::answer(broker, incoming).await?,
         ApiKey::DeleteTopics => delete_topics::answer(broker, incoming).await?,
+        ApiKey::DeleteRecords => delete_records::answer(broker, incoming).await?,
         ApiKey::CreatePartitions => create_partitions::answer(broker, incoming).await?,
         ApiKey::InitProducerId => init_producer_id::answer(broker, incoming).await?,
         ApiKey::DescribeConfigs => describe_configs::answer(broker, incoming)?,

@@ -9,6 +9,7 @@ use ringlog_engine::io::{Buf, Fd, Mono};
 use ringlog_engine::types::Offset;
 use ringlog_wire::Uuid;
 
+use super::deletion::DeleteUpTo;
 use super::reads::Piece;
 use crate::controller::{
     Assignment, DeletedTopic, NewTopic, NewTopicResult, TopicFault, TopicSelector,
@@ -45,6 +46,10 @@ pub enum Call {
     ApplyMetadata(Arc<MetadataUpdate>),
     /// Report the bounds of all logs.
     CollectOffsets,
+    /// Move the starts of logs.
+    DeleteRecords { targets: Vec<DeleteUpTo> },
+    /// For shard 0: make the starts of all logs durable.
+    WriteLogStarts,
     /// Close all logs.
     CloseLogs,
 }
@@ -58,6 +63,9 @@ pub enum Reply {
     Control(ControlReply),
     MetadataApplied,
     Offsets(Vec<LogOffsets>),
+    /// Where each log starts now.
+    RecordsDeleted(Vec<Result<Offset, ErrorCode>>),
+    LogStartsWritten(bool),
     /// Whether all that were open are closed, and whether any could not be opened at the start.
     LogsClosed {
         all: bool,

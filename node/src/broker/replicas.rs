@@ -53,6 +53,14 @@ fn log_config(topic: &TopicConfig, producer_expiration_ms: i64) -> LogConfig {
         timestamp_before_max_ms: saturated(topic.message_timestamp_before_max_ms),
         timestamp_after_max_ms: saturated(topic.message_timestamp_after_max_ms),
         compacted: topic.cleanup_policy.compact,
+        deleted: topic.cleanup_policy.delete,
+        retention_ms: topic.retention_ms,
+        retention_bytes: topic.retention_bytes,
+        file_delete_delay_ms: topic.file_delete_delay_ms,
+        delete_retention_ms: topic.delete_retention_ms,
+        min_compaction_lag_ms: topic.min_compaction_lag_ms,
+        max_compaction_lag_ms: topic.max_compaction_lag_ms,
+        min_cleanable_dirty_ratio: topic.min_cleanable_dirty_ratio,
         producer_expiration_ms,
     }
 }

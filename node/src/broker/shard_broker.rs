@@ -80,6 +80,8 @@ pub struct Broker {
     pub(super) partitions: RefCell<Partitions>,
     pub(super) committers: Vec<Rc<Committer>>,
     pub(super) leases: RefCell<Leases>,
+    /// Shard 0: who writes the checkpoint files. Two at once would write the same temporary file.
+    pub(super) checkpoint_turn: Rc<Budget>,
     /// Shard 0: the connections of the node.
     pub open_connections: Connections,
     mesh: RefCell<Option<Mesh<Message>>>,
@@ -115,6 +117,7 @@ impl Broker {
             partitions: RefCell::default(),
             committers,
             leases: RefCell::default(),
+            checkpoint_turn: Budget::new(1),
             open_connections,
             mesh: RefCell::new(None),
             calls: RefCell::default(),
@@ -266,6 +269,13 @@ impl Broker {
             Call::CollectOffsets => {
                 let offsets = self.collect_offsets();
                 Box::pin(async move { Reply::Offsets(offsets) })
+            }
+            Call::DeleteRecords { targets } => {
+                let deleted = self.delete_records(&targets);
+                Box::pin(async move { Reply::RecordsDeleted(deleted) })
+            }
+            Call::WriteLogStarts => {
+                Box::pin(async move { Reply::LogStartsWritten(this.write_log_starts().await) })
             }
             Call::CloseLogs => {
                 let offline = self.partitions.borrow().values().any(Result::is_err);

@@ -21,6 +21,8 @@ impl Broker {
         self.shard.spawn(async move { this.run_producer_expiry().await });
         let this = Rc::clone(self);
         self.shard.spawn(async move { this.run_flushes().await });
+        let this = Rc::clone(self);
+        self.shard.spawn(async move { this.run_retention().await });
     }
 
     async fn run_indexes(self: Rc<Self>) {
@@ -151,6 +153,7 @@ impl Broker {
 
     /// Shard 0: writes the checkpoint files of all directories.
     pub async fn write_checkpoints(self: &Rc<Self>, which: &[OffsetCheckpoint]) -> bool {
+        let _turn = self.checkpoint_turn.take(1).await;
         let offsets = self.collect_all_offsets().await;
         let dirs = self.dirs.borrow().clone();
         let mut all = true;

@@ -11,6 +11,7 @@ mod support;
 
 mod cluster;
 mod configs;
+mod deletion;
 mod fetch;
 mod list_offsets;
 mod pair;
@@ -31,6 +32,7 @@ fn answers_are_those_of_kafka() {
     produce::compare(&mut pair);
     list_offsets::compare(&mut pair);
     fetch::compare(&mut pair);
+    deletion::compare(&mut pair);
     configs::compare(&mut pair);
     topics::compare_tools(&mut pair);
     pair.finish();

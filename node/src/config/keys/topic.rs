@@ -33,6 +33,7 @@ pub(super) static KEYS: &[ConfigKey] = &[
     ),
     key("file.delete.delay.ms", Long, Text("60000"), Medium, Topic)
         .at_least(0)
+        .acts()
         .doc("Pause between taking a segment out of the log and deleting its files."),
     key("flush.messages", Long, Text("9223372036854775807"), Medium, Topic)
         .at_least(1)
@@ -117,12 +118,13 @@ pub(super) static KEYS: &[ConfigKey] = &[
         .doc("Whether switching remote storage off for the topic deletes what is stored there."),
     key("remote.storage.enable", Boolean, Text("false"), Medium, Topic)
         .doc("Whether segments are copied to remote storage."),
-    key("retention.bytes", Long, Text("-1"), Medium, Topic).doc(
+    key("retention.bytes", Long, Text("-1"), Medium, Topic).acts().doc(
         "Size of a partition above which its oldest segments are deleted; -1 means no \
         limit.",
     ),
     key("retention.ms", Long, Text("604800000"), Medium, Topic)
         .at_least(-1)
+        .acts()
         .doc("Age at which a segment is deleted; -1 keeps it for ever."),
     key("segment.bytes", Int, Text("1073741824"), Medium, Topic)
         .at_least(SEGMENT_BYTES_MIN)
