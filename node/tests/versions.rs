@@ -10,6 +10,7 @@ use ringlog_wire::messages::{
     create_partitions_request, create_topics_request, delete_records_request,
     delete_topics_request, describe_configs_request, describe_topic_partitions_request,
     fetch_request, list_offsets_request, metadata_request, produce_request,
+    write_txn_markers_request,
 };
 use ringlog_wire::{ApiKey, Uuid};
 use support::{Client, Node, batch};
@@ -242,6 +243,13 @@ impl Case<'_> {
                 let next = response.next_cursor.expect("the topic has two partitions");
                 assert_eq!((next.topic_name.as_str(), next.partition_index), ("t", 1));
             }
+            other => panic!("{} is served and not tested", other.name()),
+        }
+    }
+
+    fn storage(&mut self, key: ApiKey) {
+        let version = self.version;
+        match key {
             ApiKey::DeleteRecords => {
                 let topic = |name: &str, offset| delete_records_request::DeleteRecordsTopic {
                     name: name.to_owned(),
@@ -261,7 +269,26 @@ impl Case<'_> {
                 let answers: Vec<_> = response.topics.iter().map(of).collect();
                 assert_eq!(answers, [(3, -1), (0, 0)]);
             }
-            other => panic!("{} is served and not tested", other.name()),
+            ApiKey::WriteTxnMarkers => {
+                let topic = |name: &str| write_txn_markers_request::WritableTxnMarkerTopic {
+                    name: name.to_owned(),
+                    partition_indexes: vec![0],
+                };
+                let marker = write_txn_markers_request::WritableTxnMarker {
+                    producer_id: 900,
+                    topics: vec![topic("nope"), topic("t")],
+                    ..Default::default()
+                };
+                let request = m::WriteTxnMarkersRequest { markers: vec![marker] };
+                let response = self.client.request(&request, version);
+                let codes: Vec<i16> = response.markers[0]
+                    .topics
+                    .iter()
+                    .map(|topic| topic.partitions[0].error_code)
+                    .collect();
+                assert_eq!(codes, [3, 0]);
+            }
+            other => unreachable!("{}", other.name()),
         }
     }
 }
@@ -285,6 +312,7 @@ fn every_api_answers_at_every_version() {
                 ApiKey::CreateTopics | ApiKey::DeleteTopics | ApiKey::CreatePartitions => {
                     case.topics(served.key);
                 }
+                ApiKey::DeleteRecords | ApiKey::WriteTxnMarkers => case.storage(served.key),
                 other => case.others(other),
             }
         }

@@ -5,8 +5,9 @@ use std::rc::Rc;
 use thiserror::Error;
 
 use super::partition_log::{BatchPlace, Log, LogError, State, Work};
-use super::producers::{ProducerError, Producers};
+use super::producers::{CompletedTxn, ProducerError, Producers};
 use super::segment::Segment;
+use super::txn_index::AbortedTxn;
 use crate::batch::{
     AppendRules, BatchError, BatchHeader, ControlType, EndTxnMarker, TimestampType, records, stamp,
     validate_for_append, validate_stored,
@@ -84,6 +85,9 @@ impl Log {
         }
         let mut state = self.state.borrow_mut();
         let log_start_offset = state.ends.log_start_offset;
+        if let Some((_, marker)) = marker_of(&header, &bytes) {
+            state.producers.check_marker(&header, marker)?;
+        }
         if let Some(seen) = state.producers.check(&header)? {
             return Ok(Appended {
                 first_offset: seen.first_offset(),
@@ -152,8 +156,9 @@ impl Log {
         let segment = state.active();
         let position = segment.note_batch(&header, config.index_interval_bytes);
         state.producers.apply(&header);
-        if header.is_control() {
-            apply_control(&mut state.producers, &header, &bytes);
+        let completed = apply_control(&mut state.producers, &header, &bytes);
+        if let Some(txn) = completed.filter(|txn| txn.aborted) {
+            segment.txns.push(AbortedTxn::from(txn));
         }
         state.remember(BatchPlace {
             base_offset: header.base_offset,
@@ -206,14 +211,25 @@ fn append_time(header: &BatchHeader) -> Option<i64> {
     (header.timestamp_type() == TimestampType::LogAppendTime).then_some(header.max_timestamp)
 }
 
-/// Transaction markers end what the producer had open.
-pub(super) fn apply_control(producers: &mut Producers, header: &BatchHeader, batch: &[u8]) {
-    let unpacked = &batch[crate::batch::BATCH_HEADER_BYTES..header.size];
-    let Some(Ok(record)) = records(header, unpacked).next() else { return };
-    let control = record.key.and_then(ControlType::from_key);
-    if let Some(control @ (ControlType::Abort | ControlType::Commit)) = control
-        && let Some(marker) = record.value.and_then(EndTxnMarker::from_value)
-    {
-        producers.apply_marker(header, control, marker);
+/// What a transaction marker says, if the batch is one.
+fn marker_of(header: &BatchHeader, batch: &[u8]) -> Option<(ControlType, EndTxnMarker)> {
+    if !header.is_control() {
+        return None;
     }
+    let unpacked = &batch[crate::batch::BATCH_HEADER_BYTES..header.size];
+    let record = records(header, unpacked).next()?.ok()?;
+    let control = record.key.and_then(ControlType::from_key)?;
+    matches!(control, ControlType::Abort | ControlType::Commit)
+        .then(|| Some((control, record.value.and_then(EndTxnMarker::from_value)?)))
+        .flatten()
+}
+
+/// Transaction markers end what the producer had open.
+pub(super) fn apply_control(
+    producers: &mut Producers,
+    header: &BatchHeader,
+    batch: &[u8],
+) -> Option<CompletedTxn> {
+    let (control, marker) = marker_of(header, batch)?;
+    producers.apply_marker(header, control, marker)
 }

@@ -17,6 +17,7 @@
 mod append;
 mod checkpoint;
 mod commit;
+mod compact;
 mod config;
 mod epochs;
 mod index;
@@ -26,15 +27,19 @@ mod producers;
 mod reader;
 mod recovery;
 mod retention;
+mod scan;
 mod segment;
+mod txn_index;
 
 pub use append::{AppendError, Appended, Origin};
 pub use checkpoint::{CheckpointError, parse_entries, render_entries};
 pub use commit::{Committer, CommitterOptions, SyncMethod};
+pub use compact::{CompactError, Compacted, CompactionLimits, Dirt, Throttle};
 pub use config::LogConfig;
 pub use epochs::{EpochEnd, LeaderEpochs};
 pub use lookup::{OffsetLookup, TimestampAnswer};
 pub use partition_log::{Log, LogEnds, LogError};
-pub use producers::{ProducerError, Producers};
+pub use producers::{CompletedTxn, ProducerError, Producers};
 pub use reader::{FileRange, ReadError, ReadLimits, ReadPlan, send_range};
 pub use recovery::{LoadError, LoadOptions, Loaded};
+pub use txn_index::AbortedTxn;

@@ -13,7 +13,7 @@ use super::epochs::LeaderEpochs;
 use super::producers::Producers;
 use super::segment::{Segment, file_name};
 use crate::io::{Buf, Mono};
-use crate::shard::sync::Event;
+use crate::shard::sync::{Budget, Event};
 use crate::shard::{File, IoError, Shard};
 use crate::types::{LeaderEpoch, Offset};
 
@@ -75,6 +75,12 @@ pub struct Log {
     /// Any of the ends has moved, or the log has failed.
     pub changed: Event,
     last_read: Cell<Option<Mono>>,
+    /// Held by whoever takes segments out of the log or replaces them.
+    pub(super) maintenance: Rc<Budget>,
+    /// The log is about to be closed: no more maintenance.
+    pub(super) closing: Cell<bool>,
+    /// Everything below was compacted.
+    pub(super) first_dirty: Cell<Option<Offset>>,
 }
 
 pub(super) struct State {
@@ -120,6 +126,9 @@ impl Log {
             state: RefCell::new(state),
             changed: Event::default(),
             last_read: Cell::new(None),
+            maintenance: Budget::new(1),
+            closing: Cell::new(false),
+            first_dirty: Cell::new(None),
         };
         log.state.borrow().invariants();
         Rc::new(log)
@@ -211,9 +220,9 @@ impl Log {
         state.producers.expire(now_ms, expiration_ms);
     }
 
-    /// First offset of the oldest open transaction.
-    pub fn first_unstable_offset(&self) -> Option<Offset> {
-        self.state.borrow().producers.first_unstable_offset()
+    /// First offset of the oldest transaction that is not decided below `high_watermark`.
+    pub fn first_unstable_offset(&self, high_watermark: Offset) -> Option<Offset> {
+        self.state.borrow_mut().producers.first_unstable_offset(high_watermark)
     }
 
     /// Bytes in all segments, whether written yet or not.
@@ -300,6 +309,8 @@ impl Log {
 
     /// Flushes, writes down what a clean start wants to find, and refuses appends from now on.
     pub async fn close(self: &Rc<Self>) -> Result<(), LogError> {
+        self.closing.set(true);
+        let _turn = self.maintenance.take(1).await;
         self.flush().await?;
         let (active, snapshot, end) = {
             let mut state = self.state.borrow_mut();

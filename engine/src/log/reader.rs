@@ -5,6 +5,7 @@ use std::rc::Rc;
 use thiserror::Error;
 
 use super::partition_log::{Log, LogError};
+use super::segment::Segment;
 use crate::io::{Buf, Chunk, Errno};
 use crate::shard::{File, IoError, Shard, Socket};
 use crate::types::Offset;
@@ -64,6 +65,8 @@ pub struct ReadPlan {
     pub range: Option<FileRange>,
     /// Bytes up to `upper` that are left out because of the limit.
     pub more: bool,
+    /// No record of the bytes is at this offset or above.
+    pub end: Offset,
 }
 
 impl ReadPlan {
@@ -139,11 +142,30 @@ impl Log {
         };
         let len = available.min(wanted);
         if len == 0 {
-            return Ok(ReadPlan { range: None, more: available > 0 });
+            return Ok(ReadPlan { more: available > 0, ..ReadPlan::default() });
         }
         let file = segment.file(&self.shard).await?;
         let range = FileRange { file, position: u64::from(first.position), len };
-        Ok(ReadPlan { range: Some(range), more: available > len })
+        let more = available > len;
+        let end = match more {
+            true => self.upper_bound(&segment, next_base, range.position + len as u64).await?,
+            false => next_base.unwrap_or_else(|| self.ends().log_end_offset),
+        };
+        Ok(ReadPlan { range: Some(range), more, end })
+    }
+
+    /// An offset that no batch of a segment before `position` reaches.
+    async fn upper_bound(
+        &self,
+        segment: &Segment,
+        next_base: Option<Offset>,
+        position: u64,
+    ) -> Result<Offset, ReadError> {
+        let found = segment
+            .with_indexes(&self.shard, next_base, |indexes| indexes.offset_at(position))
+            .await?;
+        let end = next_base.unwrap_or_else(|| self.ends().log_end_offset);
+        Ok(found.map_or(end, |relative| segment.base_offset.plus(i64::from(relative))))
     }
 
     /// Reads what a plan found into memory.

@@ -7,7 +7,7 @@
 use std::rc::Rc;
 
 use super::partition_log::{Log, LogError, State, Work};
-use super::segment::Segment;
+use super::segment::{DELETED, Segment};
 use crate::shard::IoError;
 use crate::types::Offset;
 
@@ -18,6 +18,11 @@ impl Log {
     /// # Errors
     /// If the log has failed, or a file cannot be renamed.
     pub async fn delete_before(self: &Rc<Self>, start: Offset) -> Result<usize, LogError> {
+        let _turn = self.maintenance.take(1).await;
+        self.delete_segments_before(start).await
+    }
+
+    async fn delete_segments_before(self: &Rc<Self>, start: Offset) -> Result<usize, LogError> {
         if let Some(error) = self.failure() {
             return Err(error);
         }
@@ -50,6 +55,10 @@ impl Log {
         now_ms: i64,
         high_watermark: Offset,
     ) -> Result<usize, LogError> {
+        let _turn = self.maintenance.take(1).await;
+        if let Some(error) = self.failure() {
+            return Err(error);
+        }
         let start = self.retention_start(now_ms, high_watermark).await;
         let start = start.map_err(|error| self.failed_with(error))?;
         let fresh = {
@@ -64,7 +73,7 @@ impl Log {
         if let Some(fresh) = fresh {
             self.until_named(&fresh).await?;
         }
-        self.delete_before(start).await
+        self.delete_segments_before(start).await
     }
 
     /// Where the log would start if everything that is due were deleted.
@@ -135,20 +144,43 @@ impl Log {
             segment.mark_deleted(&self.shard).await?;
             self.shard.sync_dir(&self.dir()).await?;
         }
-        if !doomed.is_empty() {
-            let delay_ms = self.config().file_delete_delay_ms;
-            let shard = self.shard.clone();
-            self.shard.spawn(async move {
-                shard.sleep_ms(delay_ms).await;
-                for segment in doomed {
-                    if let Err(error) = segment.delete_files(&shard).await {
-                        // The next start tries again.
-                        tracing::warn!(%error, "segment_not_deleted");
-                    }
-                }
-            });
-        }
+        self.delete_later(doomed);
         Ok(())
+    }
+
+    /// Renames segments that another replaces, whose name is that of the first.
+    pub(super) async fn retire_replaced(
+        self: &Rc<Self>,
+        replaced: Vec<Rc<Segment>>,
+    ) -> Result<(), IoError> {
+        for (i, segment) in replaced.iter().enumerate() {
+            match i {
+                // Its producer snapshot is that of the new one's start.
+                0 => segment.remark(&self.shard, DELETED).await?,
+                _ => segment.mark_deleted(&self.shard).await?,
+            }
+        }
+        // ORDER: they are gone for good before the new one looks like any other.
+        self.shard.sync_dir(&self.dir()).await?;
+        self.delete_later(replaced);
+        Ok(())
+    }
+
+    fn delete_later(&self, doomed: Vec<Rc<Segment>>) {
+        if doomed.is_empty() {
+            return;
+        }
+        let delay_ms = self.config().file_delete_delay_ms;
+        let shard = self.shard.clone();
+        self.shard.spawn(async move {
+            shard.sleep_ms(delay_ms).await;
+            for segment in doomed {
+                if let Err(error) = segment.delete_files(&shard).await {
+                    // The next start tries again.
+                    tracing::warn!(%error, "segment_not_deleted");
+                }
+            }
+        });
     }
 
     /// Takes segments below `start` out of the log. One whose successor's name is not durable yet

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::config::LogConfig;
 use super::index::{Indexes, OFFSET_ENTRY_BYTES, OffsetEntry, TIME_ENTRY_BYTES};
+use super::txn_index::TxnIndex;
 use crate::batch::BatchHeader;
 use crate::io::{Buf, Errno, OpenOptions, WritePath};
 use crate::shard::{File, IoError, Shard};
@@ -24,6 +25,9 @@ pub(super) fn parse_file_name(name: &str, suffix: &str) -> Option<Offset> {
     let number = digits.len() == 20 && digits.bytes().all(|byte| byte.is_ascii_digit());
     number.then(|| digits.parse().ok().map(Offset)).flatten().filter(|offset| *offset < OFFSET_END)
 }
+
+pub(super) const READ_ONLY: OpenOptions =
+    OpenOptions { write: false, create: false, create_new: false, truncate: false, direct: false };
 
 pub(super) const READ_WRITE: OpenOptions =
     OpenOptions { write: true, create: true, create_new: false, truncate: false, direct: false };
@@ -56,13 +60,19 @@ pub(super) struct Segment {
     mark: Cell<&'static str>,
     /// Its files' names are durable.
     pub(super) named: Cell<bool>,
+    /// Transactions that were aborted by markers in it.
+    pub(super) txns: TxnIndex,
 }
 
 /// The files of a segment, in the order in which they go: without its `.log` the others are taken
 /// for leftovers, and without them it is whole.
-const SUFFIXES: [&str; 5] = ["snapshot", "txnindex", "timeindex", "index", "log"];
+const SUFFIXES: [&str; 4] = ["txnindex", "timeindex", "index", "log"];
 /// Marks files that wait for their deletion.
-const DELETED: &str = ".deleted";
+pub(super) const DELETED: &str = ".deleted";
+/// Marks files that compaction is writing.
+pub(super) const CLEANED: &str = ".cleaned";
+/// Marks files that compaction is putting in the place of others.
+pub(super) const SWAP: &str = ".swap";
 
 /// Below this size a segment reserves nothing: most partitions stay small.
 const RESERVE_FROM_BYTES: u32 = 1 << 20;
@@ -92,7 +102,20 @@ impl Segment {
             cache_dropped: Cell::new(0),
             mark: Cell::new(""),
             named: Cell::new(false),
+            txns: TxnIndex::empty(),
         }
+    }
+
+    /// A segment whose files' names carry `mark`, and which is not the log's yet.
+    pub(super) fn marked(
+        dir: &Path,
+        base_offset: Offset,
+        created_ms: i64,
+        mark: &'static str,
+    ) -> Self {
+        let segment = Segment::new(dir, base_offset, created_ms, 0);
+        segment.mark.set(mark);
+        segment
     }
 
     pub(super) fn path(&self, suffix: &str) -> PathBuf {
@@ -135,12 +158,34 @@ impl Segment {
     /// Renames its files, and the producer snapshot of its start, to wait for their deletion.
     /// Readers that have it go on reading.
     pub(super) async fn mark_deleted(&self, shard: &Shard) -> Result<(), IoError> {
+        let from = self.mark.get();
+        self.remark(shard, DELETED).await?;
+        self.rename_file(shard, "snapshot", from).await
+    }
+
+    /// Gives its files' names another mark.
+    pub(super) async fn remark(&self, shard: &Shard, mark: &'static str) -> Result<(), IoError> {
         *self.index_files.borrow_mut() = None;
-        let from = self.mark.replace(DELETED);
+        let from = self.mark.replace(mark);
         for suffix in SUFFIXES {
             self.rename_file(shard, suffix, from).await?;
         }
         Ok(())
+    }
+
+    /// Makes a segment that compaction has written durable, as old as what it replaces.
+    pub(super) async fn finish_cleaned(
+        &self,
+        shard: &Shard,
+        modified_ms: i64,
+    ) -> Result<(), IoError> {
+        self.push_last_time();
+        self.file(shard).await?.fdatasync().await?;
+        self.seal_indexes(shard).await?;
+        self.unload_indexes();
+        self.close_file();
+        self.named.set(true);
+        shard.set_modified(&self.path("log"), modified_ms).await
     }
 
     /// Gives one of its files the name that it should have; it may be missing.
@@ -155,7 +200,7 @@ impl Segment {
     pub(super) async fn delete_files(&self, shard: &Shard) -> Result<(), IoError> {
         self.close_file();
         *self.index_files.borrow_mut() = None;
-        for suffix in SUFFIXES {
+        for suffix in ["snapshot"].into_iter().chain(SUFFIXES) {
             shard.unlink(&self.path(suffix)).await?;
         }
         Ok(())
@@ -267,7 +312,7 @@ impl Segment {
     pub(super) fn note_batch(&self, header: &BatchHeader, interval_bytes: u32) -> u32 {
         let position = self.size.get();
         let last = header.last_offset();
-        if header.max_timestamp > self.max_timestamp.get() {
+        if header.latest_record_ms() > self.max_timestamp.get() {
             self.max_timestamp.set(header.max_timestamp);
             self.max_timestamp_offset.set(last);
         }
@@ -305,6 +350,7 @@ impl Segment {
 
     /// Writes new index entries behind those that are in the files.
     pub(super) async fn store_indexes(&self, shard: &Shard) -> Result<(), IoError> {
+        self.txns.write_new(shard, &self.path("txnindex")).await?;
         if !self.has_unstored_entries() {
             return Ok(());
         }
@@ -340,6 +386,7 @@ impl Segment {
         let (index_file, time_file) = self.index_files(shard).await?;
         index_file.fdatasync().await?;
         time_file.fdatasync().await?;
+        self.txns.seal(shard, &self.path("txnindex")).await?;
         *self.index_files.borrow_mut() = None;
         Ok(())
     }
@@ -390,6 +437,9 @@ impl Segment {
     pub(super) fn unload_indexes(&self) {
         if !self.has_unstored_entries() {
             *self.indexes.borrow_mut() = None;
+        }
+        if !self.txns.is_empty() && !self.txns.has_unstored() {
+            self.txns.set(None);
         }
     }
 

@@ -16,6 +16,7 @@ mod list_offsets;
 mod list_partition_reassignments;
 mod metadata;
 mod produce;
+mod write_txn_markers;
 
 use std::cell::RefCell;
 use std::pin::Pin;
@@ -150,6 +151,7 @@ async fn answer(
         ApiKey::CreateTopics => create_topics::answer(broker, incoming).await?,
         ApiKey::DeleteTopics => delete_topics::answer(broker, incoming).await?,
         ApiKey::DeleteRecords => delete_records::answer(broker, incoming).await?,
+        ApiKey::WriteTxnMarkers => write_txn_markers::answer(broker, incoming).await?,
         ApiKey::CreatePartitions => create_partitions::answer(broker, incoming).await?,
         ApiKey::InitProducerId => init_producer_id::answer(broker, incoming).await?,
         ApiKey::DescribeConfigs => describe_configs::answer(broker, incoming)?,

@@ -5,7 +5,9 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use ringlog_engine::dirs::OffsetCheckpoint;
 use ringlog_engine::io::{Buf, Fd, Mono};
+use ringlog_engine::log::Origin;
 use ringlog_engine::types::Offset;
 use ringlog_wire::Uuid;
 
@@ -48,8 +50,8 @@ pub enum Call {
     CollectOffsets,
     /// Move the starts of logs.
     DeleteRecords { targets: Vec<DeleteUpTo> },
-    /// For shard 0: make the starts of all logs durable.
-    WriteLogStarts,
+    /// For shard 0: write a checkpoint of all logs.
+    WriteCheckpoint(OffsetCheckpoint),
     /// Close all logs.
     CloseLogs,
 }
@@ -65,7 +67,7 @@ pub enum Reply {
     Offsets(Vec<LogOffsets>),
     /// Where each log starts now.
     RecordsDeleted(Vec<Result<Offset, ErrorCode>>),
-    LogStartsWritten(bool),
+    CheckpointWritten(bool),
     /// Whether all that were open are closed, and whether any could not be opened at the start.
     LogsClosed {
         all: bool,
@@ -90,6 +92,8 @@ pub struct AppendBatch {
     pub partition: i32,
     /// The received bytes.
     pub bytes: Buf,
+    /// Who wrote it.
+    pub origin: Origin,
 }
 
 /// What came of one batch.
@@ -163,6 +167,8 @@ pub struct LogOffsets {
     /// If it is not the first segment's base.
     pub log_start: Option<Offset>,
     pub high_watermark: Offset,
+    /// Up to where it was compacted.
+    pub first_dirty: Option<Offset>,
 }
 
 /// What the controller is asked.

@@ -2,7 +2,6 @@
 
 use std::rc::Rc;
 
-use ringlog_engine::dirs::OffsetCheckpoint;
 use ringlog_engine::types::Offset;
 use ringlog_wire::Uuid;
 
@@ -80,10 +79,5 @@ impl Broker {
         }
         partition.log.delete_records(start);
         Ok(partition.log.ends().log_start_offset)
-    }
-
-    /// Shard 0: makes the starts of all logs durable.
-    pub(super) async fn write_log_starts(self: &Rc<Self>) -> bool {
-        self.write_checkpoints(&[OffsetCheckpoint::LogStart]).await
     }
 }

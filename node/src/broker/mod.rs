@@ -2,6 +2,7 @@
 //! (`controller`, `metadata`, `quorum`), the bytes in the engine.
 
 mod calls;
+mod compaction;
 mod connections;
 mod control;
 mod deletion;

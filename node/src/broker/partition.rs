@@ -86,6 +86,8 @@ impl Partition {
     /// Up to here read_committed consumers may read.
     pub fn last_stable_offset(&self) -> Offset {
         let high_watermark = self.high_watermark();
-        self.log.first_unstable_offset().map_or(high_watermark, |o| o.min(high_watermark))
+        self.log
+            .first_unstable_offset(high_watermark)
+            .map_or(high_watermark, |o| o.min(high_watermark))
     }
 }

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use ringlog_engine::io::{Buf, Fd};
-use ringlog_engine::log::{FileRange, ReadError, ReadLimits};
+use ringlog_engine::log::{AbortedTxn, FileRange, ReadError, ReadLimits};
 use ringlog_engine::shard::File;
 use ringlog_engine::types::LeaderEpoch;
 
@@ -163,8 +163,22 @@ impl Broker {
             }
         };
         let Some(range) = plan.range else { return outcome(ErrorCode::None, Vec::new()) };
-        match self.lend(range).await {
-            Ok(piece) => outcome(ErrorCode::None, vec![piece]),
+        let aborted = match read.read_committed {
+            true => partition.log.collect_aborted(read.offset, plan.end).await.map(Some),
+            false => Ok(None),
+        };
+        let lent = match aborted {
+            Ok(aborted) => self.lend(range).await.map(|piece| (piece, aborted)),
+            Err(error) => Err(error),
+        };
+        match lent {
+            Ok((piece, aborted)) => {
+                let pairs = |txns: Vec<AbortedTxn>| {
+                    let pair = |txn: AbortedTxn| (txn.producer_id.0, txn.first_offset.0);
+                    txns.into_iter().map(pair).collect()
+                };
+                ReadOutcome { aborted: aborted.map(pairs), ..outcome(ErrorCode::None, vec![piece]) }
+            }
             Err(error) => {
                 tracing::error!(topic = %partition.topic_name, partition = partition.index, %error,
                     "read_failed");

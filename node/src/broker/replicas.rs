@@ -190,6 +190,9 @@ impl Broker {
         let committer = &self.committers[dir];
         let loaded =
             Log::open(&self.shard, &path, committer, options).await.map_err(|e| e.to_string())?;
+        if let Some(&first_dirty) = info.first_dirty_offsets.get(&key).filter(|_| !fresh) {
+            loaded.log.set_first_dirty_offset(first_dirty);
+        }
         if loaded.scanned_bytes > 0 || loaded.truncated_bytes > 0 {
             tracing::info!(
                 partition = name,

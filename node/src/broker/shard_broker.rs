@@ -9,7 +9,7 @@ use std::sync::Arc;
 use ringlog_engine::batch::{BatchError, HeaderError, RecordFault};
 use ringlog_engine::dirs::LogDir;
 use ringlog_engine::io::Fd;
-use ringlog_engine::log::{AppendError, Committer, CommitterOptions, Origin, ProducerError};
+use ringlog_engine::log::{AppendError, Committer, CommitterOptions, ProducerError};
 use ringlog_engine::shard::Shard;
 use ringlog_engine::shard::mesh::Mesh;
 use ringlog_engine::shard::sync::{Budget, OneshotSender, Queue, oneshot};
@@ -274,9 +274,9 @@ impl Broker {
                 let deleted = self.delete_records(&targets);
                 Box::pin(async move { Reply::RecordsDeleted(deleted) })
             }
-            Call::WriteLogStarts => {
-                Box::pin(async move { Reply::LogStartsWritten(this.write_log_starts().await) })
-            }
+            Call::WriteCheckpoint(checkpoint) => Box::pin(async move {
+                Reply::CheckpointWritten(this.write_checkpoints(&[checkpoint]).await)
+            }),
             Call::CloseLogs => {
                 let offline = self.partitions.borrow().values().any(Result::is_err);
                 Box::pin(async move { Reply::LogsClosed { all: this.close_logs().await, offline } })
@@ -327,7 +327,7 @@ impl Broker {
             return Err(refused(ErrorCode::NotEnoughReplicas, None));
         }
         let epoch = partition.leader_epoch();
-        match partition.log.append(batch.bytes, Origin::Client, epoch) {
+        match partition.log.append(batch.bytes, batch.origin, epoch) {
             Ok(appended) => {
                 let outcome = AppendOutcome::Done {
                     base_offset: appended.first_offset,
@@ -422,6 +422,12 @@ fn append_refused(partition: &Partition, error: AppendError) -> AppendOutcome {
         }
         AppendError::Producer(ProducerError::OutOfOrderSequence { .. }) => {
             return of_contents(ErrorCode::OutOfOrderSequenceNumber);
+        }
+        AppendError::Producer(ProducerError::InvalidTxnState { .. }) => {
+            return of_contents(ErrorCode::InvalidTxnState);
+        }
+        AppendError::Producer(ProducerError::CoordinatorFenced { .. }) => {
+            return of_contents(ErrorCode::TransactionCoordinatorFenced);
         }
         AppendError::LargerThanSegment { .. } => {
             return refused(ErrorCode::RecordListTooLarge, None);

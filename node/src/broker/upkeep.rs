@@ -23,6 +23,8 @@ impl Broker {
         self.shard.spawn(async move { this.run_flushes().await });
         let this = Rc::clone(self);
         self.shard.spawn(async move { this.run_retention().await });
+        let this = Rc::clone(self);
+        self.shard.spawn(async move { this.run_compaction().await });
     }
 
     async fn run_indexes(self: Rc<Self>) {
@@ -77,6 +79,7 @@ impl Broker {
                     log_start: Some(ends.log_start_offset)
                         .filter(|start| *start > partition.log.first_segment_base()),
                     high_watermark: partition.high_watermark(),
+                    first_dirty: partition.log.first_dirty_offset(),
                 }
             })
             .collect();
@@ -95,6 +98,7 @@ impl Broker {
             for (dir, info) in self.settings.dirs.iter().enumerate() {
                 if let Some(&recovery_point) = info.recovery_points.get(&key) {
                     let log_start = info.log_starts.get(&key).copied();
+                    let first_dirty = info.first_dirty_offsets.get(&key).copied();
                     let (topic, partition, high_watermark) = (key.0.clone(), key.1, recovery_point);
                     kept.push(LogOffsets {
                         dir,
@@ -103,6 +107,7 @@ impl Broker {
                         recovery_point,
                         log_start,
                         high_watermark,
+                        first_dirty,
                     });
                 }
             }
@@ -142,12 +147,13 @@ impl Broker {
         let known: BTreeSet<TopicPartition> =
             offsets.into_iter().map(|log| (log.topic, log.partition)).collect();
         let stale = self.settings.dirs.iter().any(|dir| {
-            let mut lines = dir.recovery_points.keys().chain(dir.log_starts.keys());
+            let lines = dir.recovery_points.keys().chain(dir.log_starts.keys());
+            let mut lines = lines.chain(dir.first_dirty_offsets.keys());
             lines.any(|line| !known.contains(line))
         });
         if stale {
-            self.write_checkpoints(&[OffsetCheckpoint::RecoveryPoint, OffsetCheckpoint::LogStart])
-                .await;
+            use OffsetCheckpoint::{Cleaner, LogStart, RecoveryPoint};
+            self.write_checkpoints(&[RecoveryPoint, LogStart, Cleaner]).await;
         }
     }
 
@@ -165,7 +171,7 @@ impl Broker {
                         OffsetCheckpoint::RecoveryPoint => Some(log.recovery_point),
                         OffsetCheckpoint::LogStart => log.log_start,
                         OffsetCheckpoint::HighWatermark => Some(log.high_watermark),
-                        OffsetCheckpoint::Cleaner => None,
+                        OffsetCheckpoint::Cleaner => log.first_dirty,
                     };
                     if let Some(offset) = offset {
                         entries.insert((log.topic.clone(), log.partition), offset);

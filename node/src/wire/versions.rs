@@ -31,6 +31,7 @@ pub const BROKER_APIS: &[Served] = &[
     served(ApiKey::DeleteTopics, 1, 6),
     served(ApiKey::DeleteRecords, 0, 2),
     served(ApiKey::InitProducerId, 0, 5),
+    served(ApiKey::WriteTxnMarkers, 1, 1),
     served(ApiKey::DescribeConfigs, 1, 4),
     served(ApiKey::CreatePartitions, 0, 3),
     served(ApiKey::ListPartitionReassignments, 0, 0),

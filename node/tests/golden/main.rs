@@ -17,6 +17,7 @@ mod list_offsets;
 mod pair;
 mod produce;
 mod topics;
+mod transactions;
 
 use pair::Pair;
 use support::have_kafka;
@@ -32,6 +33,7 @@ fn answers_are_those_of_kafka() {
     produce::compare(&mut pair);
     list_offsets::compare(&mut pair);
     fetch::compare(&mut pair);
+    transactions::compare(&mut pair);
     deletion::compare(&mut pair);
     configs::compare(&mut pair);
     topics::compare_tools(&mut pair);

@@ -69,6 +69,7 @@ pub(super) static KEYS: &[ConfigKey] = &[
         .doc("How often segments are checked for deletion."),
     key("log.cleanup.policy", List, Text("delete"), Medium, ClusterWide)
         .valid(Valid::ListOf(&["compact", "delete"]))
+        .acts()
         .doc(
             "What happens to old segments: `delete`, `compact` (keep the last record per \
             key), or both.",

@@ -61,6 +61,7 @@ pub(super) static KEYS: &[ConfigKey] = &[
         shards do them.",
     ),
     key("request.timeout.ms", Int, Text("30000"), High, ReadOnly)
+        .acts()
         .doc("How long a request that this node sends to another one may stay unanswered."),
     key("socket.connection.setup.timeout.ms", Long, Text("10000"), Medium, ReadOnly).doc(
         "How long the first attempt to open a connection to another node may take. Later \

@@ -6,6 +6,7 @@ use super::row::*;
 pub(super) static KEYS: &[ConfigKey] = &[
     key("cleanup.policy", List, Text("delete"), Medium, Topic)
         .valid(Valid::ListOf(&["compact", "delete"]))
+        .acts()
         .doc(
             "What happens to old segments: `delete`, `compact` (keep the last record per \
             key), or both.",
@@ -27,7 +28,7 @@ pub(super) static KEYS: &[ConfigKey] = &[
         "Level used when the broker compresses with zstd. Negative levels trade size for \
         speed.",
     ),
-    key("delete.retention.ms", Long, Text("86400000"), Medium, Topic).at_least(0).doc(
+    key("delete.retention.ms", Long, Text("86400000"), Medium, Topic).at_least(0).acts().doc(
         "How long tombstones and transaction markers stay after compaction, which is how \
         long a consumer that started at the beginning has to see them.",
     ),
@@ -73,6 +74,7 @@ pub(super) static KEYS: &[ConfigKey] = &[
     ),
     key("max.compaction.lag.ms", Long, Text("9223372036854775807"), Medium, Topic)
         .at_least(1)
+        .acts()
         .doc("Age at which a record makes its log due for compaction, whatever the ratio."),
     key("max.message.bytes", Int, Text("1048588"), Medium, Topic)
         .at_least(0)
@@ -99,12 +101,13 @@ pub(super) static KEYS: &[ConfigKey] = &[
             "Whether a record keeps the time its producer gave it (`CreateTime`) or gets the \
             time of the append (`LogAppendTime`).",
         ),
-    key("min.cleanable.dirty.ratio", Double, Text("0.5"), Medium, Topic).between(0, 1).doc(
+    key("min.cleanable.dirty.ratio", Double, Text("0.5"), Medium, Topic).between(0, 1).acts().doc(
         "Share of a log's bytes that must not have been compacted yet before it is \
         compacted.",
     ),
     key("min.compaction.lag.ms", Long, Text("0"), Medium, Topic)
         .at_least(0)
+        .acts()
         .doc("Age a record must reach before it may be compacted."),
     key("min.insync.replicas", Int, Text("1"), Medium, Topic)
         .at_least(1)
