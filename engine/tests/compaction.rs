@@ -328,6 +328,7 @@ async fn run_script(shard: Shard, model: Shared, config: LogConfig, seed: u64) {
             shard.sleep_ms(DELETE_RETENTION_MS + 1).await;
         }
         compact(&shard, &log, &model, &mut prng).await;
+        log.close_idle_files();
         check(&log, &model).await;
     }
     if prng.chance(1, 3) {

@@ -193,7 +193,10 @@ async fn run_script(shard: Shard, model: Shared, config: LogConfig, seed: u64, s
                 model.promised = model.promised.max(done.0);
             }
             17 => shard.sleep_ms(prng.below(3)).await,
-            18 => log.store_indexes().await.expect("the disk works"),
+            18 => {
+                log.store_indexes().await.expect("the disk works");
+                log.close_idle_files();
+            }
             _ => {
                 // The checkpoint file itself is written atomically; here it is the model's.
                 let mut model = model.borrow_mut();

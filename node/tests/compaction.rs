@@ -233,7 +233,8 @@ fn a_node_compacts_while_it_serves() {
     }
     let dir = node.data().join("c-0");
     let deadline = Instant::now() + PATIENCE;
-    while bases(&dir).len() > 3 {
+    // Of 67; the last few may wait for company.
+    while bases(&dir).len() > 6 {
         assert!(Instant::now() < deadline, "{:?} {}", bases(&dir), node.log());
         std::thread::park_timeout(Duration::from_millis(10));
     }

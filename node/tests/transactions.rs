@@ -67,7 +67,7 @@ fn view(client: &mut Client) -> View {
 }
 
 fn one(client: &mut Client, producer: i64, sequence: i32) -> i64 {
-    let value = vec![b'v'; 200];
+    let value = [b'v'; 200];
     let batch = batch_of(producer, sequence, true, &[(b"k", Some(&value)), (b"l", Some(b"w"))]);
     produce_in_txn(client, "t", batch)
 }

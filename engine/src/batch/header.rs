@@ -192,6 +192,14 @@ impl BatchHeader {
         add_sequence(self.base_sequence, self.last_offset_delta)
     }
 
+    /// Sequence number of the record at `offset`, -1 without a producer.
+    pub fn sequence_at(&self, offset: Offset) -> i32 {
+        match self.base_sequence {
+            ..0 => -1,
+            base => add_sequence(base, (offset.0 - self.base_offset.0) as i32),
+        }
+    }
+
     /// The compression codec, if the bits name one.
     pub fn codec(&self) -> Option<Codec> {
         Codec::from_bits(self.attributes & CODEC_MASK)
@@ -245,6 +253,11 @@ impl BatchHeader {
             | bit(transactional, TRANSACTIONAL_BIT)
             | bit(control, CONTROL_BIT)
     }
+}
+
+/// Attributes with another codec.
+pub(super) fn with_codec(attributes: u16, codec: Codec) -> u16 {
+    (attributes & !CODEC_MASK) | codec.bits()
 }
 
 /// Attributes with or without a delete horizon.

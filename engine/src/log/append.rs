@@ -9,8 +9,8 @@ use super::producers::{CompletedTxn, ProducerError, Producers};
 use super::segment::Segment;
 use super::txn_index::AbortedTxn;
 use crate::batch::{
-    AppendRules, BatchError, BatchHeader, ControlType, EndTxnMarker, TimestampType, records, stamp,
-    validate_for_append, validate_stored,
+    AppendRules, BatchError, BatchHeader, CodecError, ControlType, EndTxnMarker, TimestampType,
+    records, repack, stamp, validate_for_append, validate_stored,
 };
 use crate::io::Buf;
 use crate::types::{LeaderEpoch, Offset};
@@ -72,14 +72,27 @@ impl Log {
         epoch: LeaderEpoch,
     ) -> Result<Appended, AppendError> {
         let now_ms = self.shard.unix_ms();
-        let (rules, segment_bytes) = {
+        let (rules, segment_bytes, packing) = {
             let state = self.state.borrow();
             if let Some(error) = &state.failed {
                 return Err(error.clone().into());
             }
-            (rules_of(&state, origin), state.config.segment_bytes)
+            let config = &state.config;
+            (rules_of(&state, origin), config.segment_bytes, config.packing)
         };
-        let header = validate_for_append(&mut bytes, &rules, now_ms)?.header;
+        let mut header = validate_for_append(&mut bytes, &rules, now_ms)?.header;
+        if let Some(packing) = packing.filter(|_| !header.is_control()) {
+            // Checked above: it unpacks.
+            let packed = repack(&bytes, &header, packing).map_err(unpackable)?;
+            if let Some(packed) = packed {
+                let (size, max) = (packed.len() as u64, rules.batch_bytes_max as u64);
+                if size > max {
+                    return Err(BatchError::TooLarge { size, max }.into());
+                }
+                bytes = Buf::copy_of(&packed);
+                header = validate_stored(&bytes)?;
+            }
+        }
         if header.size as u64 > u64::from(segment_bytes) {
             return Err(AppendError::LargerThanSegment { size: header.size, segment_bytes });
         }
@@ -205,6 +218,10 @@ fn rules_of(state: &State, origin: Origin) -> AppendRules {
         timestamp_after_max_ms: if client { config.timestamp_after_max_ms } else { i64::MAX },
         allow_control: !client,
     }
+}
+
+fn unpackable(error: CodecError) -> AppendError {
+    AppendError::Batch(BatchError::Corrupt(error.to_string()))
 }
 
 fn append_time(header: &BatchHeader) -> Option<i64> {

@@ -1,6 +1,6 @@
 //! A log's settings, resolved: Kafka's topic configs that the engine acts on.
 
-use crate::batch::TimestampType;
+use crate::batch::{Packing, TimestampType};
 
 /// Settings of one log. Names and meanings are those of Kafka's topic configs.
 #[derive(Clone, Debug, PartialEq)]
@@ -27,6 +27,10 @@ pub struct LogConfig {
     pub timestamp_before_max_ms: i64,
     /// message.timestamp.after.max.ms
     pub timestamp_after_max_ms: i64,
+    /// compression.type with its level; `None` stores batches as producers send them.
+    pub packing: Option<Packing>,
+    /// preallocate
+    pub preallocate: bool,
     /// cleanup.policy contains compact.
     pub compacted: bool,
     /// cleanup.policy contains delete.
@@ -63,6 +67,8 @@ impl Default for LogConfig {
             timestamp_type: TimestampType::CreateTime,
             timestamp_before_max_ms: i64::MAX,
             timestamp_after_max_ms: 3_600_000,
+            packing: None,
+            preallocate: false,
             compacted: false,
             deleted: true,
             retention_ms: None,

@@ -28,6 +28,7 @@ mod reader;
 mod recovery;
 mod retention;
 mod scan;
+mod scrub;
 mod segment;
 mod txn_index;
 
@@ -42,4 +43,5 @@ pub use partition_log::{Log, LogEnds, LogError};
 pub use producers::{CompletedTxn, ProducerError, Producers};
 pub use reader::{FileRange, ReadError, ReadLimits, ReadPlan, send_range};
 pub use recovery::{LoadError, LoadOptions, Loaded};
+pub use scrub::Scrubbed;
 pub use txn_index::AbortedTxn;

@@ -240,6 +240,14 @@ impl Log {
         self.state.borrow().layout
     }
 
+    /// Base offset of the sealed segment after the first one at or above `from`.
+    pub fn segment_after(&self, from: Offset) -> Option<Offset> {
+        let state = self.state.borrow();
+        let at = state.segments.partition_point(|segment| segment.base_offset < from) + 1;
+        let sealed = at + 1 < state.segments.len();
+        sealed.then(|| state.segments[at].base_offset)
+    }
+
     /// How many segments there are.
     pub fn segment_count(&self) -> usize {
         self.state.borrow().segments.len()
@@ -262,6 +270,9 @@ impl Log {
                 if error != LogError::Closed {
                     tracing::error!(dir = %self.dir.borrow().display(), %error, "log_failed");
                 }
+                if let LogError::DirFailed(error) = &error {
+                    self.committer.note_failure(error);
+                }
                 state.failed = Some(error);
             }
             state.queue.clear();
@@ -269,8 +280,22 @@ impl Log {
         self.changed.notify();
     }
 
+    /// The log's directory has failed, seen by another log.
+    pub fn fail_with_dir(&self, error: &IoError) {
+        self.fail(LogError::DirFailed(error.clone()));
+    }
+
+    /// Lets go of files that nobody has used since this was last called: descriptors are for logs
+    /// that are read or written.
+    pub fn close_idle_files(&self) {
+        self.state.borrow().segments.iter().for_each(|segment| segment.close_if_idle());
+    }
+
     /// Writes the index entries of the active segment that wait for it. Cheap when there are none.
     pub async fn store_indexes(&self) -> Result<(), LogError> {
+        if let Some(error) = self.failure() {
+            return Err(error);
+        }
         let active = self.state.borrow().active();
         let stored = active.store_indexes(&self.shard).await;
         stored.map_err(|error| self.failed_with(error))
@@ -332,9 +357,16 @@ impl Log {
         closing.await.map_err(|error| self.failed_with(error))
     }
 
-    /// Refuses everything from now on without flushing: the log is about to be deleted.
-    pub fn abandon(&self) {
+    /// Refuses everything from now on without flushing: the log is about to be deleted. Once this
+    /// is over, nobody touches its files any more: another log may take their names.
+    pub async fn abandon(&self) {
         self.fail(LogError::Closed);
+        drop(self.maintenance.take(1).await);
+    }
+
+    /// Consumers may read up to here: transactions whose markers are below are decided for good.
+    pub fn note_high_watermark(&self, high_watermark: Offset) {
+        self.state.borrow_mut().producers.first_unstable_offset(high_watermark);
     }
 
     /// The directory was renamed.

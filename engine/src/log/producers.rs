@@ -91,7 +91,8 @@ impl BatchSeen {
         self.last_offset.plus(-i64::from(self.offset_delta))
     }
 
-    fn first_sequence(&self) -> i32 {
+    /// Sequence number of its first record.
+    pub fn first_sequence(&self) -> i32 {
         let first = i64::from(self.last_sequence) - i64::from(self.offset_delta);
         if first < 0 { (first + (1 << 31)) as i32 } else { first as i32 }
     }

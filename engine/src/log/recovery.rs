@@ -177,6 +177,9 @@ impl Loader<'_> {
         if fresh {
             let segment = Segment::new(self.dir, end, self.now_ms, 0);
             segment.create_files(self.shard).await?;
+            if self.options.config.preallocate {
+                segment.reserve_whole(self.shard, self.options.config.segment_bytes).await?;
+            }
             segments.push(Rc::new(segment));
         }
         let start = log_start.max(segments[0].base_offset);

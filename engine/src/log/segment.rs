@@ -62,6 +62,8 @@ pub(super) struct Segment {
     pub(super) named: Cell<bool>,
     /// Transactions that were aborted by markers in it.
     pub(super) txns: TxnIndex,
+    /// A file was asked for since somebody last looked for idle ones.
+    used: Cell<bool>,
 }
 
 /// The files of a segment, in the order in which they go: without its `.log` the others are taken
@@ -103,6 +105,7 @@ impl Segment {
             mark: Cell::new(""),
             named: Cell::new(false),
             txns: TxnIndex::empty(),
+            used: Cell::new(true),
         }
     }
 
@@ -136,6 +139,7 @@ impl Segment {
 
     /// The `.log` file, opened on first use.
     pub(super) async fn file(&self, shard: &Shard) -> Result<File, IoError> {
+        self.used.set(true);
         if let Some(file) = &*self.file.borrow() {
             return Ok(file.clone());
         }
@@ -212,6 +216,15 @@ impl Segment {
         Ok(stat.map_or(self.created_ms, |stat| stat.modified_ms))
     }
 
+    /// Lets go of files that nobody has asked for since this was last called. Whoever is at work on
+    /// one has it still.
+    pub(super) fn close_if_idle(&self) {
+        if !self.used.replace(false) {
+            self.close_file();
+            *self.index_files.borrow_mut() = None;
+        }
+    }
+
     /// Lets go of the `.log` file; the next use opens it again.
     pub(super) fn close_file(&self) {
         *self.file.borrow_mut() = None;
@@ -251,11 +264,25 @@ impl Segment {
     /// Gives back blocks that were reserved and not used, by this process or one before it.
     pub(super) async fn release_reserved(&self, shard: &Shard) -> Result<(), IoError> {
         let size = self.size.get();
-        if size < RESERVE_FROM_BYTES {
+        if size < RESERVE_FROM_BYTES && self.reserved.get() == 0 {
             return Ok(());
         }
         // The length is what it was; the kernel frees what lies behind it.
         self.file(shard).await?.set_len(u64::from(size)).await
+    }
+
+    /// Reserves the blocks of a whole segment. The file's length stays what was written: Kafka's
+    /// tools take zeros at the end of a segment for damage.
+    pub(super) async fn reserve_whole(
+        &self,
+        shard: &Shard,
+        segment_bytes: u32,
+    ) -> Result<(), IoError> {
+        let file = self.file(shard).await?;
+        if file.allocate(0, u64::from(segment_bytes), true).await.is_ok() {
+            self.reserved.set(u64::from(segment_bytes));
+        }
+        Ok(())
     }
 
     /// Makes the three files of a new segment, empty whatever was there.
@@ -270,6 +297,7 @@ impl Segment {
     }
 
     async fn index_files(&self, shard: &Shard) -> Result<(File, File), IoError> {
+        self.used.set(true);
         if let Some(files) = &*self.index_files.borrow() {
             return Ok(files.clone());
         }

@@ -47,6 +47,11 @@ impl AbortedTxn {
         out
     }
 
+    /// All entries of a file; `None` if it is none.
+    pub fn parse_all(bytes: &[u8]) -> Option<Vec<AbortedTxn>> {
+        parse(bytes, Offset::ZERO, None)
+    }
+
     fn decode(entry: &[u8]) -> Option<AbortedTxn> {
         let number = |at: usize| Some(i64::from_be_bytes(entry.get(at..at + 8)?.try_into().ok()?));
         if entry.get(..2)? != ENTRY_VERSION.to_be_bytes() {

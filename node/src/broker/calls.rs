@@ -8,6 +8,7 @@ use std::sync::Arc;
 use ringlog_engine::dirs::OffsetCheckpoint;
 use ringlog_engine::io::{Buf, Fd, Mono};
 use ringlog_engine::log::Origin;
+use ringlog_engine::shard::IoError;
 use ringlog_engine::types::Offset;
 use ringlog_wire::Uuid;
 
@@ -52,6 +53,10 @@ pub enum Call {
     DeleteRecords { targets: Vec<DeleteUpTo> },
     /// For shard 0: write a checkpoint of all logs.
     WriteCheckpoint(OffsetCheckpoint),
+    /// A log directory has failed.
+    FailDir { dir: usize, error: IoError },
+    /// A log directory has run out of room for records, or has room again.
+    NoteSpace { dir: usize, full: bool },
     /// Close all logs.
     CloseLogs,
 }
@@ -68,6 +73,7 @@ pub enum Reply {
     /// Where each log starts now.
     RecordsDeleted(Vec<Result<Offset, ErrorCode>>),
     CheckpointWritten(bool),
+    DirNoted,
     /// Whether all that were open are closed, and whether any could not be opened at the start.
     LogsClosed {
         all: bool,

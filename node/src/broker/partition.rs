@@ -79,6 +79,7 @@ impl Partition {
         let committed = self.log.committed_end_offset();
         if committed > self.high_watermark.get() && self.has_enough_replicas() {
             self.high_watermark.set(committed);
+            self.log.note_high_watermark(committed);
         }
         self.high_watermark.get()
     }

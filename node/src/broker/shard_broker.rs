@@ -9,7 +9,7 @@ use std::sync::Arc;
 use ringlog_engine::batch::{BatchError, HeaderError, RecordFault};
 use ringlog_engine::dirs::LogDir;
 use ringlog_engine::io::Fd;
-use ringlog_engine::log::{AppendError, Committer, CommitterOptions, ProducerError};
+use ringlog_engine::log::{AppendError, Committer, CommitterOptions, Origin, ProducerError};
 use ringlog_engine::shard::Shard;
 use ringlog_engine::shard::mesh::Mesh;
 use ringlog_engine::shard::sync::{Budget, OneshotSender, Queue, oneshot};
@@ -21,6 +21,7 @@ use ringlog_wire::Uuid;
 use super::calls::{Acks, AppendBatch, AppendOutcome, Call, ControlReply, Message, Reply};
 use super::connections::Connections;
 use super::control::Control;
+use super::dirs::DirHealth;
 use super::partition::Partition;
 use super::reads::Leases;
 use super::settings::Settings;
@@ -80,6 +81,7 @@ pub struct Broker {
     pub(super) partitions: RefCell<Partitions>,
     pub(super) committers: Vec<Rc<Committer>>,
     pub(super) leases: RefCell<Leases>,
+    pub(super) dir_health: RefCell<Vec<DirHealth>>,
     /// Shard 0: who writes the checkpoint files. Two at once would write the same temporary file.
     pub(super) checkpoint_turn: Rc<Budget>,
     /// Shard 0: the connections of the node.
@@ -117,6 +119,7 @@ impl Broker {
             partitions: RefCell::default(),
             committers,
             leases: RefCell::default(),
+            dir_health: RefCell::new(vec![DirHealth::default(); settings.dirs.len()]),
             checkpoint_turn: Budget::new(1),
             open_connections,
             mesh: RefCell::new(None),
@@ -277,6 +280,14 @@ impl Broker {
             Call::WriteCheckpoint(checkpoint) => Box::pin(async move {
                 Reply::CheckpointWritten(this.write_checkpoints(&[checkpoint]).await)
             }),
+            Call::FailDir { dir, error } => {
+                let noted = self.fail_dir(dir, &error);
+                Box::pin(async move { noted })
+            }
+            Call::NoteSpace { dir, full } => {
+                let noted = self.note_space(dir, full);
+                Box::pin(async move { noted })
+            }
             Call::CloseLogs => {
                 let offline = self.partitions.borrow().values().any(Result::is_err);
                 Box::pin(async move { Reply::LogsClosed { all: this.close_logs().await, offline } })
@@ -325,6 +336,9 @@ impl Broker {
             self.partition(batch.topic, batch.partition).map_err(|error| refused(error, None))?;
         if acks == Acks::All && !partition.has_enough_replicas() {
             return Err(refused(ErrorCode::NotEnoughReplicas, None));
+        }
+        if batch.origin == Origin::Client && !self.dir_has_room(partition.dir) {
+            return Err(refused(ErrorCode::KafkaStorageError, None));
         }
         let epoch = partition.leader_epoch();
         match partition.log.append(batch.bytes, batch.origin, epoch) {

@@ -15,6 +15,7 @@ const INDEX_INTERVAL_MS: u64 = 1000;
 impl Broker {
     /// Starts this shard's recurring work.
     pub fn start_upkeep(self: &Rc<Self>) {
+        self.start_dir_watch();
         let this = Rc::clone(self);
         self.shard.spawn(async move { this.run_indexes().await });
         let this = Rc::clone(self);
@@ -25,6 +26,8 @@ impl Broker {
         self.shard.spawn(async move { this.run_retention().await });
         let this = Rc::clone(self);
         self.shard.spawn(async move { this.run_compaction().await });
+        let this = Rc::clone(self);
+        self.shard.spawn(async move { this.run_scrubbing().await });
     }
 
     async fn run_indexes(self: Rc<Self>) {
@@ -34,6 +37,7 @@ impl Broker {
             for partition in self.online_partitions() {
                 // A failure is the log's own to report and to remember.
                 let _ = partition.log.store_indexes().await;
+                partition.log.close_idle_files();
             }
         }
     }
@@ -164,6 +168,10 @@ impl Broker {
         let dirs = self.dirs.borrow().clone();
         let mut all = true;
         for (i, dir) in dirs.iter().enumerate() {
+            if !self.dir_is_online(i) {
+                all = false;
+                continue;
+            }
             for checkpoint in which {
                 let mut entries: BTreeMap<TopicPartition, Offset> = BTreeMap::new();
                 for log in offsets.iter().filter(|log| log.dir == i) {

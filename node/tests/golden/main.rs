@@ -16,6 +16,7 @@ mod fetch;
 mod list_offsets;
 mod pair;
 mod produce;
+mod stored;
 mod topics;
 mod transactions;
 
@@ -33,6 +34,7 @@ fn answers_are_those_of_kafka() {
     produce::compare(&mut pair);
     list_offsets::compare(&mut pair);
     fetch::compare(&mut pair);
+    stored::compare(&mut pair);
     transactions::compare(&mut pair);
     deletion::compare(&mut pair);
     configs::compare(&mut pair);

@@ -109,10 +109,12 @@ impl Log {
         let now_ms = self.shard.unix_ms();
         let retention = i64::try_from(self.config().delete_retention_ms).unwrap_or(i64::MAX);
         let seed = [self.shard.random(), self.shard.random()];
+        // No more keys than offsets.
+        let keys_max = (dirt.uncleanable.0 - dirt.first_dirty.0).max(0) as u64;
         let mut round = Round {
             log: self,
             limits,
-            map: OffsetMap::new(limits.map_bytes, limits.map_load_factor, seed),
+            map: OffsetMap::new(keys_max, limits.map_bytes, limits.map_load_factor, seed),
             txns: CleanedTxns::default(),
             last_records: self.with_producers(|producers| producers.last_records()),
             uncleanable: dirt.uncleanable,
@@ -139,8 +141,11 @@ impl Round<'_> {
         Ok(self.done)
     }
 
-    /// Lets others have the shard now and then, and ends the round if the log is closing.
+    /// Keeps to the rate, lets others have the shard now and then, and ends the round if the log is
+    /// closing.
     async fn pause(&mut self, bytes: usize) -> Result<(), CompactError> {
+        let stopped = || self.log.failure().is_some() || self.log.closing.get();
+        self.limits.throttle.spend(bytes, stopped).await;
         self.since_yield += bytes;
         if self.since_yield >= SLICE_BYTES {
             self.since_yield = 0;
@@ -160,7 +165,6 @@ impl Round<'_> {
         for (segment, next_base) in segments {
             let mut scan = self.scan(&segment, next_base, first_dirty).await?;
             while let Some(header) = next_batch(&mut scan, &segment).await? {
-                self.limits.throttle.spend(header.size).await;
                 self.pause(header.size).await?;
                 let batch = scan.batch(header.size);
                 if header.is_control() {
@@ -292,7 +296,6 @@ impl Round<'_> {
             let mut scan = self.scan(segment, *next_base, segment.base_offset).await?;
             while let Some(header) = next_batch(&mut scan, segment).await? {
                 self.done.read_bytes += header.size as u64;
-                self.limits.throttle.spend(header.size).await;
                 self.pause(header.size).await?;
                 let left = self.left_of(&header, scan.batch(header.size), made)?;
                 if let Some(bytes) = left {
@@ -318,8 +321,8 @@ impl Round<'_> {
         made.note_batch(&header, self.log.config().index_interval_bytes);
         out.pending.extend_from_slice(bytes);
         if out.pending.len() >= WRITE_BYTES {
-            self.limits.throttle.spend(out.pending.len()).await;
             out.flush().await?;
+            self.pause(WRITE_BYTES).await?;
         }
         Ok(())
     }

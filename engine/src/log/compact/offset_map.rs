@@ -7,17 +7,10 @@ use crate::types::Offset;
 
 /// Bytes of a slot: the hash and the offset.
 const SLOT_BYTES: usize = 24;
-/// The map begins with this many slots and doubles up to its bound.
-const FIRST_SLOTS: usize = 1 << 10;
 
-#[derive(Clone, Copy)]
-struct Slot {
-    hash: [u64; 2],
-    /// -1: nothing is here.
-    offset: i64,
-}
-
-const FREE: Slot = Slot { hash: [0, 0], offset: -1 };
+/// The hash, and the offset plus one: all zeros is a free slot, so that the memory of slots that
+/// are never used is never touched.
+type Slot = [u64; 3];
 
 /// The last offset of every key, by the key's hash.
 pub(super) struct OffsetMap {
@@ -25,19 +18,24 @@ pub(super) struct OffsetMap {
     slots: Vec<Slot>,
     used: usize,
     used_max: usize,
-    slots_max: usize,
     /// Keys up to here are known.
     latest: Option<Offset>,
 }
 
 impl OffsetMap {
-    /// A map within `bytes_max`, filled to `load_factor` at most, with a hash of its own by `seed`.
-    pub(super) fn new(bytes_max: usize, load_factor: f64, seed: [u64; 2]) -> OffsetMap {
-        let slots_max = (bytes_max / SLOT_BYTES).max(2);
+    /// A map for `keys_max` keys within `bytes_max`, filled to `load_factor` at most, with a hash
+    /// of its own by `seed`.
+    pub(super) fn new(
+        keys_max: u64,
+        bytes_max: usize,
+        load_factor: f64,
+        seed: [u64; 2],
+    ) -> OffsetMap {
         let factor = load_factor.clamp(0.01, 0.99);
-        let used_max = ((slots_max as f64 * factor) as usize).max(1);
-        let slots = vec![FREE; FIRST_SLOTS.min(slots_max)];
-        OffsetMap { seed, slots, used: 0, used_max, slots_max, latest: None }
+        let wanted = (keys_max as f64 / factor) as usize + 2;
+        let count = (bytes_max / SLOT_BYTES).max(2).min(wanted);
+        let used_max = ((count as f64 * factor) as usize).max(1);
+        OffsetMap { seed, slots: vec![[0; 3]; count], used: 0, used_max, latest: None }
     }
 
     /// Up to where the log is mapped; `None` before anything is.
@@ -60,41 +58,29 @@ impl OffsetMap {
         if self.used >= self.used_max {
             return false;
         }
-        if (self.used + 1) * 4 > self.slots.len() * 3 && self.slots.len() < self.slots_max {
-            self.grow();
-        }
         let hash = siphash128(self.seed, key);
-        let slot = self.slot_of(hash);
-        if self.slots[slot].offset < 0 {
+        let at = self.slot_of(hash);
+        if self.slots[at][2] == 0 {
             self.used += 1;
         }
-        self.slots[slot] = Slot { hash, offset: offset.0 };
+        self.slots[at] = [hash[0], hash[1], offset.0 as u64 + 1];
         true
     }
 
     /// A key's newest offset.
     pub(super) fn get(&self, key: &[u8]) -> Option<Offset> {
         let slot = self.slots[self.slot_of(siphash128(self.seed, key))];
-        (slot.offset >= 0).then_some(Offset(slot.offset))
+        (slot[2] != 0).then(|| Offset(slot[2] as i64 - 1))
     }
 
     /// The slot of a hash, or the free one where it would be. There is always a free one.
     fn slot_of(&self, hash: [u64; 2]) -> usize {
         let count = self.slots.len();
         let mut at = (hash[0] % count as u64) as usize;
-        while self.slots[at].offset >= 0 && self.slots[at].hash != hash {
+        while self.slots[at][2] != 0 && self.slots[at][..2] != hash {
             at = (at + 1) % count;
         }
         at
-    }
-
-    fn grow(&mut self) {
-        let count = (self.slots.len() * 2).min(self.slots_max);
-        let old = std::mem::replace(&mut self.slots, vec![FREE; count]);
-        for slot in old.into_iter().filter(|slot| slot.offset >= 0) {
-            let at = self.slot_of(slot.hash);
-            self.slots[at] = slot;
-        }
     }
 }
 
@@ -158,8 +144,8 @@ mod tests {
     }
 
     #[test]
-    fn the_newest_offset_of_each_key_is_found_while_it_grows() {
-        let mut map = OffsetMap::new(24 * 10_000, 0.9, [1, 2]);
+    fn the_newest_offset_of_each_key_is_found() {
+        let mut map = OffsetMap::new(8_000, 24 * 10_000, 0.9, [1, 2]);
         for i in 0..8_000i64 {
             assert!(map.put(&(i % 4_000).to_be_bytes(), Offset(i)));
         }
@@ -172,10 +158,13 @@ mod tests {
 
     #[test]
     fn it_takes_as_much_as_its_load_factor_and_its_memory_allow() {
-        let mut map = OffsetMap::new(24 * 100 + 23, 0.5, [1, 2]);
+        let mut map = OffsetMap::new(1000, 24 * 100 + 23, 0.5, [1, 2]);
         let taken = (0..1000i64).take_while(|i| map.put(&i.to_be_bytes(), Offset(*i))).count();
         assert_eq!(taken, 50);
         assert!(!map.put(&0i64.to_be_bytes(), Offset(2000)), "a full map ends the round");
-        assert!(map.slots.len() <= 100);
+        assert_eq!(map.slots.len(), 100);
+        let mut few = OffsetMap::new(3, 1 << 30, 0.9, [1, 2]);
+        assert!((0..3i64).all(|i| few.put(&i.to_be_bytes(), Offset(i))));
+        assert!(few.slots.len() < 10, "no more memory than keys can need");
     }
 }

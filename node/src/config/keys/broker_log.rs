@@ -87,6 +87,7 @@ pub(super) static KEYS: &[ConfigKey] = &[
         .acts()
         .doc("Pause between taking a segment out of the log and deleting its files."),
     key("log.preallocate", Boolean, Text("false"), Medium, ClusterWide)
+        .acts()
         .doc("Whether a new segment's file gets its full size when it is created."),
     key("log.flush.interval.messages", Long, Text("9223372036854775807"), High, ClusterWide)
         .at_least(1)

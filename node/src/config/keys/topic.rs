@@ -114,6 +114,7 @@ pub(super) static KEYS: &[ConfigKey] = &[
         .acts()
         .doc("Replicas that must be in sync for a write with acks=all to be accepted."),
     key("preallocate", Boolean, Text("false"), Medium, Topic)
+        .acts()
         .doc("Whether a new segment's file gets its full size when it is created."),
     key("remote.log.copy.disable", Boolean, Text("false"), Medium, Topic)
         .doc("Whether copying to remote storage is stopped; what is there can still be read."),
