@@ -60,19 +60,25 @@ fn delete(client: &mut Client, topic: &str, offset: i64) -> (i16, i64) {
 /// A batch of one record of this size, at this time.
 fn batch_at(time: i64, size: usize) -> Vec<u8> {
     let mut builder = BatchBuilder::default();
-    builder.append(time, &RecordFields { value: Some(&vec![7; size]), ..Default::default() });
+    let value = vec![7; size];
+    builder.append(time, &RecordFields { key: Some(b"k"), value: Some(&value), headers: &[] });
     builder.build().expect("uncompressed")
 }
 
 #[test]
 fn retention_deletes_by_size_and_by_time_and_keeps_what_is_of_the_future() {
-    let mut node = Node::start(&[SOON[0], SOON[1], "log.segment.delete.delay.ms=0"]);
+    let settings = [SOON[0], SOON[1], "log.segment.delete.delay.ms=0", "log.cleaner.enable=false"];
+    let mut node = Node::start(&settings);
     let mut client = node.client();
     let small = ("segment.bytes", "1000");
     client.create_topic("size", 1, &[small, ("retention.bytes", "2000"), ("retention.ms", "-1")]);
     client.create_topic("time", 1, &[small, ("retention.ms", "9000000")]);
     client.create_topic("kept", 1, &[small, ("retention.ms", "-1")]);
     client.create_topic("young", 1, &[small, ("retention.ms", "7200000")]);
+    let policy = |name| ("cleanup.policy", name);
+    let old = ("retention.ms", "9000000");
+    client.create_topic("both", 1, &[small, old, policy("compact,delete")]);
+    client.create_topic("compacted", 1, &[small, old, policy("compact")]);
     let now = unix_ms();
     let mut produce = |topic: &str, time: i64| {
         assert_eq!(client.produce(topic, 0, -1, batch_at(time, 700)).error, 0);
@@ -82,13 +88,17 @@ fn retention_deletes_by_size_and_by_time_and_keeps_what_is_of_the_future() {
         produce("kept", now - 10 * HOUR_MS);
     }
     for i in 0..10 {
-        produce("time", now - (10 - i) * HOUR_MS);
+        for topic in ["time", "both", "compacted"] {
+            produce(topic, now - (10 - i) * HOUR_MS);
+        }
         // The first is of the future: it keeps its segment, and so all that follow.
         produce("young", if i == 0 { now + HOUR_MS / 2 } else { now - 10 * HOUR_MS });
     }
     // Batches of 770 bytes, one per segment: as many as do not push the size below the bound stay.
     until("size", || start_of(&mut client, "size") == 7);
     until("time", || start_of(&mut client, "time") == 8);
+    until("both", || start_of(&mut client, "both") == 8);
+    assert_eq!(start_of(&mut client, "compacted"), 0);
     assert_eq!(client.fetch("size", 0, 6).0, OUT_OF_RANGE);
     assert_eq!(client.fetch("size", 0, 7).0, 0);
     assert_eq!(start_of(&mut client, "kept"), 0);

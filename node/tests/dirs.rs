@@ -8,7 +8,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use support::{Node, PATIENCE, batch, read_values, run};
+use ringlog_engine::batch::{BatchBuilder, Codec, RecordFields};
+use ringlog_wire::messages::MetadataRequest;
+use support::stock::Stock;
+use support::{Node, PATIENCE, batch, have_kafka, read_values, run, unix_ms};
 
 const STORAGE_ERROR: i16 = 56;
 
@@ -244,4 +247,64 @@ fn d25_d26_a_directory_of_another_node_a_copy_and_a_missing_mount_stop_the_start
     for partition in 0..4 {
         assert_eq!(node.client().produce("t", partition, -1, batch(&[b"v"], None)).error, 0);
     }
+}
+
+#[test]
+fn kafka_serves_several_of_our_directories_after_a_kill_and_we_serve_them_again() {
+    if !have_kafka() {
+        return;
+    }
+    let (mut node, dirs) = with_dirs(3);
+    node.format();
+    node.restart();
+    let mut client = node.client();
+    client.create_topic("t", 6, &[("segment.bytes", "3000")]);
+    let filler = [7; 250];
+    let produce = |client: &mut support::Client, tag: &str| {
+        for round in 0..5 {
+            for partition in 0..6 {
+                let value = format!("{tag} {round} {partition}");
+                let mut builder = BatchBuilder::default();
+                builder.codec = Codec::ALL[(round + partition) as usize % 5];
+                for value in [value.as_bytes(), &filler] {
+                    let fields = RecordFields { value: Some(value), ..Default::default() };
+                    builder.append(unix_ms(), &fields);
+                }
+                let batch = builder.build().expect("packs");
+                assert_eq!(client.produce("t", partition, -1, batch).error, 0);
+            }
+        }
+    };
+    let read = |client: &mut support::Client| -> Vec<Vec<Vec<u8>>> {
+        let of = |partition| {
+            let (values, error) = read_values(client, "t", partition);
+            assert_eq!(error, 0, "partition {partition}");
+            values
+        };
+        (0..6).map(of).collect()
+    };
+    produce(&mut client, "ours");
+    let written = read(&mut client);
+    node.kill();
+    let stock = Stock::start(&node, |client| {
+        let request = MetadataRequest { topics: None, ..Default::default() };
+        let response = client.try_request(&request, 12);
+        response.is_some_and(|r| {
+            r.topics.iter().any(|t| t.partitions.len() == 6)
+                && r.topics.iter().all(|t| t.partitions.iter().all(|p| p.leader_id == 1))
+        })
+    });
+    let mut client = node.client();
+    assert_eq!(read(&mut client), written);
+    produce(&mut client, "theirs");
+    let written = read(&mut client);
+    assert_eq!(written[5].len(), 20);
+    stock.stop();
+    node.restart();
+    assert_eq!(read(&mut node.client()), written);
+    for dir in &dirs {
+        let holds = |partition: &i32| dir.join(format!("t-{partition}")).is_dir();
+        assert_eq!((0..6).filter(holds).count(), 2, "{dir:?}");
+    }
+    assert_eq!(node.stop(), 0);
 }

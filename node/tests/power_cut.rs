@@ -14,10 +14,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use ringlog_engine::stdx::prng::Prng;
-use support::{Client, Node, PATIENCE, batch, produce_request, read_values, run};
+use support::{Client, Node, PATIENCE, batch, produce_request, read_values, run, text};
 
 const ROUNDS: usize = 2;
 const PARTITIONS: i32 = 3;
@@ -65,7 +65,16 @@ impl LoopDisk {
     }
 
     fn mount_again(&self) {
-        run(Command::new("umount").arg(&self.at));
+        // What the process had in flight lets go of its files a little after it is gone.
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let output = Command::new("umount").arg(&self.at).output().expect("it runs");
+            if output.status.success() {
+                break;
+            }
+            assert!(Instant::now() < deadline, "{}", text(&output));
+            std::thread::park_timeout(Duration::from_millis(10));
+        }
         self.mount();
     }
 }

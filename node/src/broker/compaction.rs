@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use ringlog_engine::dirs::OffsetCheckpoint;
-use ringlog_engine::log::{CompactError, CompactionLimits, Dirt, Throttle};
+use ringlog_engine::io::Errno;
+use ringlog_engine::log::{CompactError, CompactionLimits, Dirt, ReadError, Throttle};
 use ringlog_engine::types::ShardId;
 use ringlog_wire::Uuid;
 
@@ -57,6 +58,8 @@ impl Broker {
                     }
                 }
                 Ok(_) => {}
+                // A segment that retention took away meanwhile; or the log fails, and says so.
+                Err(ReadError::Io(_) | ReadError::Log(_)) => {}
                 Err(error) => {
                     tracing::error!(topic = %partition.topic_name, partition = partition.index,
                         %error, "not_compactable");
@@ -102,6 +105,11 @@ impl Broker {
                 done.first_dirty > dirt.first_dirty
             }
             Err(CompactError::Stopped) => false,
+            // Room may come: retention goes on.
+            Err(CompactError::Read(ReadError::Io(error))) if error.errno == Errno::ENOSPC => {
+                tracing::warn!(topic = %topic, partition = index, %error, "not_compacted");
+                false
+            }
             Err(error) => {
                 tracing::error!(topic = %topic, partition = index, %error, "not_compactable");
                 uncleanable.insert((partition.topic, index));
