@@ -224,7 +224,10 @@ async fn try_script(
                 model.promised = model.promised.max(done.0);
             }
             17 => shard.sleep_ms(prng.below(3)).await,
-            18 => log.store_indexes().await.map_err(|e| said(&e))?,
+            18 => {
+                log.store_indexes().await.map_err(|e| said(&e))?;
+                log.close_idle_files();
+            }
             _ => {
                 // The checkpoint file itself is written atomically; here it is the model's.
                 let mut model = model.borrow_mut();

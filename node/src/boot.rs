@@ -298,6 +298,7 @@ fn settings_of(config: RawConfig, dirs: &[LogDir], shards: usize) -> Result<Sett
         clean: dir.clean,
         recovery_points: dir.recovery_points().clone(),
         log_starts: dir.log_starts().clone(),
+        first_dirty_offsets: dir.first_dirty_offsets().clone(),
     });
     let open_files_max = raise_open_files_max();
     let advertised = config

@@ -10,6 +10,7 @@ mod cli;
 pub mod config;
 pub mod conn;
 pub mod controller;
+mod dump_log;
 pub mod error_code;
 pub mod features;
 pub mod format;

@@ -196,7 +196,8 @@ fn p01_p02_t02_kills_under_load_lose_nothing_double_nothing_and_bring_nothing_ba
         .collect();
     let flag = Arc::clone(&stop);
     let churn = std::thread::spawn(move || churn_topics(port, &flag));
-    for _ in 0..8 {
+    let rounds = std::env::var("NODE_CRASH_ROUNDS").ok().and_then(|rounds| rounds.parse().ok());
+    for _ in 0..rounds.unwrap_or(8) {
         let before = node.client().latest_offset("t", 0);
         let more = prng.below(1500) as i64;
         let deadline = Instant::now() + PATIENCE;

@@ -1,9 +1,12 @@
 //! Reading: which bytes of which file answer a fetch.
 
+use std::rc::Rc;
+
 use thiserror::Error;
 
 use super::partition_log::{Log, LogError};
-use crate::io::Buf;
+use super::segment::Segment;
+use crate::io::{Buf, Errno};
 use crate::shard::{File, IoError};
 use crate::types::Offset;
 
@@ -67,6 +70,8 @@ pub struct ReadPlan {
     pub range: Option<FileRange>,
     /// Bytes up to `upper` that are left out because of the limit.
     pub more: bool,
+    /// No record of the bytes is at this offset or above.
+    pub end: Offset,
 }
 
 impl ReadPlan {
@@ -90,10 +95,27 @@ impl Log {
         upper: Offset,
         limits: ReadLimits,
     ) -> Result<ReadPlan, ReadError> {
+        self.note_read();
+        loop {
+            let layout = self.layout();
+            match self.plan_in_segment(from, upper, limits).await {
+                // A segment was taken away while it was looked at.
+                Err(ReadError::Io(error))
+                    if error.errno == Errno::ENOENT && self.layout() != layout => {}
+                plan => return plan,
+            }
+        }
+    }
+
+    async fn plan_in_segment(
+        &self,
+        from: Offset,
+        upper: Offset,
+        limits: ReadLimits,
+    ) -> Result<ReadPlan, ReadError> {
         if let Some(error) = self.failure() {
             return Err(error.into());
         }
-        self.note_read();
         let ends = self.ends();
         if from < ends.log_start_offset || from > ends.log_end_offset {
             let (start, end) = (ends.log_start_offset, ends.log_end_offset);
@@ -107,15 +129,14 @@ impl Log {
         if first.base_offset >= upper {
             return Ok(ReadPlan::default());
         }
-        let Some((segment, next_base)) = self.state.borrow().segment_for(first.segment) else {
-            return Ok(ReadPlan::default());
-        };
+        let segment = first.segment;
+        let next_base = self.state.borrow().base_after(segment.base_offset);
         // Where the batches of this segment below `upper` end.
         let end = match next_base {
             Some(next) if next <= upper => segment.size.get(),
             _ if upper == self.ends().log_end_offset => segment.size.get(),
             _ => match self.find_batch(upper).await? {
-                Some(place) if place.segment == segment.base_offset => place.position,
+                Some(place) if Rc::ptr_eq(&place.segment, &segment) => place.position,
                 _ => self.written_size(&segment),
             },
         };
@@ -126,7 +147,7 @@ impl Log {
         };
         let len = available.min(wanted);
         if len == 0 {
-            return Ok(ReadPlan { range: None, more: available > 0 });
+            return Ok(ReadPlan { more: available > 0, ..ReadPlan::default() });
         }
         let file = segment.file(&self.shard).await?;
         let range = FileRange {
@@ -135,7 +156,26 @@ impl Log {
             len,
             first_batch_bytes: (first.size as usize).min(len),
         };
-        Ok(ReadPlan { range: Some(range), more: available > len })
+        let more = available > len;
+        let end = match more {
+            true => self.upper_bound(&segment, next_base, range.position + len as u64).await?,
+            false => next_base.unwrap_or_else(|| self.ends().log_end_offset),
+        };
+        Ok(ReadPlan { range: Some(range), more, end })
+    }
+
+    /// An offset that no batch of a segment before `position` reaches.
+    async fn upper_bound(
+        &self,
+        segment: &Segment,
+        next_base: Option<Offset>,
+        position: u64,
+    ) -> Result<Offset, ReadError> {
+        let found = segment
+            .with_indexes(&self.shard, next_base, |indexes| indexes.offset_at(position))
+            .await?;
+        let end = next_base.unwrap_or_else(|| self.ends().log_end_offset);
+        Ok(found.map_or(end, |relative| segment.base_offset.plus(i64::from(relative))))
     }
 
     /// Reads what a plan found into memory.

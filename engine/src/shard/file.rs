@@ -296,6 +296,12 @@ impl Shard {
         }
     }
 
+    /// Sets when a file was last written to, in milliseconds since 1970.
+    pub async fn set_modified(&self, path: &Path, modified_ms: i64) -> Result<(), IoError> {
+        let op = || Op::SetTimes { path: path.to_owned(), modified_ms };
+        self.path_op("utimensat", path, op).await.map(drop)
+    }
+
     /// Total and available bytes of the file system at `path`.
     pub async fn space(&self, path: &Path) -> Result<(u64, u64), IoError> {
         match self.path_op("statfs", path, || Op::StatFs { path: path.to_owned() }).await? {

@@ -4,6 +4,7 @@
 mod api_versions;
 mod create_partitions;
 mod create_topics;
+mod delete_records;
 mod delete_topics;
 mod describe_cluster;
 mod describe_configs;
@@ -16,6 +17,7 @@ mod list_offsets;
 mod list_partition_reassignments;
 mod metadata;
 mod produce;
+mod write_txn_markers;
 
 use std::cell::RefCell;
 use std::pin::Pin;
@@ -160,6 +162,8 @@ async fn answer(
         ApiKey::ListOffsets => list_offsets::answer(broker, incoming).await?,
         ApiKey::CreateTopics => create_topics::answer(broker, incoming).await?,
         ApiKey::DeleteTopics => delete_topics::answer(broker, incoming).await?,
+        ApiKey::DeleteRecords => delete_records::answer(broker, incoming).await?,
+        ApiKey::WriteTxnMarkers => write_txn_markers::answer(broker, incoming).await?,
         ApiKey::CreatePartitions => create_partitions::answer(broker, incoming).await?,
         ApiKey::InitProducerId => init_producer_id::answer(broker, incoming).await?,
         ApiKey::DescribeConfigs => describe_configs::answer(broker, incoming)?,

@@ -5,10 +5,14 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use ringlog_engine::dirs::OffsetCheckpoint;
 use ringlog_engine::io::{Buf, Fd, Mono};
+use ringlog_engine::log::Origin;
+use ringlog_engine::shard::IoError;
 use ringlog_engine::types::Offset;
 use ringlog_wire::Uuid;
 
+use super::deletion::DeleteUpTo;
 use super::reads::Piece;
 use super::settings::ListenerKind;
 use crate::controller::{
@@ -50,6 +54,14 @@ pub enum Call {
     ApplyMetadata(Arc<MetadataUpdate>),
     /// Report the bounds of all logs.
     CollectOffsets,
+    /// Move the starts of logs.
+    DeleteRecords { targets: Vec<DeleteUpTo> },
+    /// For shard 0: write a checkpoint of all logs.
+    WriteCheckpoint(OffsetCheckpoint),
+    /// A log directory has failed.
+    FailDir { dir: usize, error: IoError },
+    /// A log directory has run out of room for records, or has room again.
+    NoteSpace { dir: usize, full: bool },
     /// Close all logs.
     CloseLogs,
 }
@@ -63,6 +75,10 @@ pub enum Reply {
     Control(ControlReply),
     MetadataApplied,
     Offsets(Vec<LogOffsets>),
+    /// Where each log starts now.
+    RecordsDeleted(Vec<Result<Offset, ErrorCode>>),
+    CheckpointWritten(bool),
+    DirNoted,
     /// Whether all that were open are closed, and whether any could not be opened at the start.
     LogsClosed {
         all: bool,
@@ -87,6 +103,8 @@ pub struct AppendBatch {
     pub partition: i32,
     /// The received bytes.
     pub bytes: Buf,
+    /// Who wrote it.
+    pub origin: Origin,
 }
 
 /// What came of one batch.
@@ -160,6 +178,8 @@ pub struct LogOffsets {
     /// If it is not the first segment's base.
     pub log_start: Option<Offset>,
     pub high_watermark: Offset,
+    /// Up to where it was compacted.
+    pub first_dirty: Option<Offset>,
 }
 
 /// What the controller is asked.

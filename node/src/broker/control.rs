@@ -259,8 +259,10 @@ impl Control {
                 if any {
                     // ORDER: the recovery points of what is gone are gone before a topic of the
                     // same name can be made. It would look as if that had lost its records.
-                    use ringlog_engine::dirs::OffsetCheckpoint::{LogStart, RecoveryPoint};
-                    self.broker.write_checkpoints(&[RecoveryPoint, LogStart]).await;
+                    use ringlog_engine::dirs::OffsetCheckpoint::{
+                        Cleaner, LogStart, RecoveryPoint,
+                    };
+                    self.broker.write_checkpoints(&[RecoveryPoint, LogStart, Cleaner]).await;
                 }
                 ControlReply::Deleted(outcomes)
             }

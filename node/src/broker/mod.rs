@@ -2,15 +2,19 @@
 //! (`controller`, `metadata`, `quorum`), the bytes in the engine.
 
 mod calls;
+mod compaction;
 mod connection_limits;
 mod connections;
 mod control;
+mod deletion;
+mod dirs;
 mod metadata_log;
 mod metadata_snapshots;
 mod partition;
 mod rate;
 mod reads;
 mod replicas;
+mod scrubbing;
 mod settings;
 mod shard_broker;
 mod upkeep;
@@ -21,6 +25,7 @@ pub use calls::{
 };
 pub use connections::Connections;
 pub use control::Control;
+pub use deletion::DeleteUpTo;
 pub use metadata_log::{BootstrapError, MetadataLog};
 pub use metadata_snapshots::snapshot_bytes;
 pub use partition::Partition;

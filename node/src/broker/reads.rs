@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use ringlog_engine::io::{BUF_ALIGN, Buf, Fd, SendPath};
-use ringlog_engine::log::{COLD_BYTES_MAX, FileRange, ReadError, ReadLimits};
+use ringlog_engine::log::{AbortedTxn, COLD_BYTES_MAX, FileRange, ReadError, ReadLimits};
 use ringlog_engine::shard::File;
 use ringlog_engine::types::LeaderEpoch;
 
@@ -173,8 +173,22 @@ impl Broker {
             Err(error) => return failed(error),
         };
         let Some(range) = plan.range else { return outcome(ErrorCode::None, Vec::new()) };
+        let aborted = match read.read_committed {
+            true => partition.log.collect_aborted(read.offset, plan.end).await.map(Some),
+            false => Ok(None),
+        };
+        let aborted = match aborted {
+            Ok(aborted) => aborted,
+            Err(error) => return failed(error.into()),
+        };
+        let pairs = |txns: Vec<AbortedTxn>| {
+            let pair = |txn: AbortedTxn| (txn.producer_id.0, txn.first_offset.0);
+            txns.into_iter().map(pair).collect()
+        };
         match self.lend(partition, range).await {
-            Ok(piece) => outcome(ErrorCode::None, vec![piece]),
+            Ok(piece) => {
+                ReadOutcome { aborted: aborted.map(pairs), ..outcome(ErrorCode::None, vec![piece]) }
+            }
             Err(error) => failed(error),
         }
     }

@@ -23,6 +23,8 @@ pub struct DirInfo {
     pub recovery_points: BTreeMap<TopicPartition, Offset>,
     /// log-start-offset-checkpoint
     pub log_starts: BTreeMap<TopicPartition, Offset>,
+    /// cleaner-offset-checkpoint
+    pub first_dirty_offsets: BTreeMap<TopicPartition, Offset>,
 }
 
 /// From here on a frame is paid for from the budget for large ones.

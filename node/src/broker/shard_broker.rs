@@ -21,6 +21,7 @@ use ringlog_wire::Uuid;
 use super::calls::{Acks, AppendBatch, AppendOutcome, Call, ControlReply, Message, Reply};
 use super::connections::Connections;
 use super::control::Control;
+use super::dirs::DirHealth;
 use super::partition::Partition;
 use super::reads::Leases;
 use super::settings::{COLD_READ_BYTES, Settings};
@@ -101,6 +102,9 @@ pub struct Broker {
     /// Shard 0: the connections of controllers.
     pub(super) controller_connections: Connections,
     pub(super) served: RefCell<Slab<Rc<ServedConnection>>>,
+    pub(super) dir_health: RefCell<Vec<DirHealth>>,
+    /// Shard 0: who writes the checkpoint files. Two at once would write the same temporary file.
+    pub(super) checkpoint_turn: Rc<Budget>,
     mesh: RefCell<Option<Mesh<Message>>>,
     calls: RefCell<Slab<OneshotSender<Reply>>>,
 }
@@ -135,6 +139,8 @@ impl Broker {
             open_connections: Connections::default(),
             controller_connections: Connections::default(),
             served: RefCell::default(),
+            dir_health: RefCell::new(vec![DirHealth::default(); settings.dirs.len()]),
+            checkpoint_turn: Budget::new(1),
             mesh: RefCell::new(None),
             calls: RefCell::default(),
             settings,
@@ -291,6 +297,21 @@ impl Broker {
                 let offsets = self.collect_offsets();
                 Box::pin(async move { Reply::Offsets(offsets) })
             }
+            Call::DeleteRecords { targets } => {
+                let deleted = self.delete_records(&targets);
+                Box::pin(async move { Reply::RecordsDeleted(deleted) })
+            }
+            Call::WriteCheckpoint(checkpoint) => Box::pin(async move {
+                Reply::CheckpointWritten(this.write_checkpoints(&[checkpoint]).await)
+            }),
+            Call::FailDir { dir, error } => {
+                let noted = self.fail_dir(dir, &error);
+                Box::pin(async move { noted })
+            }
+            Call::NoteSpace { dir, full } => {
+                let noted = self.note_space(dir, full);
+                Box::pin(async move { noted })
+            }
             Call::CloseLogs => {
                 let offline = self.partitions.borrow().values().any(Result::is_err);
                 Box::pin(async move { Reply::LogsClosed { all: this.close_logs().await, offline } })
@@ -340,8 +361,11 @@ impl Broker {
         if acks == Acks::All && !partition.has_enough_replicas() {
             return Err(refused(ErrorCode::NotEnoughReplicas, None));
         }
+        if batch.origin == Origin::Client && !self.dir_has_room(partition.dir) {
+            return Err(refused(ErrorCode::KafkaStorageError, None));
+        }
         let epoch = partition.leader_epoch();
-        match partition.log.append(batch.bytes, Origin::Client, epoch) {
+        match partition.log.append(batch.bytes, batch.origin, epoch) {
             Ok(appended) => {
                 let outcome = AppendOutcome::Done {
                     base_offset: appended.first_offset,
@@ -436,6 +460,12 @@ fn append_refused(partition: &Partition, error: AppendError) -> AppendOutcome {
         }
         AppendError::Producer(ProducerError::OutOfOrderSequence { .. }) => {
             return of_contents(ErrorCode::OutOfOrderSequenceNumber);
+        }
+        AppendError::Producer(ProducerError::InvalidTxnState { .. }) => {
+            return of_contents(ErrorCode::InvalidTxnState);
+        }
+        AppendError::Producer(ProducerError::CoordinatorFenced { .. }) => {
+            return of_contents(ErrorCode::TransactionCoordinatorFenced);
         }
         AppendError::LargerThanSegment { .. } => {
             return refused(ErrorCode::RecordListTooLarge, None);

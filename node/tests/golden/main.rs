@@ -11,11 +11,14 @@ mod support;
 
 mod cluster;
 mod configs;
+mod deletion;
 mod fetch;
 mod list_offsets;
 mod pair;
 mod produce;
+mod stored;
 mod topics;
+mod transactions;
 
 use pair::Pair;
 use support::have_kafka;
@@ -31,6 +34,9 @@ fn answers_are_those_of_kafka() {
     produce::compare(&mut pair);
     list_offsets::compare(&mut pair);
     fetch::compare(&mut pair);
+    stored::compare(&mut pair);
+    transactions::compare(&mut pair);
+    deletion::compare(&mut pair);
     configs::compare(&mut pair);
     topics::compare_tools(&mut pair);
     pair.finish();

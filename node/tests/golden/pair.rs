@@ -106,7 +106,12 @@ pub struct Pair {
 impl Pair {
     /// Starts both with the same properties.
     pub fn start() -> Pair {
-        let lines = &["auto.create.topics.enable=true", "num.partitions=2"];
+        let lines = &[
+            "auto.create.topics.enable=true",
+            "num.partitions=2",
+            // There is no coordinator to ask.
+            "transaction.partition.verification.enable=false",
+        ];
         let stock = Node::prepare(lines);
         Stock::format(&stock, FEATURES);
         let broker = Stock::start(&stock, |client| {

@@ -5,6 +5,7 @@
 #![allow(clippy::disallowed_methods, reason = "tests start processes and open sockets")]
 
 pub mod stock;
+pub mod txn;
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};

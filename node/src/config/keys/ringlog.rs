@@ -50,6 +50,22 @@ pub(super) static KEYS: &[ConfigKey] = &[
         that it costs neither memory nor its reclaim. -1 leaves that to the kernel, as Kafka \
         does.",
         ),
+    key("ringlog.log.dir.reserve.bytes", Long, Text("268435456"), Medium, ReadOnly)
+        .at_least(0)
+        .acts()
+        .doc(
+            "Free space of a log directory's file system below which producers are refused with \
+            KAFKA_STORAGE_ERROR, until twice as much is free; never more than a sixteenth of the \
+            file system. What the node itself has to write down needs it. 0 uses all there is.",
+        ),
+    key("ringlog.scrub.bytes.per.second", Long, Text("1048576"), Low, ReadOnly)
+        .at_least(0)
+        .acts()
+        .doc(
+            "Rate at which stored segments are read and their checksums compared, one after the \
+            other and then again, so that damage is found before somebody needs the records. 0 \
+            switches it off.",
+        ),
     key("ringlog.http.listener", String, Text(""), Medium, ReadOnly).valid(Valid::HostPort).doc(
         "Where /metrics, /healthz and /readyz are served, as `host:port`. Empty switches \
         them off.",
