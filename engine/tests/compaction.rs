@@ -21,7 +21,7 @@ use ringlog_engine::io::sim::{CrashProfile, World, block_on, run_turns};
 use ringlog_engine::io::{Buf, WritePath};
 use ringlog_engine::log::{
     Committer, CommitterOptions, CompactError, CompactionLimits, LoadOptions, Log, LogConfig,
-    Origin, ReadLimits, SyncMethod, Throttle,
+    Origin, ReadLimits, Throttle,
 };
 use ringlog_engine::shard::Shard;
 use ringlog_engine::stdx::prng::Prng;
@@ -93,7 +93,6 @@ async fn open(shard: &Shard, model: &Shared, config: &LogConfig) -> Rc<Log> {
     let options = CommitterOptions {
         sync_always: true,
         write_path: WritePath::Ring,
-        sync_method: SyncMethod::Fdatasync,
         unread_cache_bytes: None,
     };
     let committer = Committer::start(shard, options);

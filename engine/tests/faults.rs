@@ -8,7 +8,7 @@ use ringlog_engine::io::sim::{CrashProfile, World, block_on};
 use ringlog_engine::io::{Buf, Errno, WritePath};
 use ringlog_engine::log::{
     Committer, CommitterOptions, LoadError, LoadOptions, Log, LogConfig, Origin, ReadError,
-    ReadLimits, SyncMethod,
+    ReadLimits,
 };
 use ringlog_engine::shard::Shard;
 use ringlog_engine::types::{LeaderEpoch, Offset};
@@ -21,7 +21,6 @@ async fn open(shard: &Shard, recovery_point: i64) -> Result<Rc<Log>, LoadError> 
     let options = CommitterOptions {
         sync_always: true,
         write_path: WritePath::Ring,
-        sync_method: SyncMethod::Fdatasync,
         unread_cache_bytes: None,
     };
     let load = LoadOptions {

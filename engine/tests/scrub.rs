@@ -7,8 +7,7 @@ use ringlog_engine::batch::{BatchBuilder, RecordFields};
 use ringlog_engine::io::sim::{CrashProfile, World, block_on};
 use ringlog_engine::io::{Buf, WritePath};
 use ringlog_engine::log::{
-    Committer, CommitterOptions, LoadOptions, Log, LogConfig, Origin, ReadError, SyncMethod,
-    Throttle,
+    Committer, CommitterOptions, LoadOptions, Log, LogConfig, Origin, ReadError, Throttle,
 };
 use ringlog_engine::shard::Shard;
 use ringlog_engine::types::{LeaderEpoch, Offset};
@@ -20,7 +19,6 @@ async fn open(shard: &Shard) -> Rc<Log> {
     let options = CommitterOptions {
         sync_always: true,
         write_path: WritePath::Ring,
-        sync_method: SyncMethod::Fdatasync,
         unread_cache_bytes: None,
     };
     let config = LogConfig { segment_bytes: 1000, ..LogConfig::default() };

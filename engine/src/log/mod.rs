@@ -34,7 +34,7 @@ mod txn_index;
 
 pub use append::{AppendError, Appended, Origin};
 pub use checkpoint::{CheckpointError, parse_entries, render_entries};
-pub use commit::{Committer, CommitterOptions, SyncMethod};
+pub use commit::{Committer, CommitterOptions};
 pub use compact::{CompactError, Compacted, CompactionLimits, Dirt, Throttle};
 pub use config::LogConfig;
 pub use epochs::{EpochEnd, LeaderEpochs};

@@ -104,8 +104,8 @@ pub(super) struct State {
     pub(super) sync_queued: bool,
     /// Files written to since the last sync.
     pub(super) unsynced: Vec<File>,
-    /// Segments whose names were made since the directory was last synced.
-    pub(super) names_unsynced: Vec<Rc<Segment>>,
+    /// How many bytes were written to them.
+    pub(super) unsynced_bytes: u64,
     pub(super) last_flush_ms: i64,
     /// Up to here somebody waits for a flush.
     pub(super) flush_to: Offset,
