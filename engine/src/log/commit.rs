@@ -236,15 +236,16 @@ impl Committer {
                 old.seal_indexes(&self.shard).await?;
                 old.unload_indexes();
                 new.create_files(&self.shard).await?;
+                let config = log.config();
+                if config.preallocate {
+                    new.reserve_whole(&self.shard, config.segment_bytes).await?;
+                }
                 // ORDER: this makes all names in the directory durable, the new segment's too,
                 // before anything in it can count as such.
                 let path = log.dir().join(file_name(new.base_offset, "snapshot"));
                 self.shard.replace_file(&path, snapshot).await?;
                 new.named.set(true);
-                let config = log.config();
-                if config.preallocate {
-                    new.reserve_whole(&self.shard, config.segment_bytes).await?;
-                }
+                log.changed.notify();
                 // Sealing is the one flush that Kafka's default settings make too.
                 self.want_sync(log);
                 Ok(())
