@@ -13,6 +13,7 @@ pub mod controller;
 pub mod error_code;
 pub mod features;
 pub mod format;
+pub mod group;
 pub mod metadata;
 pub mod quorum;
 pub mod watchdog;
