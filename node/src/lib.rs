@@ -10,6 +10,7 @@ mod cli;
 pub mod config;
 pub mod conn;
 pub mod controller;
+pub mod coordinator;
 pub mod error_code;
 pub mod features;
 pub mod format;

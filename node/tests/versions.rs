@@ -102,6 +102,93 @@ impl Case<'_> {
         }
     }
 
+    /// A group that is not there; golden/groups.rs compares whole lives of groups with Kafka's.
+    fn groups(&mut self, key: ApiKey) {
+        let (version, client) = (self.version, &mut *self.client);
+        let group = || "nope".to_owned();
+        let code = match key {
+            ApiKey::FindCoordinator => {
+                let coordinator_keys = if version >= 4 { vec![group()] } else { Vec::new() };
+                let key = if version >= 4 { String::new() } else { group() };
+                let request =
+                    m::FindCoordinatorRequest { key, coordinator_keys, ..Default::default() };
+                let response = client.request(&request, version);
+                let id = response.coordinators.first().map_or(response.node_id, |c| c.node_id);
+                assert_eq!(id, 1);
+                response.error_code
+            }
+            ApiKey::JoinGroup => {
+                let (group_id, member_id) = (group(), "x".to_owned());
+                let session_timeout_ms = 10_000;
+                let request = m::JoinGroupRequest {
+                    group_id,
+                    member_id,
+                    session_timeout_ms,
+                    ..Default::default()
+                };
+                client.request(&request, version).error_code - 25
+            }
+            ApiKey::SyncGroup => {
+                let named = (version >= 5).then(|| "consumer".to_owned());
+                let request = m::SyncGroupRequest {
+                    group_id: group(),
+                    protocol_type: named.clone(),
+                    protocol_name: named,
+                    ..Default::default()
+                };
+                client.request(&request, version).error_code - 25
+            }
+            ApiKey::Heartbeat => {
+                let request = m::HeartbeatRequest { group_id: group(), ..Default::default() };
+                client.request(&request, version).error_code - 25
+            }
+            ApiKey::LeaveGroup => {
+                let request = m::LeaveGroupRequest { group_id: group(), ..Default::default() };
+                client.request(&request, version).error_code - if version < 3 { 25 } else { 0 }
+            }
+            key => self.offsets(key),
+        };
+        assert_eq!(code, 0, "{} {version}", key.name());
+    }
+
+    /// Offsets of such a group, and what administrators ask of it.
+    fn offsets(&mut self, key: ApiKey) -> i16 {
+        let (version, client) = (self.version, &mut *self.client);
+        let group = || "nope".to_owned();
+        match key {
+            ApiKey::OffsetCommit => {
+                let request = m::OffsetCommitRequest { group_id: group(), ..Default::default() };
+                client.request(&request, version).topics.len() as i16
+            }
+            ApiKey::OffsetFetch => {
+                let all = (version < 2).then(Vec::new);
+                let request = m::OffsetFetchRequest {
+                    group_id: if version < 8 { group() } else { String::new() },
+                    topics: if version < 8 { all } else { Some(Vec::new()) },
+                    ..Default::default()
+                };
+                client.request(&request, version).error_code
+            }
+            ApiKey::OffsetDelete => {
+                let request = m::OffsetDeleteRequest { group_id: group(), ..Default::default() };
+                client.request(&request, version).error_code - 69
+            }
+            ApiKey::ListGroups => {
+                client.request(&m::ListGroupsRequest::default(), version).error_code
+            }
+            ApiKey::DescribeGroups => {
+                let request =
+                    m::DescribeGroupsRequest { groups: vec![group()], ..Default::default() };
+                let response = client.request(&request, version);
+                response.groups[0].error_code - if version < 6 { 0 } else { 69 }
+            }
+            _ => {
+                let request = m::DeleteGroupsRequest { groups_names: vec![group()] };
+                client.request(&request, version).results[0].error_code - 69
+            }
+        }
+    }
+
     fn metadata(&mut self) {
         let all = if self.version == 0 { Some(Vec::new()) } else { None };
         let request = m::MetadataRequest { topics: all, ..Default::default() };
@@ -254,6 +341,9 @@ fn every_api_answers_at_every_version() {
     client.create_topic("t", 2, &[]);
     let request = m::MetadataRequest { topics: None, ..Default::default() };
     let topic_id = client.request(&request, 12).topics[0].topic_id;
+    // Where groups are kept is made when it is first asked for.
+    let request = m::FindCoordinatorRequest { key: "nope".to_owned(), ..Default::default() };
+    assert_eq!(client.request(&request, 0).error_code, 0);
     for served in BROKER_APIS {
         let min = if served.key == ApiKey::Produce { PRODUCE_VERSION_MIN } else { served.min };
         for version in min..=served.max {
@@ -266,6 +356,17 @@ fn every_api_answers_at_every_version() {
                 ApiKey::CreateTopics | ApiKey::DeleteTopics | ApiKey::CreatePartitions => {
                     case.topics(served.key);
                 }
+                ApiKey::FindCoordinator
+                | ApiKey::JoinGroup
+                | ApiKey::SyncGroup
+                | ApiKey::Heartbeat
+                | ApiKey::LeaveGroup
+                | ApiKey::OffsetCommit
+                | ApiKey::OffsetFetch
+                | ApiKey::OffsetDelete
+                | ApiKey::ListGroups
+                | ApiKey::DescribeGroups
+                | ApiKey::DeleteGroups => case.groups(served.key),
                 other => case.others(other),
             }
         }

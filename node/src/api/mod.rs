@@ -4,19 +4,31 @@
 mod api_versions;
 mod create_partitions;
 mod create_topics;
+mod delete_groups;
 mod delete_topics;
 mod describe_cluster;
 mod describe_configs;
+mod describe_groups;
 mod describe_topic_partitions;
 mod fetch;
 mod fetch_sessions;
+mod find_coordinator;
+mod heartbeat;
 mod init_producer_id;
+mod join_group;
+mod leave_group;
+mod list_groups;
 mod list_offsets;
 mod list_partition_reassignments;
 mod metadata;
+mod offset_commit;
+mod offset_delete;
+mod offset_fetch;
 mod produce;
+mod sync_group;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::rc::Rc;
 
@@ -36,6 +48,9 @@ const TOPIC_OPERATIONS: i32 = 0b1101_1111_1000;
 /// What may be done to the cluster.
 const CLUSTER_OPERATIONS: i32 = 0b1_1111_1010_0000;
 
+/// What may be done to a group.
+const GROUP_OPERATIONS: i32 = 0b1101_0100_1000;
+
 /// What becomes of a request.
 pub enum Outcome {
     /// An answer.
@@ -53,13 +68,15 @@ pub type OutcomeFuture = Pin<Box<dyn Future<Output = Outcome>>>;
 pub struct RequestContext {
     /// Which listener the connection came by.
     pub listener: usize,
+    /// Who is at the other end.
+    pub peer: IpAddr,
     sessions: Rc<RefCell<FetchSessions>>,
 }
 
 impl RequestContext {
     /// Of a connection that came by this listener, with its shard's sessions.
-    pub fn new(listener: usize, sessions: &Rc<RefCell<FetchSessions>>) -> Self {
-        Self { listener, sessions: Rc::clone(sessions) }
+    pub fn new(listener: usize, peer: IpAddr, sessions: &Rc<RefCell<FetchSessions>>) -> Self {
+        Self { listener, peer, sessions: Rc::clone(sessions) }
     }
 }
 
@@ -128,19 +145,21 @@ pub async fn dispatch(
         _ => Some(Box::pin(async move {
             // Taken once it is this request's turn: those that wait for a peer to read the answers
             // before theirs hold nothing.
-            let requests = broker.request_budget.take(1).await;
-            let outcome = answer(&broker, &context, &incoming).await;
+            let requests = Cell::new(Some(broker.request_budget.take(1).await));
+            let outcome = answer(&broker, &context, &incoming, &requests).await;
             drop((incoming.share, requests));
             outcome.unwrap_or(Outcome::Close)
         })),
     }
 }
 
-/// Requests that are decoded by generated codecs. `None`: malformed.
+/// Requests that are decoded by generated codecs. `None`: malformed. One that waits for others
+/// gives back what it has of `requests`: it is not worked on.
 async fn answer(
     broker: &Rc<Broker>,
     context: &Rc<RequestContext>,
     incoming: &Incoming,
+    requests: &Cell<Option<Share>>,
 ) -> Option<Outcome> {
     Some(match incoming.key {
         ApiKey::ApiVersions => api_versions::answer(broker, incoming)?,
@@ -153,6 +172,17 @@ async fn answer(
         ApiKey::DescribeConfigs => describe_configs::answer(broker, incoming)?,
         ApiKey::DescribeCluster => describe_cluster::answer(broker, context, incoming)?,
         ApiKey::DescribeTopicPartitions => describe_topic_partitions::answer(broker, incoming)?,
+        ApiKey::FindCoordinator => find_coordinator::answer(broker, context, incoming).await?,
+        ApiKey::JoinGroup => join_group::answer(broker, context, incoming, requests).await?,
+        ApiKey::SyncGroup => sync_group::answer(broker, incoming, requests).await?,
+        ApiKey::Heartbeat => heartbeat::answer(broker, incoming).await?,
+        ApiKey::LeaveGroup => leave_group::answer(broker, incoming).await?,
+        ApiKey::OffsetCommit => offset_commit::answer(broker, incoming).await?,
+        ApiKey::OffsetFetch => offset_fetch::answer(broker, incoming).await?,
+        ApiKey::OffsetDelete => offset_delete::answer(broker, incoming).await?,
+        ApiKey::ListGroups => list_groups::answer(broker, incoming).await?,
+        ApiKey::DescribeGroups => describe_groups::answer(broker, incoming).await?,
+        ApiKey::DeleteGroups => delete_groups::answer(broker, incoming).await?,
         ApiKey::ListPartitionReassignments => list_partition_reassignments::answer(incoming)?,
         key => unreachable!("{} is in the table of versions but not here", key.name()),
     })

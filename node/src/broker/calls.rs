@@ -14,6 +14,7 @@ use crate::controller::{
     Assignment, DeletedTopic, NewTopic, NewTopicResult, TopicFault, TopicSelector,
 };
 use crate::error_code::ErrorCode;
+use crate::group::{GroupAnswer, GroupRequest};
 use crate::metadata::{MetadataDelta, MetadataImage};
 
 /// A message from one shard to another.
@@ -39,6 +40,8 @@ pub enum Call {
     Watch { partitions: Vec<(Uuid, i32, Offset)>, deadline: Mono },
     /// Look up offsets.
     ListOffsets { queries: Vec<ListOffsetQuery> },
+    /// For the group coordinator of a partition of `__consumer_offsets`.
+    Group { topic: Uuid, partition: i32, request: GroupRequest },
     /// For the controller, on shard 0.
     Control(ControlCall),
     /// Take over a new image.
@@ -55,6 +58,7 @@ pub enum Reply {
     Read(Vec<ReadOutcome>),
     Watch,
     ListOffsets(Vec<ListOffsetAnswer>),
+    Group(GroupAnswer),
     Control(ControlReply),
     MetadataApplied,
     Offsets(Vec<LogOffsets>),

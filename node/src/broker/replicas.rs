@@ -76,6 +76,7 @@ impl Broker {
             }
         }
         *self.image.borrow_mut() = image;
+        self.groups.follow(self, update);
     }
 
     fn follow_configs(&self, image: &MetadataImage, update: &MetadataUpdate) {

@@ -26,6 +26,7 @@ use super::reads::Leases;
 use super::settings::Settings;
 use crate::config::BrokerConfig;
 use crate::controller::TopicFault;
+use crate::coordinator::GroupCoordinators;
 use crate::error_code::ErrorCode;
 use crate::metadata::MetadataImage;
 
@@ -80,6 +81,8 @@ pub struct Broker {
     pub(super) partitions: RefCell<Partitions>,
     pub(super) committers: Vec<Rc<Committer>>,
     pub(super) leases: RefCell<Leases>,
+    /// The group coordinators of this shard.
+    pub groups: GroupCoordinators,
     /// Shard 0: the connections of the node.
     pub open_connections: Connections,
     mesh: RefCell<Option<Mesh<Message>>>,
@@ -115,6 +118,7 @@ impl Broker {
             partitions: RefCell::default(),
             committers,
             leases: RefCell::default(),
+            groups: GroupCoordinators::default(),
             open_connections,
             mesh: RefCell::new(None),
             calls: RefCell::default(),
@@ -158,7 +162,7 @@ impl Broker {
     }
 
     /// A partition of this shard.
-    pub(super) fn partition(&self, topic: Uuid, index: i32) -> Result<Rc<Partition>, ErrorCode> {
+    pub(crate) fn partition(&self, topic: Uuid, index: i32) -> Result<Rc<Partition>, ErrorCode> {
         let partitions = self.partitions.borrow();
         match partitions.get(&(topic, index)) {
             Some(Ok(partition)) => Ok(Rc::clone(partition)),
@@ -246,6 +250,7 @@ impl Broker {
             Call::ListOffsets { queries } => {
                 Box::pin(async move { Reply::ListOffsets(this.list_offsets(queries).await) })
             }
+            Call::Group { topic, partition, request } => self.groups.ask(topic, partition, request),
             Call::Control(call) => {
                 let control = self.control.borrow().clone();
                 Box::pin(async move {

@@ -8,6 +8,7 @@ use ringlog_engine::types::{Offset, ShardId};
 
 use super::calls::{Call, LogOffsets, Reply};
 use super::shard_broker::Broker;
+use crate::coordinator::GroupCoordinators;
 
 /// How often index entries are written behind the log.
 const INDEX_INTERVAL_MS: u64 = 1000;
@@ -21,6 +22,7 @@ impl Broker {
         self.shard.spawn(async move { this.run_producer_expiry().await });
         let this = Rc::clone(self);
         self.shard.spawn(async move { this.run_flushes().await });
+        GroupCoordinators::start(self);
     }
 
     async fn run_indexes(self: Rc<Self>) {

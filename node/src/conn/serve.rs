@@ -25,7 +25,7 @@ pub async fn run_connections(broker: Rc<Broker>) {
     let sessions = Rc::new(RefCell::new(FetchSessions::new(slots)));
     while let Some(connection) = broker.connections.pop().await {
         let this = Rc::clone(&broker);
-        let context = Rc::new(RequestContext::new(connection.listener, &sessions));
+        let context = Rc::new(RequestContext::new(connection.listener, connection.peer, &sessions));
         broker.shard.spawn(async move {
             let (peer, listener) = (connection.peer, connection.listener);
             serve(&this, connection, context).await;

@@ -186,11 +186,17 @@ impl GroupCore {
                 self.sync(ticket, request, now, &mut out);
                 return out;
             }
+            GroupRequest::Heartbeat(request) if request.group.is_empty() => {
+                GroupAnswer::Heartbeat(ErrorCode::InvalidGroupId)
+            }
             GroupRequest::Heartbeat(request) => {
                 let id = request.group.clone();
                 let beat = self
                     .with_group(&id, now, &mut out, |group, turn| group.heartbeat(&request, turn));
                 GroupAnswer::Heartbeat(beat.unwrap_or(ErrorCode::UnknownMemberId))
+            }
+            GroupRequest::Leave(request) if request.group.is_empty() => {
+                GroupAnswer::Left(Err(ErrorCode::InvalidGroupId))
             }
             GroupRequest::Leave(request) => {
                 let id = request.group.clone();
@@ -302,6 +308,9 @@ impl GroupCore {
         out: &mut Effects,
     ) -> Result<Vec<Vec<ErrorCode>>, ErrorCode> {
         let id = &request.group;
+        if id.is_empty() {
+            return Err(ErrorCode::InvalidGroupId);
+        }
         let group = self.groups.get(id).ok_or(ErrorCode::GroupIdNotFound)?;
         if group.state != ClassicState::Empty && !group.is_of_consumers() {
             return Err(ErrorCode::NonEmptyGroup);

@@ -12,6 +12,7 @@ mod support;
 mod cluster;
 mod configs;
 mod fetch;
+mod groups;
 mod list_offsets;
 mod pair;
 mod produce;
@@ -32,6 +33,7 @@ fn answers_are_those_of_kafka() {
     list_offsets::compare(&mut pair);
     fetch::compare(&mut pair);
     configs::compare(&mut pair);
+    groups::compare(&mut pair);
     topics::compare_tools(&mut pair);
     pair.finish();
 }

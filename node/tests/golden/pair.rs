@@ -50,6 +50,11 @@ impl Side {
         self.ids[topic]
     }
 
+    /// Something that is this side's alone, and what both say instead.
+    pub fn mask(&mut self, own: String, both: String) {
+        self.masks.push((own, both));
+    }
+
     fn masked(&self, text: String) -> String {
         self.masks.iter().fold(text, |text, (own, both)| text.replace(own, both))
     }
@@ -100,7 +105,11 @@ pub struct Pair {
 impl Pair {
     /// Starts both with the same properties.
     pub fn start() -> Pair {
-        let lines = &["auto.create.topics.enable=true", "num.partitions=2"];
+        let lines = &[
+            "auto.create.topics.enable=true",
+            "num.partitions=2",
+            "group.initial.rebalance.delay.ms=0",
+        ];
         let stock = Node::prepare(lines);
         Stock::format(&stock, FEATURES);
         let broker = Stock::start(&stock, |client| {
