@@ -10,9 +10,10 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use ringlog_wire::messages::{
-    DeleteTopicsRequest, DescribeGroupsRequest, FindCoordinatorRequest, HeartbeatRequest,
-    JoinGroupRequest, LeaveGroupRequest, MetadataRequest, OffsetCommitRequest, OffsetFetchRequest,
-    join_group_request, offset_commit_request, offset_fetch_request,
+    ConsumerGroupDescribeRequest, DeleteTopicsRequest, DescribeGroupsRequest,
+    FindCoordinatorRequest, HeartbeatRequest, JoinGroupRequest, LeaveGroupRequest, MetadataRequest,
+    OffsetCommitRequest, OffsetFetchRequest, consumer_group_describe_response, join_group_request,
+    offset_commit_request, offset_fetch_request,
 };
 use support::{Client, Node, PATIENCE, batch, have, have_kafka, kafka, kafka_script, run, text};
 
@@ -429,6 +430,93 @@ fn change_offsets(node: &Node) {
     let deleted = groups(node, &["--delete", "--group", "G"]);
     assert!(deleted.contains("successful"), "{deleted}");
     assert!(!groups(node, &["--list"]).lines().any(|line| line == "G"));
+}
+
+/// The partitions of a group's members, as kafka-consumer-groups shows them: how many each has.
+fn shares(client: &mut Client, group: &str) -> (String, Vec<usize>) {
+    let group_ids = vec![group.to_owned()];
+    let request = ConsumerGroupDescribeRequest { group_ids, ..Default::default() };
+    let described = client.request(&request, 1).groups.remove(0);
+    let count = |topics: &[consumer_group_describe_response::TopicPartitions]| {
+        topics.iter().map(|topic| topic.partitions.len()).sum()
+    };
+    let members = described.members.iter().map(|m| count(&m.assignment.topic_partitions));
+    (described.group_state.clone(), members.collect())
+}
+
+fn console_consumer(node: &Node, log: &str, protocol: &str, args: &[&str]) -> Running {
+    let log = std::fs::File::create(node.dir.path().join(log)).expect("a log");
+    let child = kafka("kafka-console-consumer")
+        .args(["--bootstrap-server", &node.bootstrap(), "--group", "new", "--from-beginning"])
+        .args(["--consumer-property", &format!("group.protocol={protocol}")])
+        .args(args)
+        .stdout(log.try_clone().expect("a log"))
+        .stderr(log)
+        .stdin(Stdio::null())
+        .spawn()
+        .expect("it starts");
+    Running(child)
+}
+
+/// Lines of a console consumer that are values.
+fn values(node: &Node, log: &str) -> Vec<String> {
+    let said = std::fs::read_to_string(node.dir.path().join(log)).unwrap_or_default();
+    said.lines().filter(|line| line.starts_with("v-")).map(str::to_owned).collect()
+}
+
+#[test]
+fn kafkas_consumers_change_to_the_consumer_protocol_and_back() {
+    if !have_kafka() {
+        return;
+    }
+    let mut node = Node::start(&[QUICK, "group.consumer.heartbeat.interval.ms=5000"]);
+    let mut client = node.client();
+    client.create_topic("t", 4, &[]);
+    find(&mut client);
+    let old = console_consumer(&node, "old", "classic", &["--topic", "t"]);
+    let stable = |client: &mut Client| {
+        let groups = vec!["new".to_owned()];
+        let request = DescribeGroupsRequest { groups, ..Default::default() };
+        client.request(&request, 4).groups[0].group_state == "Stable"
+    };
+    until("the classic member has joined", || stable(&mut client).then_some(()));
+    let mut sent = 0;
+    let mut send = |client: &mut Client| {
+        for _ in 0..40 {
+            let value = format!("v-{sent}").into_bytes();
+            let produced = client.produce("t", sent % 4, -1, batch(&[&value], None));
+            assert_eq!(produced.error, 0);
+            sent += 1;
+        }
+        sent as usize
+    };
+    let all = send(&mut client);
+    until("it reads", || (values(&node, "old").len() >= all).then_some(()));
+    let new = console_consumer(&node, "new", "consumer", &["--include", "t|other"]);
+    until("both have their part", || {
+        let (state, shares) = shares(&mut client, "new");
+        (state == "Stable" && shares == [2, 2]).then_some(())
+    });
+    let all = send(&mut client);
+    let both = |node: &Node| values(node, "old").len() + values(node, "new").len();
+    until("both read", || (both(&node) >= all).then_some(()));
+    let members = groups(&node, &["--describe", "--group", "new", "--members", "--verbose"]);
+    assert!(members.contains("Classic") || members.contains("CURRENT-EPOCH"), "{members}");
+    node.kill();
+    node.restart();
+    let mut client = node.client();
+    let all = send(&mut client);
+    until("both read on", || (both(&node) >= all).then_some(()));
+    // With the last of the new protocol gone, the group is a classic one again.
+    run(Command::new("kill").args(["-TERM", &new.0.id().to_string()]));
+    until("the classic member is alone", || stable(&mut client).then_some(()));
+    let all = send(&mut client);
+    until("it reads on", || (both(&node) >= all).then_some(()));
+    drop(old);
+    let mut seen = [values(&node, "old"), values(&node, "new")].concat();
+    seen.sort();
+    seen.dedup();
+    assert_eq!(seen.len(), all, "everything was read");
 }
 
 /// Counts what a verifiable consumer has read.

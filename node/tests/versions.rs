@@ -173,6 +173,22 @@ impl Case<'_> {
                 let request = m::OffsetDeleteRequest { group_id: group(), ..Default::default() };
                 client.request(&request, version).error_code - 69
             }
+            ApiKey::ConsumerGroupHeartbeat => {
+                let request = m::ConsumerGroupHeartbeatRequest {
+                    group_id: group(),
+                    member_id: "x".to_owned(),
+                    member_epoch: 1,
+                    ..Default::default()
+                };
+                client.request(&request, version).error_code - 69
+            }
+            ApiKey::ConsumerGroupDescribe => {
+                let request = m::ConsumerGroupDescribeRequest {
+                    group_ids: vec![group()],
+                    ..Default::default()
+                };
+                client.request(&request, version).groups[0].error_code - 69
+            }
             ApiKey::ListGroups => {
                 client.request(&m::ListGroupsRequest::default(), version).error_code
             }
@@ -364,6 +380,8 @@ fn every_api_answers_at_every_version() {
                 | ApiKey::OffsetCommit
                 | ApiKey::OffsetFetch
                 | ApiKey::OffsetDelete
+                | ApiKey::ConsumerGroupHeartbeat
+                | ApiKey::ConsumerGroupDescribe
                 | ApiKey::ListGroups
                 | ApiKey::DescribeGroups
                 | ApiKey::DeleteGroups => case.groups(served.key),

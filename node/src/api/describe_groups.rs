@@ -19,9 +19,10 @@ pub(super) async fn answer(broker: &Rc<Broker>, incoming: &Incoming) -> Option<O
     for id in request.groups {
         let describe = GroupRequest::Describe { groups: vec![id.clone()] };
         let mut described = match broker.ask_group(&id, describe).await.await {
-            GroupAnswer::Described(described) => match described.into_iter().next().flatten() {
-                Some(described) => found(id, described),
-                None => missing(id, incoming.header.version),
+            GroupAnswer::Described(described) => match described.into_iter().next() {
+                Some(Ok(described)) => found(id, described),
+                Some(Err(why)) => missing(id, why, incoming.header.version),
+                None => unreachable!("a group is asked for"),
             },
             GroupAnswer::Unavailable(error) => DescribedGroup {
                 group_id: id,
@@ -38,8 +39,7 @@ pub(super) async fn answer(broker: &Rc<Broker>, incoming: &Incoming) -> Option<O
     Some(incoming.respond(&DescribeGroupsResponse { groups, throttle_time_ms: 0 }))
 }
 
-fn missing(group_id: String, version: i16) -> DescribedGroup {
-    let message = format!("Group {group_id} not found.");
+fn missing(group_id: String, message: String, version: i16) -> DescribedGroup {
     let is_error = version >= MISSING_FROM;
     let error = if is_error { ErrorCode::GroupIdNotFound } else { ErrorCode::None };
     DescribedGroup {

@@ -2,6 +2,8 @@
 //! codes. This file is the table.
 
 mod api_versions;
+mod consumer_group_describe;
+mod consumer_group_heartbeat;
 mod create_partitions;
 mod create_topics;
 mod delete_groups;
@@ -15,6 +17,7 @@ mod fetch_sessions;
 mod find_coordinator;
 mod heartbeat;
 mod init_producer_id;
+mod java;
 mod join_group;
 mod leave_group;
 mod list_groups;
@@ -180,6 +183,10 @@ async fn answer(
         ApiKey::OffsetCommit => offset_commit::answer(broker, incoming).await?,
         ApiKey::OffsetFetch => offset_fetch::answer(broker, incoming).await?,
         ApiKey::OffsetDelete => offset_delete::answer(broker, incoming).await?,
+        ApiKey::ConsumerGroupHeartbeat => {
+            consumer_group_heartbeat::answer(broker, context, incoming).await?
+        }
+        ApiKey::ConsumerGroupDescribe => consumer_group_describe::answer(broker, incoming).await?,
         ApiKey::ListGroups => list_groups::answer(broker, incoming).await?,
         ApiKey::DescribeGroups => describe_groups::answer(broker, incoming).await?,
         ApiKey::DeleteGroups => delete_groups::answer(broker, incoming).await?,

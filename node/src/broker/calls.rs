@@ -41,7 +41,7 @@ pub enum Call {
     /// Look up offsets.
     ListOffsets { queries: Vec<ListOffsetQuery> },
     /// For the group coordinator of a partition of `__consumer_offsets`.
-    Group { topic: Uuid, partition: i32, request: GroupRequest },
+    Group { topic: Uuid, partition: i32, request: Box<GroupRequest> },
     /// For the controller, on shard 0.
     Control(ControlCall),
     /// Take over a new image.

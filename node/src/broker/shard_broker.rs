@@ -250,7 +250,9 @@ impl Broker {
             Call::ListOffsets { queries } => {
                 Box::pin(async move { Reply::ListOffsets(this.list_offsets(queries).await) })
             }
-            Call::Group { topic, partition, request } => self.groups.ask(topic, partition, request),
+            Call::Group { topic, partition, request } => {
+                self.groups.ask(topic, partition, *request)
+            }
             Call::Control(call) => {
                 let control = self.control.borrow().clone();
                 Box::pin(async move {

@@ -6,12 +6,21 @@ use std::rc::Rc;
 use super::OFFSETS_TOPIC;
 use crate::broker::{Broker, Call, Reply};
 use crate::error_code::ErrorCode;
+use crate::features::GROUP_VERSION;
 use crate::group::{GroupAnswer, GroupRequest, partition_of};
 
 /// A coordinator's answer, to be awaited.
 pub type GroupAnswerFuture = Pin<Box<dyn Future<Output = GroupAnswer>>>;
 
 impl Broker {
+    /// Whether the consumer protocol is finalized for the cluster, and wanted here.
+    pub fn serves_consumer_groups(&self) -> bool {
+        let level = self.image().features.get(GROUP_VERSION).copied().unwrap_or(0);
+        let config = self.config();
+        let wanted = config.current().list("group.coordinator.rebalance.protocols");
+        level >= 1 && wanted.iter().any(|name| name == "consumer")
+    }
+
     /// Asks the coordinator of a group. The request has its place in the order of requests once
     /// the outer future is done.
     pub async fn ask_group(self: &Rc<Self>, id: &str, request: GroupRequest) -> GroupAnswerFuture {
@@ -42,7 +51,7 @@ impl Broker {
             let unavailable = GroupAnswer::Unavailable(ErrorCode::NotCoordinator);
             return Box::pin(async move { unavailable });
         };
-        let call = Call::Group { topic, partition, request };
+        let call = Call::Group { topic, partition, request: Box::new(request) };
         let answer = self.call(self.owner_of(topic, partition), call).await;
         Box::pin(async move {
             match answer.await {

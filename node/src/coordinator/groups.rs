@@ -52,13 +52,17 @@ impl GroupCoordinators {
         let Some(topic) = topic else { return };
         let config = broker.config();
         let buffer_bytes = config.current().int("offsets.load.buffer.size").max(1) as usize;
-        self.each(|coordinator| coordinator.follow(config.current()));
+        self.each(|coordinator| {
+            coordinator.follow(config.current());
+            coordinator.set_image(image);
+        });
         for &index in topic.partitions.keys() {
             let Ok(partition) = broker.partition(topic.id, index) else { continue };
             if self.of.borrow().contains_key(&index) {
                 continue;
             }
             let coordinator = Coordinator::new(&broker.shard, partition, config.current());
+            coordinator.set_image(image);
             self.of.borrow_mut().insert(index, Rc::clone(&coordinator));
             let this = Rc::clone(broker);
             broker.shard.spawn(async move {

@@ -2,6 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
+use std::sync::Arc;
 
 use ringlog_engine::batch::{BATCH_HEADER_BYTES, BatchBuilder, Codec};
 use ringlog_engine::io::{Buf, Mono};
@@ -15,7 +16,10 @@ use ringlog_engine::types::Offset;
 use crate::broker::Partition;
 use crate::config::RawConfig;
 use crate::error_code::ErrorCode;
-use crate::group::{Effects, GroupAnswer, GroupCore, GroupLimits, GroupRecord, GroupRequest, Now};
+use crate::group::{
+    Assignor, Effects, GroupAnswer, GroupCore, GroupLimits, GroupRecord, GroupRequest, Now,
+};
+use crate::metadata::MetadataImage;
 
 const MS_PER_MINUTE: i64 = 60_000;
 
@@ -54,6 +58,8 @@ pub(super) struct Coordinator {
 fn limits(config: &RawConfig, partition: &Partition) -> GroupLimits {
     let positive = |name| u64::try_from(config.int(name)).unwrap_or(0);
     let log = partition.log.config();
+    let policy = config.string("group.consumer.migration.policy").unwrap_or_default();
+    let policy = policy.to_lowercase();
     GroupLimits {
         session_timeout_min_ms: config.int("group.min.session.timeout.ms"),
         session_timeout_max_ms: config.int("group.max.session.timeout.ms"),
@@ -65,6 +71,24 @@ fn limits(config: &RawConfig, partition: &Partition) -> GroupLimits {
             .max_message_bytes
             .min(log.segment_bytes as usize)
             .saturating_sub(BATCH_HEADER_BYTES),
+        consumer_session_timeout_ms: config.int("group.consumer.session.timeout.ms"),
+        consumer_heartbeat_ms: config.int("group.consumer.heartbeat.interval.ms"),
+        consumer_members_max: positive("group.consumer.max.size") as usize,
+        assignors: assignors(config.list("group.consumer.assignors")),
+        may_upgrade: policy == "upgrade" || policy == "bidirectional",
+        may_downgrade: policy == "downgrade" || policy == "bidirectional",
+    }
+}
+
+/// Those of the built-in assignors that are named, in their order; a Java class is none of ours.
+fn assignors(names: &[String]) -> &'static [Assignor] {
+    use Assignor::{Range, Uniform};
+    let named: Vec<Assignor> = names.iter().filter_map(|name| Assignor::of_name(name)).collect();
+    match named.as_slice() {
+        [Range, Uniform, ..] => &[Range, Uniform],
+        [Range, ..] => &[Range],
+        [Uniform, Range, ..] | [] => &[Uniform, Range],
+        [Uniform, ..] => &[Uniform],
     }
 }
 
@@ -90,6 +114,11 @@ impl Coordinator {
     /// Takes over settings that may have changed.
     pub(super) fn follow(&self, config: &RawConfig) {
         self.core.borrow_mut().set_limits(limits(config, &self.partition));
+    }
+
+    /// Takes over new metadata.
+    pub(super) fn set_image(&self, image: &Arc<MetadataImage>) {
+        self.core.borrow_mut().set_image(Arc::clone(image));
     }
 
     pub(super) fn now(&self) -> Now {

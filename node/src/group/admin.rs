@@ -1,6 +1,7 @@
 //! What administrators ask: ListGroups, DescribeGroups, DeleteGroups; and what goes by itself.
 
 use super::classic::ClassicState;
+use super::consumer::{Assignment, ConsumerMember};
 use super::coordinator::{Effects, GroupCore, Now};
 use super::offsets::CommittedOffset;
 use super::record::GroupRecord;
@@ -49,7 +50,32 @@ pub struct DescribedMember {
     pub assignment: Vec<u8>,
 }
 
+/// A consumer group as ConsumerGroupDescribe shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DescribedConsumerGroup {
+    /// Kafka's word for its state.
+    pub state: &'static str,
+    /// Counts changes of what it is about.
+    pub epoch: i32,
+    /// The epoch that it is assigned for.
+    pub target_epoch: i32,
+    /// Who assigns.
+    pub assignor: &'static str,
+    /// Its members, with what they have.
+    pub members: Vec<DescribedConsumer>,
+}
+
+/// A member as ConsumerGroupDescribe shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DescribedConsumer {
+    /// The member.
+    pub member: ConsumerMember,
+    /// What it is to have.
+    pub target: Assignment,
+}
+
 const CLASSIC: &str = "classic";
+const CONSUMER: &str = "consumer";
 
 impl GroupCore {
     pub(super) fn list(&self, states: &[String], types: &[String]) -> Vec<ListedGroup> {
@@ -59,18 +85,56 @@ impl GroupCore {
         let groups = self.groups.values();
         let groups =
             groups.filter(|group| wanted(states, group.state.name()) && wanted(types, CLASSIC));
-        let listed = groups.map(|group| ListedGroup {
+        let classic = groups.map(|group| ListedGroup {
             group: group.id.clone(),
             protocol_type: group.protocol_type.clone().unwrap_or_default(),
             state: group.state.name(),
-            kind: "classic",
+            kind: CLASSIC,
         });
-        listed.collect()
+        let consumers = self.consumers.values();
+        let consumers =
+            consumers.filter(|g| wanted(states, g.state_name()) && wanted(types, CONSUMER));
+        let consumers = consumers.map(|group| ListedGroup {
+            group: group.id.clone(),
+            protocol_type: CONSUMER.to_owned(),
+            state: group.state_name(),
+            kind: CONSUMER,
+        });
+        classic.chain(consumers).collect()
     }
 
-    pub(super) fn describe(&self, groups: &[String]) -> Vec<Option<DescribedGroup>> {
+    /// Kafka's sentence for a group that is not of a kind.
+    fn missing(&self, id: &str, kind: &str) -> String {
+        match self.groups.contains_key(id) || self.consumers.contains_key(id) {
+            true => format!("Group {id} is not a {kind} group."),
+            false => format!("Group {id} not found."),
+        }
+    }
+
+    pub(super) fn describe_consumers(
+        &self,
+        groups: &[String],
+    ) -> Vec<Result<DescribedConsumerGroup, String>> {
         let described = groups.iter().map(|id| {
-            let group = self.groups.get(id)?;
+            let group = self.consumers.get(id).ok_or_else(|| self.missing(id, CONSUMER))?;
+            let members = group.members.values().map(|member| DescribedConsumer {
+                member: member.clone(),
+                target: group.target.get(&member.id).cloned().unwrap_or_default(),
+            });
+            Ok(DescribedConsumerGroup {
+                state: group.state_name(),
+                epoch: group.epoch,
+                target_epoch: group.target_epoch,
+                assignor: self.assignor_of(group).name(),
+                members: members.collect(),
+            })
+        });
+        described.collect()
+    }
+
+    pub(super) fn describe(&self, groups: &[String]) -> Vec<Result<DescribedGroup, String>> {
+        let described = groups.iter().map(|id| {
+            let group = self.groups.get(id).ok_or_else(|| self.missing(id, CLASSIC))?;
             let stable = group.state == ClassicState::Stable;
             let protocol = group.protocol.clone().filter(|_| stable);
             let members = group.members.values().map(|member| DescribedMember {
@@ -85,7 +149,7 @@ impl GroupCore {
                     .to_vec(),
                 assignment: member.assignment.clone(),
             });
-            Some(DescribedGroup {
+            Ok(DescribedGroup {
                 state: group.state.name(),
                 protocol_type: group.protocol_type.clone().unwrap_or_default(),
                 members: members.collect(),
@@ -95,19 +159,33 @@ impl GroupCore {
         described.collect()
     }
 
-    pub(super) fn delete_groups(&mut self, groups: &[String], out: &mut Effects) -> Vec<ErrorCode> {
-        let deleted = groups.iter().map(|id| match self.groups.get(id) {
-            None => ErrorCode::GroupIdNotFound,
-            Some(group) if group.state != ClassicState::Empty => ErrorCode::NonEmptyGroup,
-            Some(_) => {
-                for (topic, partition) in self.offsets.of_group(id) {
-                    self.delete_offset(id, &topic, partition, out);
+    pub(super) fn delete_groups(
+        &mut self,
+        groups: &[String],
+        now: Now,
+        out: &mut Effects,
+    ) -> Vec<ErrorCode> {
+        let mut errors = Vec::with_capacity(groups.len());
+        for id in groups {
+            let empty = match (self.groups.get(id), self.consumers.get(id)) {
+                (Some(group), _) => Some(group.state == ClassicState::Empty),
+                (_, Some(group)) => Some(group.members.is_empty()),
+                (None, None) => None,
+            };
+            errors.push(match empty {
+                None => ErrorCode::GroupIdNotFound,
+                Some(false) => ErrorCode::NonEmptyGroup,
+                Some(true) => {
+                    for (topic, partition) in self.offsets.of_group(id) {
+                        self.delete_offset(id, &topic, partition, out);
+                    }
+                    self.delete_group(id, out);
+                    self.write_no_consumer_group(id, now, out);
+                    ErrorCode::None
                 }
-                self.delete_group(id, out);
-                ErrorCode::None
-            }
-        });
-        deleted.collect()
+            });
+        }
+        errors
     }
 
     pub(super) fn delete_offset(
@@ -121,7 +199,7 @@ impl GroupCore {
         out.records.push(GroupRecord::no_offset(group, topic, partition));
     }
 
-    fn delete_group(&mut self, id: &str, out: &mut Effects) {
+    pub(super) fn delete_group(&mut self, id: &str, out: &mut Effects) {
         if let Some(group) = self.groups.remove(id) {
             for pending in &group.pending_join {
                 self.timers.cancel(&group.session_timer(pending));
@@ -163,7 +241,27 @@ impl GroupCore {
                 self.delete_group(&id, &mut out);
             }
         }
+        self.expire_in_consumer_groups(now, &mut out);
         out
+    }
+
+    fn expire_in_consumer_groups(&mut self, now: Now, out: &mut Effects) {
+        let ids: Vec<String> = self.consumers.keys().cloned().collect();
+        for id in ids {
+            let group = &self.consumers[&id];
+            let empty = group.members.is_empty();
+            let retention_ms = self.limits.retention_ms;
+            let unused = |topic: &str| !group.is_subscribed(topic);
+            let committed = |offset: &CommittedOffset| offset.commit_ms;
+            let (expired, all) =
+                self.offsets.expired(&id, now.unix_ms, retention_ms, unused, committed);
+            for (topic, partition) in expired {
+                self.delete_offset(&id, &topic, partition, out);
+            }
+            if all && empty {
+                self.write_no_consumer_group(&id, now, out);
+            }
+        }
     }
 
     /// Deletes the offsets of a topic that is gone.

@@ -357,7 +357,7 @@ impl ClassicGroup {
     }
 
     /// The topics of all members. Every version of the consumer protocol begins like the first.
-    fn subscriptions(&self) -> Option<BTreeSet<String>> {
+    pub fn subscriptions(&self) -> Option<BTreeSet<String>> {
         if !self.is_of_consumers() {
             return None;
         }

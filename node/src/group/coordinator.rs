@@ -1,18 +1,22 @@
 //! [`GroupCore`]: the groups and offsets of one partition of `__consumer_offsets`.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use ringlog_wire::DecodeError;
 use ringlog_wire::records::group::{Key, Value};
 
+use super::assignor::Assignor;
 use super::classic::{ClassicGroup, ClassicState};
+use super::consumer::{ConsumerGroup, ConsumerMember, LEFT, MemberState, Resolved};
 use super::offsets::{CommittedOffset, FetchedOffset, FetchedTopic, Offsets};
 use super::record::GroupRecord;
 use super::request::{
-    CommitOffsets, DeleteOffsets, FetchOffsets, GroupAnswer, GroupRequest, Ticket,
+    CommitOffsets, DeleteOffsets, FetchOffsets, GroupAnswer, GroupRequest, LeaveGroup, Ticket,
 };
 use super::timers::{Timer, Timers};
 use crate::error_code::ErrorCode;
+use crate::metadata::MetadataImage;
 
 /// What the configuration allows groups.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +35,18 @@ pub struct GroupLimits {
     pub retention_ms: i64,
     /// What may be appended at once.
     pub batch_bytes_max: usize,
+    /// group.consumer.session.timeout.ms
+    pub consumer_session_timeout_ms: i32,
+    /// group.consumer.heartbeat.interval.ms
+    pub consumer_heartbeat_ms: i32,
+    /// group.consumer.max.size
+    pub consumer_members_max: usize,
+    /// group.consumer.assignors
+    pub assignors: &'static [Assignor],
+    /// group.consumer.migration.policy
+    pub may_upgrade: bool,
+    /// The same.
+    pub may_downgrade: bool,
 }
 
 /// The moment in which something happens.
@@ -81,6 +97,9 @@ impl Turn<'_> {
 pub struct GroupCore {
     pub(super) limits: GroupLimits,
     pub(super) groups: BTreeMap<String, ClassicGroup>,
+    /// Groups of the consumer protocol: an id is in one of the two.
+    pub(super) consumers: BTreeMap<String, ConsumerGroup>,
+    pub(super) image: Arc<MetadataImage>,
     pub(super) offsets: Offsets,
     pub(super) timers: Timers,
 }
@@ -91,6 +110,8 @@ impl GroupCore {
         Self {
             limits,
             groups: BTreeMap::new(),
+            consumers: BTreeMap::new(),
+            image: Arc::default(),
             offsets: Offsets::default(),
             timers: Timers::default(),
         }
@@ -104,6 +125,12 @@ impl GroupCore {
     /// Keeps to other limits from now on.
     pub fn set_limits(&mut self, limits: GroupLimits) {
         self.limits = limits;
+    }
+
+    /// Follows the metadata: topics that consumer groups read may have changed.
+    pub fn set_image(&mut self, image: Arc<MetadataImage>) {
+        self.image = image;
+        self.consumers.values_mut().for_each(|group| group.refresh = true);
     }
 
     /// Takes over a record of the log. `producer` wrote it in a transaction.
@@ -121,6 +148,19 @@ impl GroupCore {
         let key = Key::decode(key)?;
         let decode = |bytes| Value::decode(key.record_type(), bytes).map(|(value, _)| value);
         let value = value.map(decode).transpose()?;
+        self.apply(offset, timestamp_ms, producer, key, value);
+        Ok(())
+    }
+
+    /// Takes over what a record says.
+    pub(super) fn apply(
+        &mut self,
+        offset: i64,
+        timestamp_ms: i64,
+        producer: Option<i64>,
+        key: Key,
+        value: Option<Value>,
+    ) {
         match (key, value) {
             (Key::GroupMetadata(key), Some(Value::GroupMetadata(value))) => {
                 let group = ClassicGroup::loaded(&key.group, value);
@@ -135,9 +175,86 @@ impl GroupCore {
                 self.group_of_offsets(&key.group, timestamp_ms);
                 self.offsets.set(&key.group, &key.topic, key.partition, producer, committed);
             }
+            (key, value) => self.apply_consumer(key, value),
+        }
+    }
+
+    fn apply_consumer(&mut self, key: Key, value: Option<Value>) {
+        match (key, value) {
+            (Key::ConsumerGroupMetadata(key), Some(Value::ConsumerGroupMetadata(value))) => {
+                let group = self.consumer_group(&key.group_id);
+                (group.epoch, group.metadata_hash) = (value.epoch, value.metadata_hash);
+            }
+            (Key::ConsumerGroupMetadata(key), None) => drop(self.consumers.remove(&key.group_id)),
+            (
+                Key::ConsumerGroupMemberMetadata(key),
+                Some(Value::ConsumerGroupMemberMetadata(value)),
+            ) => self.consumer_group(&key.group_id).set_member(&key.member_id, value),
+            (
+                Key::ConsumerGroupCurrentMemberAssignment(key),
+                Some(Value::ConsumerGroupCurrentMemberAssignment(value)),
+            ) => self.consumer_group(&key.group_id).set_assignment(&key.member_id, Some(value)),
+            (
+                Key::ConsumerGroupTargetAssignmentMember(key),
+                Some(Value::ConsumerGroupTargetAssignmentMember(value)),
+            ) => {
+                let topics = value.topic_partitions.into_iter();
+                let target = topics.map(|t| (t.topic_id, t.partitions.into_iter().collect()));
+                let group = self.consumer_group(&key.group_id);
+                group.target.insert(key.member_id, target.collect());
+            }
+            (
+                Key::ConsumerGroupTargetAssignmentMetadata(key),
+                Some(Value::ConsumerGroupTargetAssignmentMetadata(value)),
+            ) => self.consumer_group(&key.group_id).target_epoch = value.assignment_epoch,
+            (
+                Key::ConsumerGroupRegularExpression(key),
+                Some(Value::ConsumerGroupRegularExpression(value)),
+            ) => {
+                let resolved = Resolved {
+                    topics: value.topics.into_iter().collect(),
+                    version: value.version,
+                    at_ms: value.timestamp,
+                };
+                let group = self.consumer_group(&key.group_id);
+                group.regexes.insert(key.regular_expression, resolved);
+            }
+            (key, None) => self.forget_in_consumer_group(key),
+            // Of share and streams groups, which are not here yet.
             _ => {}
         }
-        Ok(())
+    }
+
+    fn forget_in_consumer_group(&mut self, key: Key) {
+        let id = match &key {
+            Key::ConsumerGroupMemberMetadata(key) => &key.group_id,
+            Key::ConsumerGroupCurrentMemberAssignment(key) => &key.group_id,
+            Key::ConsumerGroupTargetAssignmentMember(key) => &key.group_id,
+            Key::ConsumerGroupTargetAssignmentMetadata(key) => &key.group_id,
+            Key::ConsumerGroupRegularExpression(key) => &key.group_id,
+            _ => return,
+        };
+        let Some(group) = self.consumers.get_mut(id) else { return };
+        match key {
+            Key::ConsumerGroupMemberMetadata(key) => group.remove_member(&key.member_id),
+            Key::ConsumerGroupCurrentMemberAssignment(key) => {
+                group.set_assignment(&key.member_id, None);
+            }
+            Key::ConsumerGroupTargetAssignmentMember(key) => {
+                group.target.remove(&key.member_id);
+            }
+            Key::ConsumerGroupTargetAssignmentMetadata(_) => group.target_epoch = LEFT,
+            Key::ConsumerGroupRegularExpression(key) => {
+                group.regexes.remove(&key.regular_expression);
+            }
+            _ => {}
+        }
+    }
+
+    /// A consumer group, made if it is not there. A group that was nothing but offsets becomes it.
+    fn consumer_group(&mut self, id: &str) -> &mut ConsumerGroup {
+        self.groups.remove(id);
+        self.consumers.entry(id.to_owned()).or_insert_with(|| ConsumerGroup::new(id))
     }
 
     /// Takes over the end of a transaction.
@@ -152,12 +269,23 @@ impl GroupCore {
         for id in ids {
             self.with_group(&id, now, &mut out, |group, turn| group.start_after_load(turn));
         }
+        let members = self.consumers.values().flat_map(|group| {
+            group.members.values().map(|member| (group.id.clone(), member.clone()))
+        });
+        let members: Vec<(String, ConsumerMember)> = members.collect();
+        for (group, member) in members {
+            self.set_session(&group, &member.id, now);
+            if member.state == MemberState::Unrevoked {
+                let at = now.mono_ms + member.rebalance_timeout_ms.max(0) as u64;
+                self.timers.set(Timer::Revoke { group, member: member.id }, at);
+            }
+        }
         out
     }
 
     /// Offsets make a group, if there is none: an empty one without a protocol.
     fn group_of_offsets(&mut self, id: &str, now_ms: i64) {
-        if !self.groups.contains_key(id) {
+        if !self.groups.contains_key(id) && !self.consumers.contains_key(id) {
             self.groups.insert(id.to_owned(), ClassicGroup::new(id, now_ms));
         }
     }
@@ -189,6 +317,9 @@ impl GroupCore {
             GroupRequest::Heartbeat(request) if request.group.is_empty() => {
                 GroupAnswer::Heartbeat(ErrorCode::InvalidGroupId)
             }
+            GroupRequest::Heartbeat(request) if self.consumers.contains_key(&request.group) => {
+                GroupAnswer::Heartbeat(self.heartbeat_consumer_group(&request, now))
+            }
             GroupRequest::Heartbeat(request) => {
                 let id = request.group.clone();
                 let beat = self
@@ -197,6 +328,10 @@ impl GroupCore {
             }
             GroupRequest::Leave(request) if request.group.is_empty() => {
                 GroupAnswer::Left(Err(ErrorCode::InvalidGroupId))
+            }
+            GroupRequest::Leave(request) if self.consumers.contains_key(&request.group) => {
+                let LeaveGroup { group, members } = request;
+                GroupAnswer::Left(Ok(self.leave_consumer_group(&group, &members, now, &mut out)))
             }
             GroupRequest::Leave(request) => {
                 let id = request.group.clone();
@@ -209,14 +344,20 @@ impl GroupCore {
             GroupRequest::Commit(request) => {
                 GroupAnswer::Committed(self.commit(request, now, &mut out))
             }
-            GroupRequest::Fetch(request) => GroupAnswer::Fetched(Ok(self.fetch(&request))),
+            GroupRequest::Fetch(request) => GroupAnswer::Fetched(self.fetch(&request)),
+            GroupRequest::ConsumerHeartbeat(request) => {
+                GroupAnswer::ConsumerHeartbeat(self.consumer_beat(request, now, &mut out))
+            }
+            GroupRequest::DescribeConsumers { groups } => {
+                GroupAnswer::ConsumersDescribed(self.describe_consumers(&groups))
+            }
             GroupRequest::DeleteOffsets(request) => {
                 GroupAnswer::OffsetsDeleted(self.delete_offsets(&request, &mut out))
             }
             GroupRequest::List { states, types } => GroupAnswer::Listed(self.list(&states, &types)),
             GroupRequest::Describe { groups } => GroupAnswer::Described(self.describe(&groups)),
             GroupRequest::Delete { groups } => {
-                GroupAnswer::Deleted(self.delete_groups(&groups, &mut out))
+                GroupAnswer::Deleted(self.delete_groups(&groups, now, &mut out))
             }
         };
         out.answers.push((ticket, answer));
@@ -239,6 +380,14 @@ impl GroupCore {
                 Timer::Sync { group } => {
                     self.with_group(&group, now, &mut out, |group, turn| group.sync_is_due(turn));
                 }
+                Timer::Session { group, member } if self.consumers.contains_key(&group) => {
+                    self.fence_if_there(&group, member, now, &mut out);
+                }
+                Timer::Revoke { group, member }
+                | Timer::Rejoin { group, member }
+                | Timer::Resync { group, member } => {
+                    self.fence_if_there(&group, member, now, &mut out);
+                }
                 Timer::Session { group, member } => {
                     self.with_group(&group, now, &mut out, |group, turn| {
                         group.session_is_over(&member, turn);
@@ -247,6 +396,13 @@ impl GroupCore {
             }
         }
         out
+    }
+
+    fn fence_if_there(&mut self, group: &str, member: String, now: Now, out: &mut Effects) {
+        let known = self.consumers.get(group);
+        if known.is_some_and(|group| group.members.contains_key(&member)) {
+            self.fence(group, &[member], now, out);
+        }
     }
 
     fn commit(
@@ -258,6 +414,7 @@ impl GroupCore {
         let id = request.group.clone();
         match self.with_group(&id, now, out, |group, turn| group.accept_commit(&request, turn)) {
             Some(accepted) => accepted?,
+            None if self.consumers.contains_key(&id) => self.accept_consumer_commit(&request)?,
             None if request.generation < 0 => self.group_of_offsets(&id, now.unix_ms),
             None if request.knows_missing_groups => return Err(ErrorCode::GroupIdNotFound),
             None => return Err(ErrorCode::IllegalGeneration),
@@ -290,16 +447,20 @@ impl GroupCore {
         Ok(errors)
     }
 
-    fn fetch(&self, request: &FetchOffsets) -> Vec<FetchedTopic> {
-        if self.groups.contains_key(&request.group) {
-            return self.offsets.fetch(request);
+    fn fetch(&self, request: &FetchOffsets) -> Result<Vec<FetchedTopic>, ErrorCode> {
+        let is_consumer = self.consumers.contains_key(&request.group);
+        if is_consumer {
+            self.accept_consumer_fetch(request)?;
+        }
+        if is_consumer || self.groups.contains_key(&request.group) {
+            return Ok(self.offsets.fetch(request));
         }
         let topics = request.topics.iter().flatten().map(|asked| {
             let none = |p: &i32| FetchedOffset::none(*p, ErrorCode::None);
             let partitions = asked.partitions.iter().map(none).collect();
             FetchedTopic { topic: asked.topic.clone(), topic_id: asked.topic_id, partitions }
         });
-        topics.collect()
+        Ok(topics.collect())
     }
 
     fn delete_offsets(
@@ -311,13 +472,20 @@ impl GroupCore {
         if id.is_empty() {
             return Err(ErrorCode::InvalidGroupId);
         }
-        let group = self.groups.get(id).ok_or(ErrorCode::GroupIdNotFound)?;
-        if group.state != ClassicState::Empty && !group.is_of_consumers() {
+        let (classic, consumer) = (self.groups.get(id), self.consumers.get(id));
+        if classic.is_none() && consumer.is_none() {
+            return Err(ErrorCode::GroupIdNotFound);
+        }
+        if classic.is_some_and(|g| g.state != ClassicState::Empty && !g.is_of_consumers()) {
             return Err(ErrorCode::NonEmptyGroup);
         }
+        let is_subscribed = |topic: &str| {
+            classic.is_some_and(|group| group.is_subscribed(topic))
+                || consumer.is_some_and(|group| group.is_subscribed(topic))
+        };
         let mut answers = Vec::with_capacity(request.topics.len());
         for asked in &request.topics {
-            if group.is_subscribed(&asked.topic) {
+            if is_subscribed(&asked.topic) {
                 answers.push(vec![ErrorCode::GroupSubscribedToTopic; asked.partitions.len()]);
                 continue;
             }

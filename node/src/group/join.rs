@@ -14,8 +14,15 @@ const NEW_MEMBER_TIMEOUT_MS: u64 = 5 * 60 * 1000;
 const MEMBER_ID_BYTES_MAX: usize = i16::MAX as usize;
 
 impl GroupCore {
-    pub(super) fn join(&mut self, ticket: Ticket, request: JoinGroup, now: Now, out: &mut Effects) {
-        let refuse = |error| GroupAnswer::Joined(Joined::refused(request.member.clone(), error));
+    pub(super) fn join(
+        &mut self,
+        ticket: Ticket,
+        mut request: JoinGroup,
+        now: Now,
+        out: &mut Effects,
+    ) {
+        let member = request.member.clone();
+        let refuse = |error| GroupAnswer::Joined(Joined::refused(member.clone(), error));
         if request.group.is_empty() {
             return out.answers.push((ticket, refuse(ErrorCode::InvalidGroupId)));
         }
@@ -25,6 +32,16 @@ impl GroupCore {
             return out.answers.push((ticket, refuse(ErrorCode::InvalidSessionTimeout)));
         }
         let id = request.group.clone();
+        match self.consumers.get(&id).map(|group| group.members.is_empty()) {
+            // Nobody speaks for the consumer protocol any more.
+            Some(true) => self.write_no_consumer_group(&id, now, out),
+            Some(false) => {
+                if let Some(joined) = self.join_consumer_group(&mut request, now, out) {
+                    return out.answers.push((ticket, GroupAnswer::Joined(joined)));
+                }
+            }
+            None => {}
+        }
         let is_new_group = !self.groups.contains_key(&id);
         if is_new_group {
             if !request.member.is_empty() {

@@ -10,12 +10,19 @@
 //! `OffsetMetadataManager`.
 
 mod admin;
+mod assignor;
+mod beat;
 mod classic;
+mod consumer;
 mod coordinator;
+mod embedded;
 mod join;
 mod leave;
 mod member;
+mod migrate;
+mod mixed;
 mod offsets;
+mod reconcile;
 mod record;
 mod request;
 mod sync;
@@ -24,14 +31,18 @@ mod timers;
 #[cfg(test)]
 mod tests;
 
-pub use admin::{DescribedGroup, DescribedMember, ListedGroup};
+pub use admin::{
+    DescribedConsumer, DescribedConsumerGroup, DescribedGroup, DescribedMember, ListedGroup,
+};
+pub use assignor::Assignor;
+pub use consumer::Assignment;
 pub use coordinator::{Effects, GroupCore, GroupLimits, Now};
 pub use offsets::{FetchedOffset, FetchedTopic};
 pub use record::GroupRecord;
 pub use request::{
-    CommitOffsets, DeleteOffsets, FetchOffsets, GroupAnswer, GroupRequest, Heartbeat, JoinGroup,
-    Joined, JoinedMember, LeaveGroup, Leaving, OffsetToCommit, Protocol, SyncGroup, Synced, Ticket,
-    TopicPartitions,
+    CommitOffsets, ConsumerBeat, ConsumerHeartbeat, DeleteOffsets, Fault, FetchOffsets,
+    GroupAnswer, GroupRequest, Heartbeat, JoinGroup, Joined, JoinedMember, LeaveGroup, Leaving,
+    OffsetToCommit, Protocol, SyncGroup, Synced, Ticket, TopicPartitions,
 };
 
 /// Which partition of `__consumer_offsets` a group's state is in: Java's hash of its id.

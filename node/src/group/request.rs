@@ -4,7 +4,8 @@
 
 use ringlog_wire::Uuid;
 
-use super::admin::{DescribedGroup, ListedGroup};
+use super::admin::{DescribedConsumerGroup, DescribedGroup, ListedGroup};
+use super::consumer::Assignment;
 use super::offsets::FetchedTopic;
 use crate::error_code::ErrorCode;
 
@@ -29,6 +30,11 @@ pub enum GroupRequest {
     Describe {
         groups: Vec<String>,
     },
+    ConsumerHeartbeat(ConsumerHeartbeat),
+    /// Groups of the consumer protocol.
+    DescribeConsumers {
+        groups: Vec<String>,
+    },
     Delete {
         groups: Vec<String>,
     },
@@ -48,8 +54,10 @@ pub enum GroupAnswer {
     /// Per partition of each topic.
     OffsetsDeleted(Result<Vec<Vec<ErrorCode>>, ErrorCode>),
     Listed(Vec<ListedGroup>),
-    /// `None`: there is no such group.
-    Described(Vec<Option<DescribedGroup>>),
+    /// Why not, in Kafka's words, if there is no such group.
+    Described(Vec<Result<DescribedGroup, String>>),
+    ConsumerHeartbeat(Result<ConsumerBeat, Fault>),
+    ConsumersDescribed(Vec<Result<DescribedConsumerGroup, String>>),
     Deleted(Vec<ErrorCode>),
     /// The coordinator cannot answer now.
     Unavailable(ErrorCode),
@@ -152,6 +160,44 @@ pub struct Heartbeat {
     pub generation: i32,
     pub member: String,
     pub instance: Option<String>,
+}
+
+/// What is wrong with a request, and Kafka's sentence.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    pub error: ErrorCode,
+    pub message: Option<String>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ConsumerHeartbeat {
+    pub group: String,
+    pub member: String,
+    /// 0 joins, -1 leaves, -2 leaves for a while.
+    pub epoch: i32,
+    pub instance: Option<String>,
+    pub rack: Option<String>,
+    /// -1: as before.
+    pub rebalance_timeout_ms: i32,
+    pub topics: Option<Vec<String>>,
+    pub regex: Option<String>,
+    pub assignor: Option<String>,
+    /// What the member has, if it says so.
+    pub owned: Option<Vec<(Uuid, Vec<i32>)>>,
+    pub client_id: String,
+    pub client_host: String,
+    /// The client draws its own id.
+    pub needs_member_id: bool,
+    /// Drawn by the caller: an id for a member that has none.
+    pub new_id: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConsumerBeat {
+    pub member: Option<String>,
+    pub epoch: i32,
+    pub interval_ms: i32,
+    pub assignment: Option<Assignment>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

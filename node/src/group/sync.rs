@@ -11,6 +11,10 @@ use crate::error_code::ErrorCode;
 impl GroupCore {
     pub(super) fn sync(&mut self, ticket: Ticket, request: SyncGroup, now: Now, out: &mut Effects) {
         let id = request.group.clone();
+        if self.consumers.contains_key(&id) {
+            let synced = self.sync_consumer_group(&request, now);
+            return out.answers.push((ticket, GroupAnswer::Synced(synced)));
+        }
         let refused =
             if id.is_empty() { ErrorCode::InvalidGroupId } else { ErrorCode::UnknownMemberId };
         let known = self.with_group(&id, now, out, |group, turn| group.sync(ticket, request, turn));

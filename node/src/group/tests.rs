@@ -1,5 +1,7 @@
 //! The core, called: joining, syncing, leaving, committing, and what time does.
 
+mod consumers;
+
 use super::*;
 use crate::error_code::ErrorCode;
 
@@ -11,6 +13,12 @@ const LIMITS: GroupLimits = GroupLimits {
     metadata_len_max: 10,
     retention_ms: 100_000,
     batch_bytes_max: 4000,
+    consumer_session_timeout_ms: 45_000,
+    consumer_heartbeat_ms: 5000,
+    consumer_members_max: 4,
+    assignors: &[Assignor::Uniform, Assignor::Range],
+    may_upgrade: true,
+    may_downgrade: true,
 };
 
 /// A coordinator, its clock, and the log it writes.
@@ -186,7 +194,7 @@ impl World {
 
     fn state(&mut self) -> Option<&'static str> {
         match self.ask(GroupRequest::Describe { groups: vec!["g".to_owned()] }) {
-            GroupAnswer::Described(groups) => groups[0].as_ref().map(|group| group.state),
+            GroupAnswer::Described(groups) => groups[0].as_ref().ok().map(|group| group.state),
             other => panic!("{other:?}"),
         }
     }
@@ -224,7 +232,7 @@ fn next_id() -> String {
 
 /// A consumer's subscription to topic t.
 fn subscription() -> Vec<u8> {
-    vec![0, 1, 0, 0, 0, 1, 0, 1, b't', 0, 0, 0, 0]
+    vec![0, 0, 0, 0, 0, 1, 0, 1, b't', 255, 255, 255, 255]
 }
 
 fn protocol(name: &str) -> Protocol {

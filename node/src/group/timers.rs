@@ -16,6 +16,27 @@ pub enum Timer {
         /// The group.
         group: String,
     },
+    /// A member of a consumer group must have let go of partitions.
+    Revoke {
+        /// The group.
+        group: String,
+        /// The member.
+        member: String,
+    },
+    /// A member of the classic protocol in a consumer group must join again.
+    Rejoin {
+        /// The group.
+        group: String,
+        /// The member.
+        member: String,
+    },
+    /// A member of the classic protocol in a consumer group must ask for its assignment.
+    Resync {
+        /// The group.
+        group: String,
+        /// The member.
+        member: String,
+    },
     /// A member must be heard from.
     Session {
         /// The group.
@@ -46,6 +67,11 @@ impl Timers {
                 self.due.insert(timer, (at_ms, at_ms));
             }
         }
+    }
+
+    /// Whether there is such a deadline.
+    pub fn is_set(&self, timer: &Timer) -> bool {
+        self.due.contains_key(timer)
     }
 
     /// Forgets a deadline.

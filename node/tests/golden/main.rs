@@ -11,6 +11,7 @@ mod support;
 
 mod cluster;
 mod configs;
+mod consumer_groups;
 mod fetch;
 mod groups;
 mod list_offsets;
@@ -34,6 +35,7 @@ fn answers_are_those_of_kafka() {
     fetch::compare(&mut pair);
     configs::compare(&mut pair);
     groups::compare(&mut pair);
+    consumer_groups::compare(&mut pair);
     topics::compare_tools(&mut pair);
     pair.finish();
 }

@@ -11,14 +11,8 @@ use crate::support::stock::Stock;
 use crate::support::{Client, Node, PATIENCE};
 
 /// Features of a new cluster of ours, so that both finalize the same.
-const FEATURES: &[&str] = &[
-    "--feature",
-    "group.version=0",
-    "--feature",
-    "transaction.version=0",
-    "--feature",
-    "eligible.leader.replicas.version=0",
-];
+const FEATURES: &[&str] =
+    &["--feature", "transaction.version=0", "--feature", "eligible.leader.replicas.version=0"];
 
 /// Lines shown of a difference, and letters of a line.
 const LINES_SHOWN: usize = 8;

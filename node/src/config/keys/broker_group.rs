@@ -12,6 +12,7 @@ pub(super) static KEYS: &[ConfigKey] = &[
         ReadOnly,
     )
     .valid(Valid::ListOf(&["consumer", "classic", "share", "streams"]))
+    .acts()
     .doc("Group protocols that are served. `classic` cannot be left out."),
     key("group.coordinator.threads", Int, Text("4"), High, ReadOnly)
         .at_least(1)
@@ -40,6 +41,7 @@ pub(super) static KEYS: &[ConfigKey] = &[
         .doc("Most members of a classic group."),
     key("group.consumer.session.timeout.ms", Int, Text("45000"), Medium, ReadOnly)
         .at_least(1)
+        .acts()
         .doc("How long a member of a consumer group may be silent before it is removed."),
     key("group.consumer.min.session.timeout.ms", Int, Text("45000"), Medium, ReadOnly)
         .at_least(1)
@@ -49,6 +51,7 @@ pub(super) static KEYS: &[ConfigKey] = &[
         .doc("Upper bound of a consumer group's own session timeout."),
     key("group.consumer.heartbeat.interval.ms", Int, Text("5000"), Medium, ReadOnly)
         .at_least(1)
+        .acts()
         .doc("Heartbeat interval that members of a consumer group are told."),
     key("group.consumer.min.heartbeat.interval.ms", Int, Text("5000"), Medium, ReadOnly)
         .at_least(1)
@@ -58,13 +61,15 @@ pub(super) static KEYS: &[ConfigKey] = &[
         .doc("Upper bound of a consumer group's own heartbeat interval."),
     key("group.consumer.max.size", Int, Text("2147483647"), Medium, ReadOnly)
         .at_least(1)
+        .acts()
         .doc("Most members of a consumer group."),
-    key("group.consumer.assignors", List, Text("uniform,range"), Medium, ReadOnly).doc(
+    key("group.consumer.assignors", List, Text("uniform,range"), Medium, ReadOnly).acts().doc(
         "Assignors of the server, in order; the first one is used if a member names none. \
         Built in are `uniform` and `range`.",
     ),
     key("group.consumer.migration.policy", String, Text("bidirectional"), Medium, ReadOnly)
         .valid(Valid::OneOfAnyCase(&["DISABLED", "DOWNGRADE", "UPGRADE", "BIDIRECTIONAL"]))
+        .acts()
         .doc(
             "Which way groups with members may be converted online: from classic to consumer \
             (`upgrade`), back (`downgrade`), both or neither.",
