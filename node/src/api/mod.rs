@@ -1,25 +1,36 @@
 //! One file per API: validate, route to the shards that own what it is about, answer in Kafka's
 //! codes. This file is the table.
 
+mod alter_configs;
 mod api_versions;
+mod configs;
 mod consumer_group_describe;
 mod consumer_group_heartbeat;
+mod create_acls;
 mod create_partitions;
 mod create_topics;
+mod delete_acls;
 mod delete_groups;
 mod delete_topics;
+mod describe_acls;
 mod describe_cluster;
 mod describe_configs;
 mod describe_groups;
+mod describe_log_dirs;
+mod describe_producers;
 mod describe_topic_partitions;
+mod elect_leaders;
 mod fetch;
 mod fetch_sessions;
 mod find_coordinator;
 mod heartbeat;
+mod incremental_alter_configs;
 mod init_producer_id;
+mod inspections;
 mod java;
 mod join_group;
 mod leave_group;
+mod list_config_resources;
 mod list_groups;
 mod list_offsets;
 mod list_partition_reassignments;
@@ -27,7 +38,9 @@ mod metadata;
 mod offset_commit;
 mod offset_delete;
 mod offset_fetch;
+mod offset_for_leader_epoch;
 mod produce;
+mod sasl_handshake;
 mod sync_group;
 
 use std::cell::{Cell, RefCell};
@@ -172,6 +185,19 @@ async fn answer(
         ApiKey::DeleteTopics => delete_topics::answer(broker, incoming).await?,
         ApiKey::CreatePartitions => create_partitions::answer(broker, incoming).await?,
         ApiKey::InitProducerId => init_producer_id::answer(broker, incoming).await?,
+        ApiKey::AlterConfigs => alter_configs::answer(broker, incoming).await?,
+        ApiKey::IncrementalAlterConfigs => {
+            incremental_alter_configs::answer(broker, incoming).await?
+        }
+        ApiKey::ListConfigResources => list_config_resources::answer(broker, incoming)?,
+        ApiKey::OffsetForLeaderEpoch => offset_for_leader_epoch::answer(broker, incoming).await?,
+        ApiKey::DescribeProducers => describe_producers::answer(broker, incoming).await?,
+        ApiKey::DescribeLogDirs => describe_log_dirs::answer(broker, incoming).await?,
+        ApiKey::ElectLeaders => elect_leaders::answer(broker, incoming)?,
+        ApiKey::DescribeAcls => describe_acls::answer(incoming)?,
+        ApiKey::CreateAcls => create_acls::answer(incoming)?,
+        ApiKey::DeleteAcls => delete_acls::answer(incoming)?,
+        ApiKey::SaslHandshake => sasl_handshake::answer(incoming)?,
         ApiKey::DescribeConfigs => describe_configs::answer(broker, incoming)?,
         ApiKey::DescribeCluster => describe_cluster::answer(broker, context, incoming)?,
         ApiKey::DescribeTopicPartitions => describe_topic_partitions::answer(broker, incoming)?,

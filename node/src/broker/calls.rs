@@ -9,9 +9,10 @@ use ringlog_engine::io::{Buf, Fd, Mono};
 use ringlog_engine::types::Offset;
 use ringlog_wire::Uuid;
 
+use super::inspect::{Inspected, Inspection};
 use super::reads::Piece;
 use crate::controller::{
-    Assignment, DeletedTopic, NewTopic, NewTopicResult, TopicFault, TopicSelector,
+    AlterConfigs, Assignment, DeletedTopic, NewTopic, NewTopicResult, TopicFault, TopicSelector,
 };
 use crate::error_code::ErrorCode;
 use crate::group::{GroupAnswer, GroupRequest};
@@ -42,6 +43,8 @@ pub enum Call {
     ListOffsets { queries: Vec<ListOffsetQuery> },
     /// For the group coordinator of a partition of `__consumer_offsets`.
     Group { topic: Uuid, partition: i32, request: Box<GroupRequest> },
+    /// Look at partitions.
+    Inspect { inspections: Vec<(Uuid, i32, Inspection)> },
     /// For the controller, on shard 0.
     Control(ControlCall),
     /// Take over a new image.
@@ -59,6 +62,7 @@ pub enum Reply {
     Watch,
     ListOffsets(Vec<ListOffsetAnswer>),
     Group(GroupAnswer),
+    Inspect(Vec<Result<Inspected, ErrorCode>>),
     Control(ControlReply),
     MetadataApplied,
     Offsets(Vec<LogOffsets>),
@@ -174,6 +178,10 @@ pub enum ControlCall {
     DeleteTopics {
         topics: Vec<TopicSelector>,
     },
+    AlterConfigs {
+        resources: Vec<AlterConfigs>,
+        validate_only: bool,
+    },
     NextProducerId,
     /// What is due from time to time.
     Upkeep,
@@ -184,6 +192,7 @@ pub enum ControlReply {
     Topics(Vec<NewTopicResult>),
     Partitions(Vec<Result<(), TopicFault>>),
     Deleted(Vec<DeletedTopic>),
+    Altered(Vec<Result<(), TopicFault>>),
     ProducerId(Option<i64>),
     Done,
     /// The request as a whole was refused.

@@ -4,6 +4,7 @@
 mod calls;
 mod connections;
 mod control;
+mod inspect;
 mod metadata_log;
 mod metadata_snapshots;
 mod partition;
@@ -19,6 +20,7 @@ pub use calls::{
 };
 pub use connections::Connections;
 pub use control::Control;
+pub use inspect::{ActiveProducer, Inspected, Inspection};
 pub use metadata_log::{BootstrapError, MetadataLog};
 pub use metadata_snapshots::snapshot_bytes;
 pub use partition::Partition;

@@ -253,6 +253,10 @@ impl Broker {
             Call::Group { topic, partition, request } => {
                 self.groups.ask(topic, partition, *request)
             }
+            Call::Inspect { inspections } => {
+                let inspected = self.inspect(&inspections);
+                Box::pin(async move { Reply::Inspect(inspected) })
+            }
             Call::Control(call) => {
                 let control = self.control.borrow().clone();
                 Box::pin(async move {

@@ -9,6 +9,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod admin;
 mod cluster;
 mod configs;
 mod consumer_groups;
@@ -34,6 +35,7 @@ fn answers_are_those_of_kafka() {
     list_offsets::compare(&mut pair);
     fetch::compare(&mut pair);
     configs::compare(&mut pair);
+    admin::compare(&mut pair);
     groups::compare(&mut pair);
     consumer_groups::compare(&mut pair);
     topics::compare_tools(&mut pair);
