@@ -17,7 +17,7 @@ use ringlog_engine::batch::{
 use ringlog_engine::io::sim::{CrashProfile, World, block_on, run_turns};
 use ringlog_engine::io::{Buf, WritePath};
 use ringlog_engine::log::{
-    Committer, CommitterOptions, LoadOptions, Log, LogConfig, Origin, ReadLimits, SyncMethod,
+    Committer, CommitterOptions, LoadOptions, Log, LogConfig, Origin, ReadLimits,
 };
 use ringlog_engine::shard::Shard;
 use ringlog_engine::stdx::prng::Prng;
@@ -58,11 +58,8 @@ async fn open(shard: &Shard, model: &Shared, config: &LogConfig, sync_always: bo
     shard.sync_dir(Path::new("/")).await.expect("sync");
     let write_path =
         if shard.random().is_multiple_of(2) { WritePath::Ring } else { WritePath::Blocking };
-    let method = [SyncMethod::Auto, SyncMethod::Fdatasync, SyncMethod::SyncFs]
-        [(shard.random() % 3) as usize];
     let unread_cache_bytes = shard.random().is_multiple_of(2).then_some(0);
-    let options =
-        CommitterOptions { sync_always, write_path, sync_method: method, unread_cache_bytes };
+    let options = CommitterOptions { sync_always, write_path, unread_cache_bytes };
     let committer = Committer::start(shard, options);
     let (clean, recovery_point) = {
         let model = model.borrow();
@@ -391,7 +388,6 @@ fn d12_corruption_below_the_recovery_point_is_refused_not_cut() {
         let options = CommitterOptions {
             sync_always: true,
             write_path: WritePath::Ring,
-            sync_method: SyncMethod::Auto,
             unread_cache_bytes: None,
         };
         let committer = Committer::start(&shard, options);

@@ -9,7 +9,7 @@ use ringlog_engine::batch::{BatchBuilder, RecordFields};
 use ringlog_engine::io::uring::{Peers, UringDriver, UringOptions, probe};
 use ringlog_engine::io::{Buf, OpenOptions, WritePath};
 use ringlog_engine::log::{
-    Committer, CommitterOptions, LoadOptions, Log, LogConfig, Origin, ReadLimits, SyncMethod,
+    Committer, CommitterOptions, LoadOptions, Log, LogConfig, Origin, ReadLimits,
 };
 use ringlog_engine::shard::{File, Shard, ShardOptions};
 use ringlog_engine::types::{LeaderEpoch, Offset, ShardId};
@@ -18,12 +18,8 @@ const BATCH_BYTES: usize = 512 << 10;
 const KEPT_BYTES: u64 = 1 << 20;
 
 async fn open(shard: &Shard, dir: &Path, unread_cache_bytes: Option<u64>) -> Rc<Log> {
-    let options = CommitterOptions {
-        sync_always: true,
-        write_path: WritePath::Blocking,
-        sync_method: SyncMethod::Fdatasync,
-        unread_cache_bytes,
-    };
+    let options =
+        CommitterOptions { sync_always: true, write_path: WritePath::Blocking, unread_cache_bytes };
     let committer = Committer::start(shard, options);
     let load = LoadOptions {
         config: LogConfig { segment_bytes: 16 << 20, ..LogConfig::default() },

@@ -1,5 +1,5 @@
-//! Threads that carry out what has no ring opcode, or would block a shard: listing, locking,
-//! `syncfs`. They run one system call at a time and own nothing between calls.
+//! Threads that carry out what has no ring opcode, or would block a shard: listing, locking. They
+//! run one system call at a time and own nothing between calls.
 
 use std::collections::VecDeque;
 use std::os::fd::OwnedFd;
@@ -53,10 +53,31 @@ impl Helpers {
         self.shared.work.notify_one();
     }
 
+    /// A way for other threads to complete an operation of the driver.
+    pub(super) fn completer(&self) -> Completer {
+        Completer(Arc::clone(&self.shared))
+    }
+
     /// Moves what is done into `completions`.
     pub(super) fn reap(&self, completions: &mut Vec<Completion>) {
         let mut queues = self.shared.queues.lock().expect("no helper panics");
         completions.append(&mut queues.done);
+    }
+}
+
+/// Delivers completions to a driver from another thread, as if its helpers had done the work.
+pub(super) struct Completer(Arc<Shared>);
+
+impl Completer {
+    /// Whether both deliver to the same driver.
+    pub(super) fn same(&self, other: &Completer) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
+    /// Delivers.
+    pub(super) fn complete(&self, mut completions: Vec<Completion>) {
+        self.0.queues.lock().expect("no helper panics").done.append(&mut completions);
+        sys::signal(&self.0.eventfd);
     }
 }
 

@@ -30,7 +30,7 @@ mod segment;
 
 pub use append::{AppendError, Appended, Origin};
 pub use checkpoint::{CheckpointError, parse_entries, render_entries};
-pub use commit::{Committer, CommitterOptions, SyncMethod};
+pub use commit::{Committer, CommitterOptions};
 pub use config::LogConfig;
 pub use epochs::{EpochEnd, LeaderEpochs};
 pub use lookup::{OffsetLookup, TimestampAnswer};

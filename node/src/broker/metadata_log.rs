@@ -12,7 +12,7 @@ use ringlog_engine::dirs::write_partition_metadata;
 use ringlog_engine::io::{Buf, WritePath};
 use ringlog_engine::log::{
     AppendError, Committer, CommitterOptions, LoadError, LoadOptions, Log, LogConfig, LogError,
-    Origin, ReadError, ReadLimits, SyncMethod,
+    Origin, ReadError, ReadLimits,
 };
 use ringlog_engine::shard::{IoError, Shard};
 use ringlog_engine::types::{LeaderEpoch, Offset, TopicId};
@@ -122,7 +122,6 @@ impl MetadataLog {
         let options = CommitterOptions {
             sync_always: true,
             write_path: WritePath::Blocking,
-            sync_method: SyncMethod::Fdatasync,
             unread_cache_bytes: None,
         };
         let committer = Committer::start(shard, options);

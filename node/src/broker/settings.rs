@@ -5,7 +5,6 @@ use std::path::PathBuf;
 
 use ringlog_engine::dirs::TopicPartition;
 use ringlog_engine::io::WritePath;
-use ringlog_engine::log::SyncMethod;
 use ringlog_engine::types::Offset;
 use ringlog_wire::Uuid;
 
@@ -51,8 +50,6 @@ pub struct Settings {
     pub sync_always: bool,
     /// Who writes to log files.
     pub write_path: WritePath,
-    /// How several files are synced.
-    pub sync_method: SyncMethod,
     /// ringlog.unread.cache.bytes
     pub unread_cache_bytes: Option<u64>,
     /// Log directories; the metadata log's own comes last, if it has one.

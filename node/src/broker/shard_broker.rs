@@ -95,7 +95,6 @@ impl Broker {
         let options = CommitterOptions {
             sync_always: settings.sync_always,
             write_path: settings.write_path,
-            sync_method: settings.sync_method,
             unread_cache_bytes: settings.unread_cache_bytes,
         };
         let open_connections = Connections::default();

@@ -13,6 +13,7 @@ use io_uring::{IoUring, cqueue, opcode, squeue};
 
 use super::buffers::{BUFFER_GROUP, ProvidedBuffers};
 use super::options::{Probe, UringOptions, probe};
+use crate::io::group_sync::{GroupSync, Request};
 use crate::io::helper::{HELPER_THREADS_MAX, Helpers};
 use crate::io::{
     Completion, Driver, Errno, Fd, Mono, Op, Output, Payload, ReadPath, Token, Unpark, WritePath,
@@ -28,9 +29,16 @@ const IOV_MAX: usize = 1024;
 /// How often a dropped driver waits 10 ms for its operations to end.
 const DROP_ROUNDS_MAX: usize = 100;
 
-/// The rings of a node's shards, by which they wake each other.
+/// What the shards of a node share: their rings, by which they wake each other, and the threads
+/// that make durable what all of them wrote.
 #[derive(Clone, Default)]
-pub struct Peers(Arc<Vec<OnceLock<Peer>>>);
+pub struct Peers(Arc<Shared>);
+
+#[derive(Default)]
+struct Shared {
+    rings: Vec<OnceLock<Peer>>,
+    group_sync: GroupSync,
+}
 
 struct Peer {
     ring: i32,
@@ -40,7 +48,8 @@ struct Peer {
 impl Peers {
     /// Room for `shards` rings.
     pub fn new(shards: usize) -> Self {
-        Self(Arc::new((0..shards).map(|_| OnceLock::new()).collect()))
+        let rings = (0..shards).map(|_| OnceLock::new()).collect();
+        Self(Arc::new(Shared { rings, group_sync: GroupSync::default() }))
     }
 }
 
@@ -101,7 +110,7 @@ impl UringDriver {
         let ring = build_ring(options, &probe)?;
         let eventfd = Arc::new(sys::eventfd()?);
         let peer = Peer { ring: ring.as_raw_fd(), eventfd: Arc::clone(&eventfd) };
-        if let Some(slot) = peers.0.get(shard) {
+        if let Some(slot) = peers.0.rings.get(shard) {
             assert!(slot.set(peer).is_ok(), "shard {shard} has two drivers");
         }
         // The kernel takes no larger table than this process may have files.
@@ -495,6 +504,13 @@ impl Driver for UringDriver {
             | Op::Recv { .. }
             | Op::RecvMulti { .. }
             | Op::Send { .. } => self.start(token, InFlight::new(op)),
+            Op::SyncAll { files, bytes } => {
+                self.helped += 1;
+                let completer = self.helpers.completer();
+                let request = Request { token, files, bytes, completer };
+                self.peers.0.group_sync.submit(request);
+                None
+            }
             op => {
                 self.helped += 1;
                 self.helpers.submit(token, op);
@@ -556,7 +572,7 @@ impl Driver for UringDriver {
     }
 
     fn wake(&mut self, shard: usize) {
-        let Some(peer) = self.peers.0.get(shard).and_then(OnceLock::get) else { return };
+        let Some(peer) = self.peers.0.rings.get(shard).and_then(OnceLock::get) else { return };
         if self.probe.msg_ring {
             let entry = opcode::MsgRingData::new(types::Fd(peer.ring), 0, USER_WAKE, None);
             self.push(entry.build().user_data(USER_IGNORED).flags(squeue::Flags::SKIP_SUCCESS));
