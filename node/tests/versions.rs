@@ -237,6 +237,10 @@ impl Case<'_> {
                 let response = client.request(&m::ElectLeadersRequest::default(), version);
                 assert_eq!((response.error_code, response.replica_election_results.len()), (0, 0));
             }
+            ApiKey::AlterPartitionReassignments => {
+                let request = m::AlterPartitionReassignmentsRequest::default();
+                assert_eq!(client.request(&request, version).error_code, 0);
+            }
             ApiKey::DescribeAcls => {
                 let request = m::DescribeAclsRequest::default();
                 assert_eq!(client.request(&request, version).error_code, 54);

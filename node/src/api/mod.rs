@@ -2,6 +2,7 @@
 //! codes. This file is the table.
 
 mod alter_configs;
+mod alter_partition_reassignments;
 mod api_versions;
 mod configs;
 mod consumer_group_describe;
@@ -193,6 +194,9 @@ async fn answer(
         ApiKey::OffsetForLeaderEpoch => offset_for_leader_epoch::answer(broker, incoming).await?,
         ApiKey::DescribeProducers => describe_producers::answer(broker, incoming).await?,
         ApiKey::DescribeLogDirs => describe_log_dirs::answer(broker, incoming).await?,
+        ApiKey::AlterPartitionReassignments => {
+            alter_partition_reassignments::answer(broker, incoming)?
+        }
         ApiKey::ElectLeaders => elect_leaders::answer(broker, incoming)?,
         ApiKey::DescribeAcls => describe_acls::answer(incoming)?,
         ApiKey::CreateAcls => create_acls::answer(incoming)?,

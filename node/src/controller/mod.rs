@@ -6,6 +6,7 @@
 mod configs;
 mod placement;
 mod producer_ids;
+mod reassignments;
 mod registration;
 mod topics;
 
@@ -17,6 +18,7 @@ pub use configs::{
 };
 pub use placement::{Assignment, place_replicas};
 pub use producer_ids::{PRODUCER_ID_BLOCK, allocate_producer_ids};
+pub use reassignments::check_reassignment;
 pub use registration::{NodeIdentity, bootstrap_records, registration_records};
 pub use topics::{
     DeletedTopic, NewTopic, NewTopicOutcome, NewTopicResult, TopicFault, TopicSelector,

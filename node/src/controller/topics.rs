@@ -274,7 +274,7 @@ fn manual(image: &MetadataImage, topic: &NewTopic) -> Result<Vec<Assignment>, To
     Ok(by_index.into_values().collect())
 }
 
-fn check_replicas(
+pub(super) fn check_replicas(
     image: &MetadataImage,
     replicas: &Assignment,
     factor: Option<usize>,

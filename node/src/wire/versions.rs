@@ -56,6 +56,7 @@ pub const BROKER_APIS: &[Served] = &[
     served(ApiKey::AlterConfigs, 0, 2),
     served(ApiKey::DescribeLogDirs, 1, 4),
     served(ApiKey::ElectLeaders, 0, 2),
+    served(ApiKey::AlterPartitionReassignments, 0, 1),
     served(ApiKey::IncrementalAlterConfigs, 0, 1),
     served(ApiKey::DescribeProducers, 0, 0),
     served(ApiKey::ListConfigResources, 0, 1),

@@ -2,9 +2,10 @@
 
 use ringlog_wire::messages as m;
 use ringlog_wire::messages::{
-    alter_configs_request, create_acls_request, delete_acls_request, describe_configs_request,
-    describe_log_dirs_request, describe_producers_request, elect_leaders_request,
-    incremental_alter_configs_request, offset_for_leader_epoch_request,
+    alter_configs_request, alter_partition_reassignments_request, create_acls_request,
+    delete_acls_request, describe_configs_request, describe_log_dirs_request,
+    describe_producers_request, elect_leaders_request, incremental_alter_configs_request,
+    offset_for_leader_epoch_request,
 };
 
 use crate::pair::Pair;
@@ -23,6 +24,7 @@ pub fn compare(pair: &mut Pair) {
     epochs(pair);
     producers(pair);
     elections(pair);
+    reassignments(pair);
     security(pair);
     directories(pair);
 }
@@ -258,6 +260,30 @@ fn elections(pair: &mut Pair) {
                     },
                 );
             }
+        }
+    }
+}
+
+fn reassignments(pair: &mut Pair) {
+    for version in 0..=1 {
+        for replicas in [None, Some(vec![1]), Some(vec![]), Some(vec![1, 1]), Some(vec![7])] {
+            pair.same("reassign", version, |_| m::AlterPartitionReassignmentsRequest {
+                timeout_ms: 1000,
+                topics: ["admin", "nope"]
+                    .map(|name| alter_partition_reassignments_request::ReassignableTopic {
+                        name: name.to_owned(),
+                        partitions: [0, 9]
+                            .map(|partition_index| {
+                                alter_partition_reassignments_request::ReassignablePartition {
+                                    partition_index,
+                                    replicas: replicas.clone(),
+                                }
+                            })
+                            .to_vec(),
+                    })
+                    .to_vec(),
+                ..Default::default()
+            });
         }
     }
 }
