@@ -27,6 +27,7 @@ use super::reads::Leases;
 use super::settings::{COLD_READ_BYTES, Settings};
 use crate::config::BrokerConfig;
 use crate::controller::TopicFault;
+use crate::coordinator::GroupCoordinators;
 use crate::error_code::ErrorCode;
 use crate::metadata::MetadataImage;
 
@@ -105,6 +106,8 @@ pub struct Broker {
     pub(super) dir_health: RefCell<Vec<DirHealth>>,
     /// Shard 0: who writes the checkpoint files. Two at once would write the same temporary file.
     pub(super) checkpoint_turn: Rc<Budget>,
+    /// The group coordinators of this shard.
+    pub groups: GroupCoordinators,
     mesh: RefCell<Option<Mesh<Message>>>,
     calls: RefCell<Slab<OneshotSender<Reply>>>,
 }
@@ -141,6 +144,7 @@ impl Broker {
             served: RefCell::default(),
             dir_health: RefCell::new(vec![DirHealth::default(); settings.dirs.len()]),
             checkpoint_turn: Budget::new(1),
+            groups: GroupCoordinators::default(),
             mesh: RefCell::new(None),
             calls: RefCell::default(),
             settings,
@@ -185,7 +189,7 @@ impl Broker {
     }
 
     /// A partition of this shard.
-    pub(super) fn partition(&self, topic: Uuid, index: i32) -> Result<Rc<Partition>, ErrorCode> {
+    pub(crate) fn partition(&self, topic: Uuid, index: i32) -> Result<Rc<Partition>, ErrorCode> {
         let partitions = self.partitions.borrow();
         match partitions.get(&(topic, index)) {
             Some(Ok(partition)) => Ok(Rc::clone(partition)),
@@ -275,6 +279,13 @@ impl Broker {
             }),
             Call::ListOffsets { queries } => {
                 Box::pin(async move { Reply::ListOffsets(this.list_offsets(queries).await) })
+            }
+            Call::Group { topic, partition, request } => {
+                self.groups.ask(topic, partition, *request)
+            }
+            Call::Inspect { inspections } => {
+                let inspected = self.inspect(&inspections);
+                Box::pin(async move { Reply::Inspect(inspected) })
             }
             Call::Control(call) => {
                 let control = self.control.borrow().clone();
