@@ -9,8 +9,8 @@ use ringlog_engine::batch::{BatchBuilder, RecordFields};
 use ringlog_engine::io::uring::{UringOptions, probe};
 use ringlog_engine::io::{Buf, DriverChoice, DriverPlan, OpenOptions, WritePath};
 use ringlog_engine::log::{
-    CacheCounts, Committer, CommitterOptions, LoadOptions, Log, LogConfig, Origin, ReadLimits,
-    SyncMethod,
+    CacheCounts, Committer, CommitterOptions, IoMode, LoadOptions, Log, LogConfig, Origin,
+    ReadLimits, SyncMethod,
 };
 use ringlog_engine::shard::{File, Shard, ShardOptions};
 use ringlog_engine::types::{LeaderEpoch, Offset, ShardId};
@@ -26,6 +26,8 @@ async fn open(
 ) -> Rc<Log> {
     let options = CommitterOptions {
         sync_always: true,
+        io_mode: IoMode::Buffered,
+        tail_bytes: 0,
         write_path: WritePath::Blocking,
         sync_method: SyncMethod::Fdatasync,
         unread_cache_bytes,

@@ -4,6 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::path::{Path, PathBuf};
 
 use super::config::LogConfig;
+use super::direct::DirectWrites;
 use super::index::{Indexes, OFFSET_ENTRY_BYTES, OffsetEntry, TIME_ENTRY_BYTES};
 use crate::batch::BatchHeader;
 use crate::io::{Buf, OpenOptions, WritePath};
@@ -52,6 +53,7 @@ pub(super) struct Segment {
     reserved: Cell<u64>,
     /// Cached pages below were let go of.
     cache_dropped: Cell<u64>,
+    pub(super) direct: DirectWrites,
 }
 
 /// Below this size a segment reserves nothing: most partitions stay small.
@@ -80,6 +82,7 @@ impl Segment {
             jitter_ms,
             reserved: Cell::new(0),
             cache_dropped: Cell::new(0),
+            direct: DirectWrites::default(),
         }
     }
 
@@ -110,6 +113,7 @@ impl Segment {
     /// the others are taken for leftovers, and without them it is whole.
     pub(super) async fn delete_files(&self, shard: &Shard) -> Result<(), IoError> {
         self.close_file();
+        self.end_direct();
         *self.index_files.borrow_mut() = None;
         for suffix in ["snapshot", "timeindex", "index", "log"] {
             shard.unlink(&self.path(suffix)).await?;
@@ -155,6 +159,8 @@ impl Segment {
 
     /// Gives back blocks that were reserved and not used, by this process or one before it.
     pub(super) async fn release_reserved(&self, shard: &Shard) -> Result<(), IoError> {
+        self.trim(shard).await?;
+        self.end_direct();
         let size = self.size.get();
         if size < RESERVE_FROM_BYTES {
             return Ok(());
