@@ -17,8 +17,7 @@ use ringlog_engine::batch::{
 use ringlog_engine::io::sim::{CrashProfile, World, block_on, run_turns};
 use ringlog_engine::io::{Buf, WritePath};
 use ringlog_engine::log::{
-    Committer, CommitterOptions, IoMode, LoadError, LoadOptions, Log, LogConfig, Origin,
-    ReadLimits, SyncMethod,
+    Committer, CommitterOptions, IoMode, LoadError, LoadOptions, Log, LogConfig, Origin, ReadLimits,
 };
 use ringlog_engine::shard::Shard;
 use ringlog_engine::stdx::prng::Prng;
@@ -73,17 +72,9 @@ async fn try_open(
     let write_path =
         if shard.random().is_multiple_of(2) { WritePath::Ring } else { WritePath::Blocking };
     let io_mode = if shard.random().is_multiple_of(2) { IoMode::Direct } else { IoMode::Buffered };
-    let method = [SyncMethod::Auto, SyncMethod::Fdatasync, SyncMethod::SyncFs]
-        [(shard.random() % 3) as usize];
     let unread_cache_bytes = shard.random().is_multiple_of(2).then_some(0);
-    let options = CommitterOptions {
-        sync_always,
-        io_mode,
-        tail_bytes: 8192,
-        write_path,
-        sync_method: method,
-        unread_cache_bytes,
-    };
+    let options =
+        CommitterOptions { sync_always, io_mode, tail_bytes: 8192, write_path, unread_cache_bytes };
     let committer = Committer::start(shard, options);
     let (clean, recovery_point) = {
         let mut model = model.borrow_mut();
@@ -447,7 +438,6 @@ fn d12_corruption_below_the_recovery_point_is_refused_not_cut() {
             io_mode: IoMode::Buffered,
             tail_bytes: 0,
             write_path: WritePath::Ring,
-            sync_method: SyncMethod::Auto,
             unread_cache_bytes: None,
         };
         let committer = Committer::start(&shard, options);

@@ -18,7 +18,7 @@ use ringlog_engine::io::sim::{CrashProfile, World, block_on};
 use ringlog_engine::io::{Buf, WritePath};
 use ringlog_engine::log::{
     Committer, CommitterOptions, IoMode, LoadError, LoadOptions, Loaded, Log, LogConfig, Origin,
-    ReadError, ReadLimits, SyncMethod,
+    ReadError, ReadLimits,
 };
 use ringlog_engine::shard::Shard;
 use ringlog_engine::stdx::prng::Prng;
@@ -54,7 +54,6 @@ async fn open(shard: &Shard, written: &Written) -> Result<Loaded, LoadError> {
         io_mode: IoMode::Buffered,
         tail_bytes: 0,
         write_path: WritePath::Blocking,
-        sync_method: SyncMethod::Fdatasync,
         unread_cache_bytes: None,
     };
     let load = LoadOptions {

@@ -10,7 +10,7 @@ use ringlog_engine::io::uring::{UringOptions, probe};
 use ringlog_engine::io::{Buf, DriverChoice, DriverPlan, OpenOptions, WritePath};
 use ringlog_engine::log::{
     CacheCounts, Committer, CommitterOptions, IoMode, LoadOptions, Log, LogConfig, Origin,
-    ReadLimits, SyncMethod,
+    ReadLimits,
 };
 use ringlog_engine::shard::{File, Shard, ShardOptions};
 use ringlog_engine::types::{LeaderEpoch, Offset, ShardId};
@@ -29,7 +29,6 @@ async fn open(
         io_mode: IoMode::Buffered,
         tail_bytes: 0,
         write_path: WritePath::Blocking,
-        sync_method: SyncMethod::Fdatasync,
         unread_cache_bytes,
     };
     let committer = Committer::start(shard, options);

@@ -16,7 +16,7 @@ use ringlog_engine::io::{
     DriverChoice, DriverPlan, StopSignals, Unpark, WritePath, available_cpus, host_name,
     memory_bytes, monotonic_ns, pin_to_cpu, raise_open_files_max, thread_id,
 };
-use ringlog_engine::log::{IoMode, SyncMethod};
+use ringlog_engine::log::IoMode;
 use ringlog_engine::shard::mesh::{Mailboxes, mesh};
 use ringlog_engine::shard::sync::{Budget, Event};
 use ringlog_engine::shard::{Shard, ShardOptions, Source};
@@ -322,7 +322,6 @@ fn settings_of(config: RawConfig, dirs: &[LogDir], shards: usize) -> Result<Sett
             Some("ring") => WritePath::Ring,
             _ => WritePath::Blocking,
         },
-        sync_method: SyncMethod::Auto,
         fetch_path: FetchPath::of(&config),
         unread_cache_bytes: u64::try_from(config.long("ringlog.unread.cache.bytes")).ok(),
         dirs: infos.collect(),

@@ -13,6 +13,7 @@ use std::sync::{Arc, OnceLock};
 
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 
+use super::group_sync::GroupSync;
 use super::helper::Helpers;
 use super::{
     Buf, Completion, Driver, Errno, Fd, Mono, Op, Output, Payload, ReadPath, Token, Unpark,
@@ -29,14 +30,22 @@ const RECV_BYTES: usize = 16 << 10;
 /// Marks the eventfd among the events; descriptors are positive.
 const EVENTFD: u64 = u64::MAX;
 
-/// The drivers of a node's shards, by which they wake each other.
+/// What the shards of a node share: by what they wake each other, and the threads that make durable
+/// what all of them wrote.
 #[derive(Clone, Default)]
-pub struct EpollPeers(Arc<Vec<OnceLock<Arc<OwnedFd>>>>);
+pub struct EpollPeers(Arc<Shared>);
+
+#[derive(Default)]
+struct Shared {
+    eventfds: Vec<OnceLock<Arc<OwnedFd>>>,
+    group_sync: Arc<GroupSync>,
+}
 
 impl EpollPeers {
     /// Room for `shards` drivers.
     pub fn new(shards: usize) -> Self {
-        Self(Arc::new((0..shards).map(|_| OnceLock::new()).collect()))
+        let eventfds = (0..shards).map(|_| OnceLock::new()).collect();
+        Self(Arc::new(Shared { eventfds, group_sync: Arc::default() }))
     }
 }
 
@@ -122,12 +131,16 @@ impl EpollDriver {
         let epoll = epoll::create(CreateFlags::CLOEXEC)?;
         let eventfd = Arc::new(sys::eventfd()?);
         epoll::add(&epoll, &*eventfd, EventData::new_u64(EVENTFD), EventFlags::IN)?;
-        if let Some(slot) = peers.0.get(shard) {
+        if let Some(slot) = peers.0.eventfds.get(shard) {
             assert!(slot.set(Arc::clone(&eventfd)).is_ok(), "shard {shard} has two drivers");
         }
         Ok(Self {
             epoll,
-            helpers: Helpers::new(Arc::clone(&eventfd), FILE_THREADS_MAX),
+            helpers: Helpers::new(
+                Arc::clone(&eventfd),
+                FILE_THREADS_MAX,
+                Arc::clone(&peers.0.group_sync),
+            ),
             eventfd,
             peers,
             helped: 0,
@@ -418,7 +431,7 @@ impl Driver for EpollDriver {
     }
 
     fn wake(&mut self, shard: usize) {
-        if let Some(eventfd) = self.peers.0.get(shard).and_then(OnceLock::get) {
+        if let Some(eventfd) = self.peers.0.eventfds.get(shard).and_then(OnceLock::get) {
             sys::signal(eventfd);
         }
     }

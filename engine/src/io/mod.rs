@@ -15,6 +15,7 @@
 mod buffer;
 pub mod epoll;
 mod errno;
+mod group_sync;
 mod helper;
 mod memory;
 mod plan;
@@ -130,8 +131,9 @@ pub enum Op {
     Write { file: Fd, chunks: Vec<Chunk>, offset: u64, path: WritePath },
     /// Makes the file's data, and the size needed to read it, durable.
     Fdatasync { file: Fd },
-    /// Makes everything written to the file system that holds `file` durable.
-    SyncFs { file: Fd },
+    /// Makes data and size of all of `files`, of one file system, durable: about `bytes` that were
+    /// written to them. Together with what other shards ask for at about the same time.
+    SyncAll { files: Vec<Fd>, bytes: u64 },
     /// Reserves space for `offset..offset + len`; the file grows unless `keep_size`.
     Allocate { file: Fd, offset: u64, len: u64, keep_size: bool },
     /// Cuts or extends the file.
@@ -196,7 +198,7 @@ impl Op {
             Op::Read { .. } => "read",
             Op::Write { .. } => "write",
             Op::Fdatasync { .. } => "fdatasync",
-            Op::SyncFs { .. } => "syncfs",
+            Op::SyncAll { .. } => "sync",
             Op::Allocate { .. } => "fallocate",
             Op::SetLen { .. } => "ftruncate",
             Op::MakeDir { .. } => "mkdir",

@@ -83,7 +83,6 @@ fn execute_bare(op: Op) -> Result<Output, Errno> {
     Ok(match op {
         Op::Open { path, options } => return open(&path, options),
         Op::Fdatasync { file } => rfs::fdatasync(borrow(file)).map(done)?,
-        Op::SyncFs { file } => rfs::syncfs(borrow(file)).map(done)?,
         Op::Allocate { file, offset, len, keep_size } => {
             let flags = if keep_size { FallocateFlags::KEEP_SIZE } else { FallocateFlags::empty() };
             rfs::fallocate(borrow(file), flags, offset, len).map(done)?
@@ -445,6 +444,27 @@ pub fn random_u64() -> u64 {
     let got = unsafe { libc::getrandom(bytes.as_mut_ptr().cast(), bytes.len(), 0) };
     assert_eq!(got, 8, "getrandom: {}", Errno::last());
     u64::from_ne_bytes(bytes)
+}
+
+/// Makes the file's data, and the size needed to read it, durable.
+pub(super) fn fdatasync(file: Fd) -> Result<(), Errno> {
+    Ok(rfs::fdatasync(borrow(file))?)
+}
+
+/// Makes everything written to the file system that holds `file` durable.
+pub(super) fn sync_fs(file: Fd) -> Result<(), Errno> {
+    Ok(rfs::syncfs(borrow(file))?)
+}
+
+/// Hands the file's dirty pages to the device, without waiting for it.
+pub(super) fn start_writeback(file: Fd) {
+    // SAFETY: no memory is involved.
+    unsafe { libc::sync_file_range(file.0, 0, 0, libc::SYNC_FILE_RANGE_WRITE) };
+}
+
+/// The file system that holds `file`, as a number.
+pub(super) fn device_of(file: Fd) -> u64 {
+    rfs::fstat(borrow(file)).map_or(0, |stat| stat.st_dev)
 }
 
 /// An eventfd: a counter that wakes whoever polls it.

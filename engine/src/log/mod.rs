@@ -33,7 +33,7 @@ mod segment;
 pub use append::{AppendError, Appended, Origin};
 pub use checkpoint::{CheckpointError, parse_entries, render_entries};
 pub use cold::{COLD_BYTES_MAX, CacheCounts};
-pub use commit::{Committer, CommitterOptions, SyncMethod};
+pub use commit::{Committer, CommitterOptions};
 pub use config::LogConfig;
 pub use direct::IoMode;
 pub use epochs::{EpochEnd, LeaderEpochs};

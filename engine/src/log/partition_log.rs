@@ -98,8 +98,8 @@ pub(super) struct State {
     pub(super) sync_queued: bool,
     /// Files written to since the last sync.
     pub(super) unsynced: Vec<File>,
-    /// Names were made in the directory since it was last synced.
-    pub(super) names_unsynced: bool,
+    /// How many bytes were written to them.
+    pub(super) unsynced_bytes: u64,
     pub(super) last_flush_ms: i64,
     /// Up to here somebody waits for a flush.
     pub(super) flush_to: Offset,

@@ -203,7 +203,7 @@ impl Loader<'_> {
             sync_queued: false,
             unsynced: Vec::new(),
             flush_to: end,
-            names_unsynced: false,
+            unsynced_bytes: 0,
             last_flush_ms: self.now_ms,
             failed: None,
         })

@@ -15,7 +15,7 @@ use ringlog_engine::io::WritePath;
 use ringlog_engine::io::sim::{CrashProfile, World, block_on};
 use ringlog_engine::log::{
     Committer, CommitterOptions, IoMode, LeaderEpochs, LoadOptions, Log, LogConfig, Producers,
-    ReadLimits, SyncMethod,
+    ReadLimits,
 };
 use ringlog_engine::types::Offset;
 use ringlog_node::config::{RawConfig, parse_properties};
@@ -133,7 +133,6 @@ pub fn segment(data: &[u8]) {
             io_mode: IoMode::Buffered,
             tail_bytes: 0,
             write_path: WritePath::Blocking,
-            sync_method: SyncMethod::Fdatasync,
             unread_cache_bytes: None,
         };
         let committer = Committer::start(&shard, options);

@@ -12,7 +12,7 @@ use ringlog_engine::dirs::write_partition_metadata;
 use ringlog_engine::io::{Buf, WritePath};
 use ringlog_engine::log::{
     AppendError, Committer, CommitterOptions, IoMode, LoadError, LoadOptions, Log, LogConfig,
-    LogError, Origin, ReadError, ReadLimits, SyncMethod,
+    LogError, Origin, ReadError, ReadLimits,
 };
 use ringlog_engine::shard::{IoError, Shard};
 use ringlog_engine::types::{LeaderEpoch, Offset, TopicId};
@@ -132,7 +132,6 @@ impl MetadataLog {
             io_mode: IoMode::Buffered,
             tail_bytes: 0,
             write_path: WritePath::Blocking,
-            sync_method: SyncMethod::Fdatasync,
             unread_cache_bytes: None,
         };
         let committer = Committer::start(shard, options);

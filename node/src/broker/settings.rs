@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use ringlog_engine::dirs::TopicPartition;
 use ringlog_engine::io::WritePath;
-use ringlog_engine::log::{IoMode, SyncMethod};
+use ringlog_engine::log::IoMode;
 use ringlog_engine::types::Offset;
 use ringlog_wire::Uuid;
 
@@ -97,8 +97,6 @@ pub struct Settings {
     pub io_mode: IoMode,
     /// Who writes to log files.
     pub write_path: WritePath,
-    /// How several files are synced.
-    pub sync_method: SyncMethod,
     /// How records reach consumers.
     pub fetch_path: FetchPath,
     /// ringlog.unread.cache.bytes

@@ -113,7 +113,6 @@ impl Broker {
             io_mode: settings.io_mode,
             tail_bytes: settings.requests.tail_bytes,
             write_path: settings.write_path,
-            sync_method: settings.sync_method,
             unread_cache_bytes: settings.unread_cache_bytes,
         };
         let committers = settings.dirs.iter().map(|_| Committer::start(shard, options)).collect();

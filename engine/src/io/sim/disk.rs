@@ -300,23 +300,6 @@ impl SimDisk {
         Ok(())
     }
 
-    /// Syncs everything.
-    pub(super) fn sync_all(&mut self) -> Result<(), Errno> {
-        let failed = count_down(&mut self.faults.sync_error_after).is_err();
-        for inode in self.inodes.values_mut() {
-            for change in inode.pending.drain(..) {
-                if !failed {
-                    apply_change(&mut inode.durable, &change);
-                }
-            }
-        }
-        if failed {
-            return Err(Errno::EIO);
-        }
-        self.commit_names(|_| true);
-        Ok(())
-    }
-
     /// Makes a directory's entries durable.
     pub(super) fn sync_dir(&mut self, dir: &Path) -> Result<(), Errno> {
         if self.names.get(dir) != Some(&Node::Dir) {

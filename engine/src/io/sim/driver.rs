@@ -49,8 +49,8 @@ struct PendingOp {
     shard: usize,
     token: Token,
     op: Op,
-    /// Changes that a sync covers: those made before it was submitted.
-    covered: usize,
+    /// By a sync: the pending changes of each file when it was submitted.
+    covered: Vec<usize>,
     cancelled: bool,
 }
 
@@ -105,7 +105,7 @@ impl World {
             if matches!(pending.op, Op::Write { .. } | Op::SetLen { .. }) && self.prng.chance(1, 2)
             {
                 // Its outcome reaches nobody.
-                let _ = self.step(pending.op, pending.covered);
+                let _ = self.step(pending.op, &pending.covered);
             }
         }
     }
@@ -147,14 +147,17 @@ impl World {
                 | Op::Close { .. }
         );
         if at_once {
-            let Step::Done(result, payload) = self.step(op, 0) else {
+            let Step::Done(result, payload) = self.step(op, &[]) else {
                 unreachable!("complete at submission")
             };
             return Some(Completion { token, result, payload, more: false });
         }
         let covered = match &op {
-            Op::Fdatasync { file } => self.disk.changes(file.0).unwrap_or(0),
-            _ => 0,
+            Op::Fdatasync { file } => vec![self.disk.changes(file.0).unwrap_or(0)],
+            Op::SyncAll { files, .. } => {
+                files.iter().map(|file| self.disk.changes(file.0).unwrap_or(0)).collect()
+            }
+            _ => Vec::new(),
         };
         let network = matches!(
             op,
@@ -189,7 +192,7 @@ impl World {
                 Op::RecvMulti { socket } => Some(Op::RecvMulti { socket: *socket }),
                 _ => None,
             };
-            match self.step(op, covered) {
+            match self.step(op, &covered) {
                 Step::Done(result, payload) => {
                     self.deliver(shard, Completion { token, result, payload, more: false });
                 }
@@ -210,11 +213,11 @@ impl World {
         self.shards[shard].completions.push(completion);
     }
 
-    fn step(&mut self, op: Op, covered: usize) -> Step {
+    fn step(&mut self, op: Op, covered: &[usize]) -> Step {
         if self.is_unlucky(&op) {
             match op {
                 // It fails as it is carried out: what it covered is lost.
-                Op::Fdatasync { .. } | Op::SyncFs { .. } | Op::SyncDir { .. } => {
+                Op::Fdatasync { .. } | Op::SyncAll { .. } | Op::SyncDir { .. } => {
                     self.disk.faults.sync_error_after = Some(0);
                 }
                 other => return Step::Done(Err(Errno::EIO), payload_of(other)),
@@ -309,7 +312,7 @@ impl World {
         }
     }
 
-    fn step_bare(&mut self, op: Op, covered: usize) -> Result<Output, Errno> {
+    fn step_bare(&mut self, op: Op, covered: &[usize]) -> Result<Output, Errno> {
         let now_ms = self.unix_ms();
         let unit = |()| Output::Unit;
         match op {
@@ -321,8 +324,14 @@ impl World {
                 let fd = self.fd();
                 self.disk.lock(fd, &path, now_ms).map(|()| Output::Fd(Fd(fd)))
             }
-            Op::Fdatasync { file } => self.disk.sync(file.0, covered).map(unit),
-            Op::SyncFs { .. } => self.disk.sync_all().map(unit),
+            Op::Fdatasync { file } => self.disk.sync(file.0, covered[0]).map(unit),
+            Op::SyncAll { files, .. } => {
+                let mut result = Ok(());
+                for (file, covered) in files.iter().zip(covered) {
+                    result = result.and(self.disk.sync(file.0, *covered));
+                }
+                result.map(unit)
+            }
             Op::Allocate { file, offset, len, keep_size } => {
                 if keep_size {
                     return Ok(Output::Unit);
