@@ -117,6 +117,8 @@ impl Broker {
     pub fn new(shard: &Shard, settings: Arc<Settings>) -> Rc<Broker> {
         let options = CommitterOptions {
             sync_always: settings.sync_always,
+            io_mode: settings.io_mode,
+            tail_bytes: settings.requests.tail_bytes,
             write_path: settings.write_path,
             unread_cache_bytes: settings.unread_cache_bytes,
         };
