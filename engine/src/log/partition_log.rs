@@ -7,6 +7,7 @@ use std::rc::Rc;
 
 use thiserror::Error;
 
+use super::cold::ColdReads;
 use super::commit::Committer;
 use super::config::LogConfig;
 use super::epochs::LeaderEpochs;
@@ -81,6 +82,7 @@ pub struct Log {
     pub(super) closing: Cell<bool>,
     /// Everything below was compacted.
     pub(super) first_dirty: Cell<Option<Offset>>,
+    pub(super) cold_reads: ColdReads,
 }
 
 pub(super) struct State {
@@ -129,6 +131,7 @@ impl Log {
             maintenance: Budget::new(1),
             closing: Cell::new(false),
             first_dirty: Cell::new(None),
+            cold_reads: ColdReads::default(),
         };
         log.state.borrow().invariants();
         Rc::new(log)

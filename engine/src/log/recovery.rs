@@ -24,7 +24,7 @@ use super::partition_log::{Log, LogEnds, State};
 use super::producers::Producers;
 use super::reader::ReadError;
 use super::scan::{BatchScan, Scanned};
-use super::segment::{OFFSET_END, Segment, file_name, parse_file_name};
+use super::segment::{Segment, file_name, parse_file_name};
 use super::txn_index::{self, AbortedTxn};
 use crate::io::Buf;
 use crate::shard::{File, IoError, Shard};
@@ -156,7 +156,7 @@ impl Loader<'_> {
         let bases = self.clear_leftovers(&names).await?;
         self.load_epochs().await?;
         let mut segments = self.open_segments(&bases, &names).await?;
-        let log_start = self.options.log_start_offset.filter(|start| *start < OFFSET_END);
+        let log_start = self.options.log_start_offset.filter(|start| *start < Offset::LIMIT);
         let log_start = log_start.unwrap_or(Offset::ZERO);
         let mut end = self.settle_segments(&mut segments).await?;
         if end < self.options.recovery_point {
@@ -489,7 +489,7 @@ impl Loader<'_> {
         } else if self.options.one_at_a_time && self.options.clean {
             "in a log that was closed properly".to_owned()
         } else if self.options.one_at_a_time
-            && (scan.next_base.is_some() || scan.finds_another(OFFSET_END).await?)
+            && (scan.next_base.is_some() || scan.finds_another(Offset::LIMIT).await?)
         {
             "with whole batches behind it".to_owned()
         } else if segment.base_offset < recovery_point && scan.finds_another(recovery_point).await?
@@ -510,6 +510,9 @@ impl Loader<'_> {
     ) -> Result<(Offset, Option<String>), LoadError> {
         let size = u64::from(segment.size.get());
         let file = segment.file(self.shard).await?;
+        // After a sync that failed the page cache shows what is not on the disk, and takes it for
+        // clean: a process that started after that one would make promises about it.
+        file.distrust_cache().await?;
         segment.set_indexes(Some(Indexes::default()), false);
         segment.txns.set(Some(Vec::new()));
         self.recovered.push(Rc::clone(segment));

@@ -3,6 +3,7 @@
 
 mod calls;
 mod compaction;
+mod connection_limits;
 mod connections;
 mod control;
 mod deletion;
@@ -10,6 +11,7 @@ mod dirs;
 mod metadata_log;
 mod metadata_snapshots;
 mod partition;
+mod rate;
 mod reads;
 mod replicas;
 mod scrubbing;
@@ -19,7 +21,7 @@ mod upkeep;
 
 pub use calls::{
     Acks, AppendBatch, AppendOutcome, Call, ControlCall, ControlReply, ListOffsetAnswer,
-    ListOffsetQuery, Message, MetadataUpdate, ReadOutcome, ReadSpec, Reply,
+    ListOffsetQuery, Message, MetadataUpdate, QuorumState, ReadOutcome, ReadSpec, Reply,
 };
 pub use connections::Connections;
 pub use control::Control;
@@ -32,5 +34,5 @@ pub use replicas::{
     EARLIEST_LOCAL_TIMESTAMP, EARLIEST_TIMESTAMP, LATEST_TIERED_TIMESTAMP, LATEST_TIMESTAMP,
     MAX_TIMESTAMP,
 };
-pub use settings::{DirInfo, LARGE_FRAME_BYTES, RequestLimits, Settings};
-pub use shard_broker::{Answer, Broker, NewConnection, shard_of};
+pub use settings::{DirInfo, FetchPath, LARGE_FRAME_BYTES, ListenerKind, RequestLimits, Settings};
+pub use shard_broker::{Answer, Broker, NewConnection, ServedConnection, shard_of};
