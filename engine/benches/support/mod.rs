@@ -7,8 +7,8 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use ringlog_engine::batch::{BatchBuilder, Codec, RecordFields};
-use ringlog_engine::io::uring::{Peers, UringDriver, UringOptions};
 use ringlog_engine::io::Buf;
+use ringlog_engine::io::uring::{Peers, UringDriver, UringOptions};
 use ringlog_engine::log::{Committer, CommitterOptions, LoadOptions, Loaded, Log, LogConfig};
 use ringlog_engine::shard::{Shard, ShardOptions};
 use ringlog_engine::types::{Offset, ShardId};
