@@ -153,9 +153,21 @@ impl TxnIndex {
 
     /// Writes the file anew; without entries there is none.
     pub(super) async fn rewrite(&self, shard: &Shard, path: &Path) -> Result<(), IoError> {
-        shard.unlink(path).await?;
-        self.stored.set(0);
-        self.seal(shard, path).await
+        let (bytes, count) = {
+            let entries = self.entries.borrow();
+            let entries = entries.as_deref().unwrap_or_default();
+            let bytes: Vec<u8> = entries.iter().flat_map(AbortedTxn::encode).collect();
+            (bytes, entries.len())
+        };
+        // ORDER: an old file is there until the new one is. The segment's other indexes may be
+        // mended already, and a start after a crash in between would take a segment without this
+        // file for one in which nothing was aborted.
+        match count {
+            0 => drop(shard.unlink(path).await?),
+            _ => shard.replace_file(path, bytes).await?,
+        }
+        self.stored.set(count);
+        Ok(())
     }
 
     /// Runs `look` on the entries, which are read from the file if they are not in memory. A file
