@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::boot;
 use crate::config::{RawConfig, parse_override};
+use crate::dump_log::{self, DumpArgs};
 use crate::format::{self, FormatOptions};
 
 /// Ringlog: a broker that speaks Kafka's protocol and keeps Kafka's files.
@@ -28,6 +29,8 @@ enum Command {
     Format(FormatArgs),
     /// Print a random id for a cluster.
     RandomUuid,
+    /// Print what is in log files, as kafka-dump-log does.
+    DumpLog(DumpArgs),
 }
 
 #[derive(Args, Debug)]
@@ -82,6 +85,7 @@ pub fn run_cli(args: Vec<String>) -> ExitCode {
             println!("{}", format::random_uuid(&shard));
             Ok(())
         }),
+        Command::DumpLog(args) => dump_log::run(&args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

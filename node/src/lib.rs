@@ -11,6 +11,7 @@ pub mod config;
 pub mod conn;
 pub mod controller;
 pub mod coordinator;
+mod dump_log;
 pub mod error_code;
 pub mod features;
 pub mod format;

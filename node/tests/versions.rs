@@ -7,9 +7,10 @@ mod support;
 use ringlog_node::wire::versions::{BROKER_APIS, PRODUCE_VERSION_MIN};
 use ringlog_wire::messages as m;
 use ringlog_wire::messages::{
-    create_partitions_request, create_topics_request, delete_topics_request,
-    describe_configs_request, describe_topic_partitions_request, fetch_request,
-    list_offsets_request, metadata_request, produce_request,
+    create_partitions_request, create_topics_request, delete_records_request,
+    delete_topics_request, describe_configs_request, describe_topic_partitions_request,
+    fetch_request, list_offsets_request, metadata_request, produce_request,
+    write_txn_markers_request,
 };
 use ringlog_wire::{ApiKey, Uuid};
 use support::{Client, Node, batch};
@@ -241,6 +242,10 @@ impl Case<'_> {
                 let request = m::AlterPartitionReassignmentsRequest::default();
                 assert_eq!(client.request(&request, version).error_code, 0);
             }
+            ApiKey::DescribeQuorum => {
+                let response = client.request(&m::DescribeQuorumRequest::default(), version);
+                assert_eq!(response.topics.len(), 0);
+            }
             ApiKey::DescribeAcls => {
                 let request = m::DescribeAclsRequest::default();
                 assert_eq!(client.request(&request, version).error_code, 54);
@@ -404,6 +409,51 @@ impl Case<'_> {
             other => self.administration(other),
         }
     }
+
+    fn storage(&mut self, key: ApiKey) {
+        let version = self.version;
+        match key {
+            ApiKey::DeleteRecords => {
+                let topic = |name: &str, offset| delete_records_request::DeleteRecordsTopic {
+                    name: name.to_owned(),
+                    partitions: vec![delete_records_request::DeleteRecordsPartition {
+                        partition_index: 0,
+                        offset,
+                    }],
+                };
+                let request = m::DeleteRecordsRequest {
+                    topics: vec![topic("nope", 0), topic("t", 0)],
+                    timeout_ms: 1000,
+                };
+                let response = self.client.request(&request, version);
+                let of = |t: &m::delete_records_response::DeleteRecordsTopicResult| {
+                    (t.partitions[0].error_code, t.partitions[0].low_watermark)
+                };
+                let answers: Vec<_> = response.topics.iter().map(of).collect();
+                assert_eq!(answers, [(3, -1), (0, 0)]);
+            }
+            ApiKey::WriteTxnMarkers => {
+                let topic = |name: &str| write_txn_markers_request::WritableTxnMarkerTopic {
+                    name: name.to_owned(),
+                    partition_indexes: vec![0],
+                };
+                let marker = write_txn_markers_request::WritableTxnMarker {
+                    producer_id: 900,
+                    topics: vec![topic("nope"), topic("t")],
+                    ..Default::default()
+                };
+                let request = m::WriteTxnMarkersRequest { markers: vec![marker] };
+                let response = self.client.request(&request, version);
+                let codes: Vec<i16> = response.markers[0]
+                    .topics
+                    .iter()
+                    .map(|topic| topic.partitions[0].error_code)
+                    .collect();
+                assert_eq!(codes, [3, 0]);
+            }
+            other => unreachable!("{}", other.name()),
+        }
+    }
 }
 
 #[test]
@@ -441,6 +491,7 @@ fn every_api_answers_at_every_version() {
                 | ApiKey::ListGroups
                 | ApiKey::DescribeGroups
                 | ApiKey::DeleteGroups => case.groups(served.key),
+                ApiKey::DeleteRecords | ApiKey::WriteTxnMarkers => case.storage(served.key),
                 other => case.others(other),
             }
         }

@@ -13,6 +13,7 @@ use ringlog_wire::messages::{
     ProduceRequest, ProduceResponse,
 };
 use ringlog_wire::{ApiKey, Message, Reader};
+use support::txn::batch_of;
 use support::{Client, Node, batch, fetch_request_of, produce_request};
 
 const CORRUPT_MESSAGE: i16 = 2;
@@ -196,8 +197,8 @@ fn unknown_partitions_bad_acks_and_transactions_get_their_codes() {
         assert_eq!(produced.error, UNKNOWN_TOPIC_OR_PARTITION);
     }
     assert_eq!(client.produce("t", 0, 2, batch(&[b"v"], None)).error, INVALID_REQUIRED_ACKS);
-    let mut request = produce_request("t", 0, -1, batch(&[b"v"], None));
-    request.transactional_id = Some("tx".to_owned());
+    // Of a transaction that the request does not name.
+    let request = produce_request("t", 0, -1, batch_of(7, 0, true, &[(b"k", Some(b"v"))]));
     let response: ProduceResponse = client.request(&request, 9);
     let error = response.responses[0].partition_responses[0].error_code;
     assert_eq!(error, TRANSACTIONAL_ID_AUTHORIZATION_FAILED);

@@ -192,6 +192,14 @@ impl BatchHeader {
         add_sequence(self.base_sequence, self.last_offset_delta)
     }
 
+    /// Sequence number of the record at `offset`, -1 without a producer.
+    pub fn sequence_at(&self, offset: Offset) -> i32 {
+        match self.base_sequence {
+            ..0 => -1,
+            base => add_sequence(base, (offset.0 - self.base_offset.0) as i32),
+        }
+    }
+
     /// The compression codec, if the bits name one.
     pub fn codec(&self) -> Option<Codec> {
         Codec::from_bits(self.attributes & CODEC_MASK)
@@ -216,6 +224,12 @@ impl BatchHeader {
         self.attributes & CONTROL_BIT != 0
     }
 
+    /// The greatest time of its records, or -1: one that compaction has emptied has none, whatever
+    /// its header says.
+    pub fn latest_record_ms(&self) -> i64 {
+        if self.records_count == 0 { -1 } else { self.max_timestamp }
+    }
+
     /// The time from which tombstones in it may go, if the cleaner has set one.
     pub fn delete_horizon_ms(&self) -> Option<i64> {
         (self.attributes & DELETE_HORIZON_BIT != 0).then_some(self.base_timestamp)
@@ -238,6 +252,19 @@ impl BatchHeader {
             | bit(timestamp_type == TimestampType::LogAppendTime, TIMESTAMP_TYPE_BIT)
             | bit(transactional, TRANSACTIONAL_BIT)
             | bit(control, CONTROL_BIT)
+    }
+}
+
+/// Attributes with another codec.
+pub(super) fn with_codec(attributes: u16, codec: Codec) -> u16 {
+    (attributes & !CODEC_MASK) | codec.bits()
+}
+
+/// Attributes with or without a delete horizon.
+pub(super) fn with_delete_horizon(attributes: u16, set: bool) -> u16 {
+    match set {
+        true => attributes | DELETE_HORIZON_BIT,
+        false => attributes & !DELETE_HORIZON_BIT,
     }
 }
 

@@ -8,6 +8,8 @@ mod codec;
 mod control;
 mod header;
 mod record;
+mod repack;
+mod retain;
 mod validate;
 
 pub use builder::{BatchBuilder, RecordFields};
@@ -20,6 +22,8 @@ pub use header::{
     TimestampType, crc32c, stamp,
 };
 pub use record::{Header, Record, RecordError, RecordIter, records};
+pub use repack::{Packing, repack};
+pub use retain::{Remains, RetainError, emptied, retain_records};
 pub use validate::{
     AppendRules, BatchError, RECORD_ERRORS_MAX, RecordFault, Validated, validate_for_append,
     validate_stored,

@@ -38,9 +38,16 @@ pub struct Record<'a> {
     pub value: Option<&'a [u8]>,
     headers: &'a [u8],
     headers_count: i32,
+    /// Everything from the key's length on, as it is stored.
+    fields: &'a [u8],
 }
 
 impl<'a> Record<'a> {
+    /// Key, value and headers as they are stored.
+    pub(super) fn raw_fields(&self) -> &'a [u8] {
+        self.fields
+    }
+
     /// The record's headers, in order.
     pub fn headers(&self) -> impl Iterator<Item = Header<'a>> {
         let (bytes, mut at) = (self.headers, 0);
@@ -87,6 +94,7 @@ impl<'a> RecordIter<'a> {
         let mut at = 1; // the attributes, unused
         let timestamp_delta = read_varlong(body, &mut at).map_err(|_| cut)?;
         let offset_delta = read_varint(body, &mut at).map_err(|_| cut)?;
+        let fields = body.get(at..).unwrap_or_default();
         let key = take(body, &mut at)?;
         let value = take(body, &mut at)?;
         let headers_count = read_varint(body, &mut at).map_err(|_| cut)?;
@@ -108,7 +116,7 @@ impl<'a> RecordIter<'a> {
             }
         };
         let offset = self.header.base_offset.plus(i64::from(offset_delta));
-        Ok(Record { offset, timestamp, key, value, headers, headers_count })
+        Ok(Record { offset, timestamp, key, value, headers, headers_count, fields })
     }
 }
 

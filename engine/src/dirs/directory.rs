@@ -69,6 +69,7 @@ pub struct LogDir {
     pub clean_broker_epoch: Option<i64>,
     recovery_points: BTreeMap<TopicPartition, Offset>,
     log_starts: BTreeMap<TopicPartition, Offset>,
+    first_dirty: BTreeMap<TopicPartition, Offset>,
     written: RefCell<BTreeMap<&'static str, String>>,
 }
 
@@ -94,6 +95,7 @@ impl LogDir {
             clean_broker_epoch: None,
             recovery_points: BTreeMap::new(),
             log_starts: BTreeMap::new(),
+            first_dirty: BTreeMap::new(),
             written: RefCell::default(),
         };
         if options.start {
@@ -101,6 +103,7 @@ impl LogDir {
             dir.recovery_points =
                 dir.read_checkpoint(shard, OffsetCheckpoint::RecoveryPoint).await?;
             dir.log_starts = dir.read_checkpoint(shard, OffsetCheckpoint::LogStart).await?;
+            dir.first_dirty = dir.read_checkpoint(shard, OffsetCheckpoint::Cleaner).await?;
         }
         Ok(dir)
     }
@@ -118,6 +121,11 @@ impl LogDir {
     /// Where logs start, as far as that was written down.
     pub fn log_starts(&self) -> &BTreeMap<TopicPartition, Offset> {
         &self.log_starts
+    }
+
+    /// Up to where logs were compacted, as far as that was written down.
+    pub fn first_dirty_offsets(&self) -> &BTreeMap<TopicPartition, Offset> {
+        &self.first_dirty
     }
 
     async fn take_clean_marker(&mut self, shard: &Shard) -> Result<(), DirError> {

@@ -27,7 +27,11 @@ impl Errno {
     pub const EINVAL: Errno = Errno(libc::EINVAL);
     /// No space left on device.
     pub const ENOSPC: Errno = Errno(libc::ENOSPC);
-    /// Directory not empty.
+    /// A file that may not grow so far.
+    pub const EFBIG: Errno = Errno(libc::EFBIG);
+    /// Over a quota.
+    pub const EDQUOT: Errno = Errno(libc::EDQUOT);
+    /// A directory is not empty.
     pub const ENOTEMPTY: Errno = Errno(libc::ENOTEMPTY);
     /// Interrupted system call.
     pub const EINTR: Errno = Errno(libc::EINTR);

@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Condvar, Mutex};
 
+use super::group_sync::{GroupSync, Request};
 use super::{Completion, Op, Token, sys};
 
 /// How many threads a driver starts at most for operations that block.
@@ -14,6 +15,7 @@ pub(super) const HELPER_THREADS_MAX: usize = 4;
 pub(super) struct Helpers {
     shared: Arc<Shared>,
     threads_max: usize,
+    group_sync: Arc<GroupSync>,
 }
 
 struct Shared {
@@ -34,14 +36,26 @@ struct Queues {
 
 impl Helpers {
     /// Helpers that signal `eventfd` when something is done.
-    pub(super) fn new(eventfd: Arc<OwnedFd>, threads_max: usize) -> Self {
+    pub(super) fn new(
+        eventfd: Arc<OwnedFd>,
+        threads_max: usize,
+        group_sync: Arc<GroupSync>,
+    ) -> Self {
         assert!(threads_max > 0, "helpers without a thread");
         let shared = Shared { queues: Mutex::default(), work: Condvar::new(), eventfd };
-        Self { shared: Arc::new(shared), threads_max }
+        Self { shared: Arc::new(shared), threads_max, group_sync }
     }
 
     /// Queues an operation.
     pub(super) fn submit(&self, token: Token, op: Op) {
+        let op = match op {
+            Op::SyncAll { files, bytes } => {
+                let completer = Completer(Arc::clone(&self.shared));
+                self.group_sync.submit(Request { token, files, bytes, completer });
+                return;
+            }
+            op => op,
+        };
         let mut queues = self.shared.queues.lock().expect("no helper panics");
         queues.waiting.push_back((token, op));
         if queues.idle < queues.waiting.len() && queues.threads < self.threads_max {
@@ -51,11 +65,6 @@ impl Helpers {
             std::thread::spawn(move || run(&shared));
         }
         self.shared.work.notify_one();
-    }
-
-    /// A way for other threads to complete an operation of the driver.
-    pub(super) fn completer(&self) -> Completer {
-        Completer(Arc::clone(&self.shared))
     }
 
     /// Moves what is done into `completions`.

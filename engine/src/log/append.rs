@@ -5,11 +5,12 @@ use std::rc::Rc;
 use thiserror::Error;
 
 use super::partition_log::{BatchPlace, Log, LogError, State, Work};
-use super::producers::{ProducerError, Producers};
+use super::producers::{CompletedTxn, ProducerError, Producers};
 use super::segment::Segment;
+use super::txn_index::AbortedTxn;
 use crate::batch::{
-    AppendRules, BatchError, BatchHeader, ControlType, EndTxnMarker, TimestampType, records, stamp,
-    validate_for_append, validate_stored,
+    AppendRules, BatchError, BatchHeader, CodecError, ControlType, EndTxnMarker, TimestampType,
+    records, repack, stamp, validate_for_append, validate_stored,
 };
 use crate::io::Buf;
 use crate::types::{LeaderEpoch, Offset};
@@ -71,19 +72,35 @@ impl Log {
         epoch: LeaderEpoch,
     ) -> Result<Appended, AppendError> {
         let now_ms = self.shard.unix_ms();
-        let (rules, segment_bytes) = {
+        let (rules, segment_bytes, packing) = {
             let state = self.state.borrow();
             if let Some(error) = &state.failed {
                 return Err(error.clone().into());
             }
-            (rules_of(&state, origin), state.config.segment_bytes)
+            let config = &state.config;
+            (rules_of(&state, origin), config.segment_bytes, config.packing)
         };
-        let header = validate_for_append(&mut bytes, &rules, now_ms)?.header;
+        let mut header = validate_for_append(&mut bytes, &rules, now_ms)?.header;
+        if let Some(packing) = packing.filter(|_| !header.is_control()) {
+            // Checked above: it unpacks.
+            let packed = repack(&bytes, &header, packing).map_err(unpackable)?;
+            if let Some(packed) = packed {
+                let (size, max) = (packed.len() as u64, rules.batch_bytes_max as u64);
+                if size > max {
+                    return Err(BatchError::TooLarge { size, max }.into());
+                }
+                bytes = Buf::copy_of(&packed);
+                header = validate_stored(&bytes)?;
+            }
+        }
         if header.size as u64 > u64::from(segment_bytes) {
             return Err(AppendError::LargerThanSegment { size: header.size, segment_bytes });
         }
         let mut state = self.state.borrow_mut();
         let log_start_offset = state.ends.log_start_offset;
+        if let Some((_, marker)) = marker_of(&header, &bytes) {
+            state.producers.check_marker(&header, marker)?;
+        }
         if let Some(seen) = state.producers.check(&header)? {
             return Ok(Appended {
                 first_offset: seen.first_offset(),
@@ -152,13 +169,14 @@ impl Log {
         let segment = state.active();
         let position = segment.note_batch(&header, config.index_interval_bytes);
         state.producers.apply(&header);
-        if header.is_control() {
-            apply_control(&mut state.producers, &header, &bytes);
+        let completed = apply_control(&mut state.producers, &header, &bytes);
+        if let Some(txn) = completed.filter(|txn| txn.aborted) {
+            segment.txns.push(AbortedTxn::from(txn));
         }
         state.remember(BatchPlace {
             base_offset: header.base_offset,
             last_offset: last,
-            segment: segment.base_offset,
+            segment: Rc::clone(&segment),
             position,
             size,
         });
@@ -177,7 +195,7 @@ impl Log {
             return;
         }
         old.push_last_time();
-        let jitter_max = state.config.segment_jitter_ms.min(state.config.segment_ms);
+        let jitter_max = state.config.segment_jitter_ms.min(state.config.segment_ms_max());
         let jitter_ms = match jitter_max {
             0 => 0,
             max => self.shard.random() % (max + 1),
@@ -202,18 +220,33 @@ fn rules_of(state: &State, origin: Origin) -> AppendRules {
     }
 }
 
+fn unpackable(error: CodecError) -> AppendError {
+    AppendError::Batch(BatchError::Corrupt(error.to_string()))
+}
+
 fn append_time(header: &BatchHeader) -> Option<i64> {
     (header.timestamp_type() == TimestampType::LogAppendTime).then_some(header.max_timestamp)
 }
 
-/// Transaction markers end what the producer had open.
-pub(super) fn apply_control(producers: &mut Producers, header: &BatchHeader, batch: &[u8]) {
-    let unpacked = &batch[crate::batch::BATCH_HEADER_BYTES..header.size];
-    let Some(Ok(record)) = records(header, unpacked).next() else { return };
-    let control = record.key.and_then(ControlType::from_key);
-    if let Some(control @ (ControlType::Abort | ControlType::Commit)) = control
-        && let Some(marker) = record.value.and_then(EndTxnMarker::from_value)
-    {
-        producers.apply_marker(header, control, marker);
+/// What a transaction marker says, if the batch is one.
+fn marker_of(header: &BatchHeader, batch: &[u8]) -> Option<(ControlType, EndTxnMarker)> {
+    if !header.is_control() {
+        return None;
     }
+    let unpacked = &batch[crate::batch::BATCH_HEADER_BYTES..header.size];
+    let record = records(header, unpacked).next()?.ok()?;
+    let control = record.key.and_then(ControlType::from_key)?;
+    matches!(control, ControlType::Abort | ControlType::Commit)
+        .then(|| Some((control, record.value.and_then(EndTxnMarker::from_value)?)))
+        .flatten()
+}
+
+/// Transaction markers end what the producer had open.
+pub(super) fn apply_control(
+    producers: &mut Producers,
+    header: &BatchHeader,
+    batch: &[u8],
+) -> Option<CompletedTxn> {
+    let (control, marker) = marker_of(header, batch)?;
+    producers.apply_marker(header, control, marker)
 }

@@ -9,7 +9,7 @@ use std::rc::Rc;
 
 use super::partition_log::{Log, LogError, Work};
 use super::segment::{Segment, file_name};
-use crate::io::{Chunk, WritePath, chunks_len};
+use crate::io::{Chunk, Errno, WritePath, chunks_len};
 use crate::shard::sync::Event;
 use crate::shard::{IoError, Shard};
 use crate::types::Offset;
@@ -43,6 +43,8 @@ pub struct Committer {
     rounds_ended: Cell<u64>,
     round_ended: Event,
     stopped: Cell<bool>,
+    dir_failed: Event,
+    dir_failure: RefCell<Option<IoError>>,
 }
 
 impl Committer {
@@ -59,6 +61,8 @@ impl Committer {
             rounds_ended: Cell::new(0),
             round_ended: Event::default(),
             stopped: Cell::new(false),
+            dir_failed: Event::default(),
+            dir_failure: RefCell::default(),
         });
         let writer = Rc::clone(&committer);
         shard.spawn(async move { writer.run_writer().await });
@@ -72,6 +76,24 @@ impl Committer {
         self.stopped.set(true);
         self.write_wanted.notify();
         self.sync_wanted.notify();
+    }
+
+    /// One of the directory's logs has failed of something that is not the log's own.
+    pub(super) fn note_failure(&self, error: &IoError) {
+        // Running out of something passes, and has not damaged what is there.
+        if matches!(
+            error.errno,
+            Errno::EMFILE | Errno::ENFILE | Errno::ENOSPC | Errno::EFBIG | Errno::EDQUOT
+        ) {
+            return;
+        }
+        self.dir_failure.borrow_mut().get_or_insert_with(|| error.clone());
+        self.dir_failed.notify();
+    }
+
+    /// Waits until an operation on one of the directory's files fails.
+    pub async fn until_dir_fails(&self) -> IoError {
+        self.dir_failed.until(|| self.dir_failure.borrow().clone()).await
     }
 
     /// Whether every write is followed by a sync.
@@ -214,10 +236,16 @@ impl Committer {
                 old.seal_indexes(&self.shard).await?;
                 old.unload_indexes();
                 new.create_files(&self.shard).await?;
+                let config = log.config();
+                if config.preallocate {
+                    new.reserve_whole(&self.shard, config.segment_bytes).await?;
+                }
                 // ORDER: this makes all names in the directory durable, the new segment's too,
                 // before anything in it can count as such.
                 let path = log.dir().join(file_name(new.base_offset, "snapshot"));
                 self.shard.replace_file(&path, snapshot).await?;
+                new.named.set(true);
+                log.changed.notify();
                 // Sealing is the one flush that Kafka's default settings make too.
                 self.want_sync(log);
                 Ok(())

@@ -1,9 +1,9 @@
 //! A log's settings, resolved: Kafka's topic configs that the engine acts on.
 
-use crate::batch::TimestampType;
+use crate::batch::{Packing, TimestampType};
 
 /// Settings of one log. Names and meanings are those of Kafka's topic configs.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct LogConfig {
     /// segment.bytes
     pub segment_bytes: u32,
@@ -27,8 +27,28 @@ pub struct LogConfig {
     pub timestamp_before_max_ms: i64,
     /// message.timestamp.after.max.ms
     pub timestamp_after_max_ms: i64,
+    /// compression.type with its level; `None` stores batches as producers send them.
+    pub packing: Option<Packing>,
+    /// preallocate
+    pub preallocate: bool,
     /// cleanup.policy contains compact.
     pub compacted: bool,
+    /// cleanup.policy contains delete.
+    pub deleted: bool,
+    /// retention.ms; `None` keeps for ever.
+    pub retention_ms: Option<u64>,
+    /// retention.bytes; `None` keeps any size.
+    pub retention_bytes: Option<u64>,
+    /// file.delete.delay.ms
+    pub file_delete_delay_ms: u64,
+    /// delete.retention.ms
+    pub delete_retention_ms: u64,
+    /// min.compaction.lag.ms
+    pub min_compaction_lag_ms: u64,
+    /// max.compaction.lag.ms
+    pub max_compaction_lag_ms: u64,
+    /// min.cleanable.dirty.ratio
+    pub min_cleanable_dirty_ratio: f64,
     /// producer.id.expiration.ms
     pub producer_expiration_ms: i64,
 }
@@ -47,8 +67,29 @@ impl Default for LogConfig {
             timestamp_type: TimestampType::CreateTime,
             timestamp_before_max_ms: i64::MAX,
             timestamp_after_max_ms: 3_600_000,
+            packing: None,
+            preallocate: false,
             compacted: false,
+            deleted: true,
+            retention_ms: None,
+            retention_bytes: None,
+            file_delete_delay_ms: 60_000,
+            delete_retention_ms: 86_400_000,
+            min_compaction_lag_ms: 0,
+            max_compaction_lag_ms: i64::MAX as u64,
+            min_cleanable_dirty_ratio: 0.5,
             producer_expiration_ms: 86_400_000,
+        }
+    }
+}
+
+impl LogConfig {
+    /// Age at which a segment rolls: a compacted log must not keep from the cleaner for longer than
+    /// max.compaction.lag.ms what is in the active segment.
+    pub fn segment_ms_max(&self) -> u64 {
+        match self.compacted {
+            true => self.segment_ms.min(self.max_compaction_lag_ms),
+            false => self.segment_ms,
         }
     }
 }

@@ -63,6 +63,19 @@ impl Indexes {
         (grows && fits).then_some(parsed)
     }
 
+    /// Bytes of both files.
+    pub(super) fn file_bytes(&self) -> (u64, u64) {
+        let bytes = |entries: usize, size: usize| (entries * size) as u64;
+        let (offsets, times) = (self.offsets.len(), self.times.len());
+        (bytes(offsets, OFFSET_ENTRY_BYTES), bytes(times, TIME_ENTRY_BYTES))
+    }
+
+    /// The first offset that no batch before `position` reaches, as far as entries tell.
+    pub(super) fn offset_at(&self, position: u64) -> Option<u32> {
+        let at = self.offsets.partition_point(|entry| u64::from(entry.position) < position);
+        self.offsets.get(at).map(|entry| entry.offset)
+    }
+
     /// The bytes of offset entries from the `from`th on.
     pub(super) fn offset_bytes(&self, from: usize) -> Vec<u8> {
         let entries = self.offsets.get(from..).unwrap_or_default();

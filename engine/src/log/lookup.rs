@@ -10,7 +10,7 @@ use crate::batch::{
     BATCH_HEADER_BYTES, BatchHeader, UNCOMPRESSED_BATCH_BYTES_MAX, decompress, records,
     validate_stored,
 };
-use crate::io::Buf;
+use crate::io::{Buf, Errno};
 use crate::shard::File;
 use crate::types::{LeaderEpoch, Offset};
 
@@ -160,7 +160,7 @@ impl Log {
         let at = state.recent.partition_point(|place| place.last_offset < target);
         let place = state.recent.get(at)?;
         // The first one remembered may have a forgotten neighbour that holds the target.
-        (at > 0 || place.base_offset <= target).then_some(*place)
+        (at > 0 || place.base_offset <= target).then(|| place.clone())
     }
 
     async fn find_in_segment(
@@ -179,7 +179,7 @@ impl Log {
                 return Ok(Some(BatchPlace {
                     base_offset: header.base_offset,
                     last_offset: header.last_offset(),
-                    segment: segment.base_offset,
+                    segment: Rc::clone(segment),
                     position: position as u32,
                     size: header.size as u32,
                 }));
@@ -235,6 +235,21 @@ impl Log {
         target: i64,
         end: Offset,
     ) -> Result<Option<TimestampAnswer>, ReadError> {
+        loop {
+            let layout = self.layout();
+            match self.find_timestamp_once(target, end).await {
+                Err(ReadError::Io(error))
+                    if error.errno == Errno::ENOENT && self.layout() != layout => {}
+                found => return found,
+            }
+        }
+    }
+
+    async fn find_timestamp_once(
+        &self,
+        target: i64,
+        end: Offset,
+    ) -> Result<Option<TimestampAnswer>, ReadError> {
         let start = self.ends().log_start_offset;
         let segments = self.state.borrow().segments.clone();
         for (i, segment) in segments.iter().enumerate() {
@@ -257,6 +272,20 @@ impl Log {
 
     /// The record with the greatest timestamp below `end`, the first of several.
     pub async fn find_max_timestamp(
+        &self,
+        end: Offset,
+    ) -> Result<Option<TimestampAnswer>, ReadError> {
+        loop {
+            let layout = self.layout();
+            match self.find_max_timestamp_once(end).await {
+                Err(ReadError::Io(error))
+                    if error.errno == Errno::ENOENT && self.layout() != layout => {}
+                found => return found,
+            }
+        }
+    }
+
+    async fn find_max_timestamp_once(
         &self,
         end: Offset,
     ) -> Result<Option<TimestampAnswer>, ReadError> {

@@ -16,7 +16,9 @@
 
 mod append;
 mod checkpoint;
+mod cold;
 mod commit;
+mod compact;
 mod config;
 mod epochs;
 mod index;
@@ -26,15 +28,22 @@ mod producers;
 mod reader;
 mod recovery;
 mod retention;
+mod scan;
+mod scrub;
 mod segment;
+mod txn_index;
 
 pub use append::{AppendError, Appended, Origin};
 pub use checkpoint::{CheckpointError, parse_entries, render_entries};
+pub use cold::{COLD_BYTES_MAX, CacheCounts};
 pub use commit::{Committer, CommitterOptions};
+pub use compact::{CompactError, Compacted, CompactionLimits, Dirt, Throttle};
 pub use config::LogConfig;
 pub use epochs::{EpochEnd, LeaderEpochs};
 pub use lookup::{OffsetLookup, TimestampAnswer};
 pub use partition_log::{Log, LogEnds, LogError};
-pub use producers::{ProducerError, Producers};
-pub use reader::{FileRange, ReadError, ReadLimits, ReadPlan, send_range};
+pub use producers::{CompletedTxn, ProducerError, Producers};
+pub use reader::{FileRange, ReadError, ReadLimits, ReadPlan};
 pub use recovery::{LoadError, LoadOptions, Loaded};
+pub use scrub::Scrubbed;
+pub use txn_index::AbortedTxn;

@@ -7,13 +7,14 @@ use std::rc::Rc;
 
 use thiserror::Error;
 
+use super::cold::ColdReads;
 use super::commit::Committer;
 use super::config::LogConfig;
 use super::epochs::LeaderEpochs;
 use super::producers::Producers;
 use super::segment::{Segment, file_name};
 use crate::io::{Buf, Mono};
-use crate::shard::sync::Event;
+use crate::shard::sync::{Budget, Event};
 use crate::shard::{File, IoError, Shard};
 use crate::types::{LeaderEpoch, Offset};
 
@@ -47,11 +48,11 @@ pub struct LogEnds {
 }
 
 /// Where a batch lies.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone)]
 pub(super) struct BatchPlace {
     pub(super) base_offset: Offset,
     pub(super) last_offset: Offset,
-    pub(super) segment: Offset,
+    pub(super) segment: Rc<Segment>,
     pub(super) position: u32,
     pub(super) size: u32,
 }
@@ -75,6 +76,13 @@ pub struct Log {
     /// Any of the ends has moved, or the log has failed.
     pub changed: Event,
     last_read: Cell<Option<Mono>>,
+    pub(super) cold_reads: ColdReads,
+    /// Held by whoever takes segments out of the log or replaces them.
+    pub(super) maintenance: Rc<Budget>,
+    /// The log is about to be closed: no more maintenance.
+    pub(super) closing: Cell<bool>,
+    /// Everything below was compacted.
+    pub(super) first_dirty: Cell<Option<Offset>>,
 }
 
 pub(super) struct State {
@@ -84,6 +92,8 @@ pub(super) struct State {
     pub(super) ends: LogEnds,
     pub(super) epochs: LeaderEpochs,
     pub(super) producers: Producers,
+    /// How often segments were taken out of the log.
+    pub(super) layout: u64,
     pub(super) queue: VecDeque<Work>,
     pub(super) recent: VecDeque<BatchPlace>,
     /// The committer is at work on the queue.
@@ -118,6 +128,10 @@ impl Log {
             state: RefCell::new(state),
             changed: Event::default(),
             last_read: Cell::new(None),
+            cold_reads: ColdReads::default(),
+            maintenance: Budget::new(1),
+            closing: Cell::new(false),
+            first_dirty: Cell::new(None),
         };
         log.state.borrow().invariants();
         Rc::new(log)
@@ -209,9 +223,9 @@ impl Log {
         state.producers.expire(now_ms, expiration_ms);
     }
 
-    /// First offset of the oldest open transaction.
-    pub fn first_unstable_offset(&self) -> Option<Offset> {
-        self.state.borrow().producers.first_unstable_offset()
+    /// First offset of the oldest transaction that is not decided below `high_watermark`.
+    pub fn first_unstable_offset(&self, high_watermark: Offset) -> Option<Offset> {
+        self.state.borrow_mut().producers.first_unstable_offset(high_watermark)
     }
 
     /// Bytes in all segments, whether written yet or not.
@@ -222,6 +236,19 @@ impl Log {
     /// Base offset of the first segment.
     pub fn first_segment_base(&self) -> Offset {
         self.state.borrow().segments[0].base_offset
+    }
+
+    /// Changes when segments are taken out of the log.
+    pub(super) fn layout(&self) -> u64 {
+        self.state.borrow().layout
+    }
+
+    /// Base offset of the sealed segment after the first one at or above `from`.
+    pub fn segment_after(&self, from: Offset) -> Option<Offset> {
+        let state = self.state.borrow();
+        let at = state.segments.partition_point(|segment| segment.base_offset < from) + 1;
+        let sealed = at + 1 < state.segments.len();
+        sealed.then(|| state.segments[at].base_offset)
     }
 
     /// How many segments there are.
@@ -246,6 +273,9 @@ impl Log {
                 if error != LogError::Closed {
                     tracing::error!(dir = %self.dir.borrow().display(), %error, "log_failed");
                 }
+                if let LogError::DirFailed(error) = &error {
+                    self.committer.note_failure(error);
+                }
                 state.failed = Some(error);
             }
             state.queue.clear();
@@ -253,8 +283,22 @@ impl Log {
         self.changed.notify();
     }
 
+    /// The log's directory has failed, seen by another log.
+    pub fn fail_with_dir(&self, error: &IoError) {
+        self.fail(LogError::DirFailed(error.clone()));
+    }
+
+    /// Lets go of files that nobody has used since this was last called: descriptors are for logs
+    /// that are read or written.
+    pub fn close_idle_files(&self) {
+        self.state.borrow().segments.iter().for_each(|segment| segment.close_if_idle());
+    }
+
     /// Writes the index entries of the active segment that wait for it. Cheap when there are none.
     pub async fn store_indexes(&self) -> Result<(), LogError> {
+        if let Some(error) = self.failure() {
+            return Err(error);
+        }
         let active = self.state.borrow().active();
         let stored = active.store_indexes(&self.shard).await;
         stored.map_err(|error| self.failed_with(error))
@@ -293,6 +337,8 @@ impl Log {
 
     /// Flushes, writes down what a clean start wants to find, and refuses appends from now on.
     pub async fn close(self: &Rc<Self>) -> Result<(), LogError> {
+        self.closing.set(true);
+        let _turn = self.maintenance.take(1).await;
         self.flush().await?;
         let (active, snapshot, end) = {
             let mut state = self.state.borrow_mut();
@@ -314,9 +360,16 @@ impl Log {
         closing.await.map_err(|error| self.failed_with(error))
     }
 
-    /// Refuses everything from now on without flushing: the log is about to be deleted.
-    pub fn abandon(&self) {
+    /// Refuses everything from now on without flushing: the log is about to be deleted. Once this
+    /// is over, nobody touches its files any more: another log may take their names.
+    pub async fn abandon(&self) {
         self.fail(LogError::Closed);
+        drop(self.maintenance.take(1).await);
+    }
+
+    /// Consumers may read up to here: transactions whose markers are below are decided for good.
+    pub fn note_high_watermark(&self, high_watermark: Offset) {
+        self.state.borrow_mut().producers.first_unstable_offset(high_watermark);
     }
 
     /// The directory was renamed.
@@ -343,6 +396,12 @@ impl State {
         let at = next.checked_sub(1)?;
         let next_base = self.segments.get(next).map(|segment| segment.base_offset);
         Some((Rc::clone(&self.segments[at]), next_base))
+    }
+
+    /// The base of the segment after the one at `base`, or where that would be.
+    pub(super) fn base_after(&self, base: Offset) -> Option<Offset> {
+        let next = self.segments.partition_point(|segment| segment.base_offset <= base);
+        self.segments.get(next).map(|segment| segment.base_offset)
     }
 
     /// Panics if the ends or the segments contradict each other.

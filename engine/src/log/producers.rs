@@ -39,6 +39,37 @@ pub enum ProducerError {
         /// The last one appended, -1 if none.
         last: i32,
     },
+    /// A batch outside of the transaction that its producer has open.
+    #[error("producer {producer} has a transaction open, and the batch is not part of one")]
+    InvalidTxnState {
+        /// The producer.
+        producer: ProducerId,
+    },
+    /// A marker of a transaction coordinator that has been replaced.
+    #[error("coordinator epoch {got} for producer {producer} is older than {current}")]
+    CoordinatorFenced {
+        /// The producer.
+        producer: ProducerId,
+        /// In the marker.
+        got: i32,
+        /// Known here.
+        current: i32,
+    },
+}
+
+/// A transaction that its marker has just ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CompletedTxn {
+    /// Who had begun it.
+    pub producer_id: ProducerId,
+    /// Its first record.
+    pub first_offset: Offset,
+    /// Its marker.
+    pub last_offset: Offset,
+    /// Up to here everything is decided now.
+    pub last_stable_offset: Offset,
+    /// Its records do not count.
+    pub aborted: bool,
 }
 
 /// A batch that was appended.
@@ -60,7 +91,8 @@ impl BatchSeen {
         self.last_offset.plus(-i64::from(self.offset_delta))
     }
 
-    fn first_sequence(&self) -> i32 {
+    /// Sequence number of its first record.
+    pub fn first_sequence(&self) -> i32 {
         let first = i64::from(self.last_sequence) - i64::from(self.offset_delta);
         if first < 0 { (first + (1 << 31)) as i32 } else { first as i32 }
     }
@@ -102,6 +134,10 @@ impl Producer {
 pub struct Producers {
     // Ordered: ids come from clients.
     producers: BTreeMap<ProducerId, Producer>,
+    /// Who has a transaction open, by its first offset.
+    open: BTreeMap<Offset, ProducerId>,
+    /// Transactions whose marker may not be replicated yet: first offset and marker's.
+    decided: BTreeMap<Offset, Offset>,
 }
 
 impl Producers {
@@ -131,11 +167,34 @@ impl Producers {
         } else {
             i64::from(got) == i64::from(last) + 1 || (got == 0 && last == i32::MAX)
         };
-        if follows {
-            Ok(None)
-        } else {
-            Err(ProducerError::OutOfOrderSequence { producer, got, last })
+        if !follows {
+            return Err(ProducerError::OutOfOrderSequence { producer, got, last });
         }
+        match known.txn_first_offset.is_some() && !header.is_transactional() {
+            true => Err(ProducerError::InvalidTxnState { producer }),
+            false => Ok(None),
+        }
+    }
+
+    /// Judges a transaction marker before it is appended.
+    pub fn check_marker(
+        &self,
+        header: &BatchHeader,
+        marker: EndTxnMarker,
+    ) -> Result<(), ProducerError> {
+        let producer = header.producer_id;
+        let Some(known) = self.producers.get(&producer) else { return Ok(()) };
+        let (got, current) = (header.producer_epoch, known.epoch);
+        // FENCE: a transaction that was ended for a newer incarnation of the producer.
+        if got < current {
+            return Err(ProducerError::InvalidEpoch { producer, got, current });
+        }
+        let (got, current) = (marker.coordinator_epoch, known.coordinator_epoch);
+        // FENCE: KIP-98: a coordinator that was replaced decides nothing.
+        if got < current {
+            return Err(ProducerError::CoordinatorFenced { producer, got, current });
+        }
+        Ok(())
     }
 
     /// Notes an appended batch, whoever appended it. `header` has its final offsets.
@@ -163,16 +222,17 @@ impl Producers {
         producer.last_timestamp = header.max_timestamp;
         if header.is_transactional() && producer.txn_first_offset.is_none() {
             producer.txn_first_offset = Some(header.base_offset);
+            self.open.insert(header.base_offset, header.producer_id);
         }
     }
 
-    /// Notes a transaction marker; returns where the transaction it ends began, if it was open.
+    /// Notes a transaction marker; returns the transaction it ends, if one was open.
     pub fn apply_marker(
         &mut self,
         header: &BatchHeader,
         control: ControlType,
         marker: EndTxnMarker,
-    ) -> Option<Offset> {
+    ) -> Option<CompletedTxn> {
         debug_assert!(matches!(control, ControlType::Abort | ControlType::Commit));
         let producer = self
             .producers
@@ -184,12 +244,38 @@ impl Producers {
         }
         producer.coordinator_epoch = marker.coordinator_epoch;
         producer.last_timestamp = header.max_timestamp;
-        producer.txn_first_offset.take()
+        let first_offset = producer.txn_first_offset.take()?;
+        self.open.remove(&first_offset);
+        let last_offset = header.last_offset();
+        self.decided.insert(first_offset, last_offset);
+        let next_open = self.open.first_key_value().map(|(first, _)| *first);
+        Some(CompletedTxn {
+            producer_id: header.producer_id,
+            first_offset,
+            last_offset,
+            last_stable_offset: next_open.unwrap_or(last_offset.plus(1)),
+            aborted: control == ControlType::Abort,
+        })
     }
 
-    /// The first offset of the oldest open transaction.
-    pub fn first_unstable_offset(&self) -> Option<Offset> {
-        self.producers.values().filter_map(|producer| producer.txn_first_offset).min()
+    /// The first offset of the oldest transaction that is not decided: it is open, or its marker
+    /// is not below the high watermark.
+    pub fn first_unstable_offset(&mut self, high_watermark: Offset) -> Option<Offset> {
+        while let Some(oldest) = self.decided.first_entry()
+            && *oldest.get() < high_watermark
+        {
+            oldest.remove();
+        }
+        let decided = self.decided.iter().find(|(_, last)| **last >= high_watermark);
+        let decided = decided.map(|(first, _)| *first);
+        let open = self.open.first_key_value().map(|(first, _)| *first);
+        decided.into_iter().chain(open).min()
+    }
+
+    /// Where each producer's last sequence is, if any of its batches is known, and its epoch.
+    pub fn last_records(&self) -> BTreeMap<ProducerId, (Option<Offset>, ProducerEpoch)> {
+        let last = |producer: &Producer| producer.batches.back().map(|batch| batch.last_offset);
+        self.iter().map(|(id, producer)| (id, (last(producer), producer.epoch))).collect()
     }
 
     /// Forgets producers that have not written for `expiration_ms` and have no open transaction.
@@ -247,7 +333,7 @@ impl Producers {
         {
             return None;
         }
-        let mut producers = BTreeMap::new();
+        let (mut producers, mut open) = (BTreeMap::new(), BTreeMap::new());
         for entry in entries.chunks_exact(SNAPSHOT_ENTRY_BYTES) {
             let i64_at =
                 |at: usize| i64::from_be_bytes(entry[at..at + 8].try_into().expect("eight"));
@@ -266,9 +352,11 @@ impl Producers {
                     timestamp: i64_at(26),
                 });
             }
-            producers.insert(ProducerId(i64_at(0)), producer);
+            let id = ProducerId(i64_at(0));
+            open.extend(producer.txn_first_offset.map(|first| (first, id)));
+            producers.insert(id, producer);
         }
-        Some(Producers { producers })
+        Some(Producers { producers, open, decided: BTreeMap::new() })
     }
 }
 
@@ -363,6 +451,69 @@ mod tests {
         transactional.attributes |= 0x10;
         producers.apply(&transactional);
         producers.expire(1_000_000, 100);
-        assert_eq!(producers.first_unstable_offset(), Some(Offset(7)));
+        assert_eq!(producers.first_unstable_offset(Offset(8)), Some(Offset(7)));
+    }
+
+    fn transactional(id: i64, sequence: i32, at: i64) -> BatchHeader {
+        let mut header = header(0, sequence, 5, at);
+        header.producer_id = ProducerId(id);
+        header.attributes |= 0x10;
+        header
+    }
+
+    fn marker(id: i64, epoch: i16, at: i64) -> BatchHeader {
+        let mut header = header(epoch, -1, 1, at);
+        header.producer_id = ProducerId(id);
+        header.attributes |= 0x30;
+        header
+    }
+
+    #[test]
+    fn what_is_stable_ends_at_the_oldest_transaction_that_is_not_decided() {
+        let mut producers = Producers::default();
+        producers.apply(&transactional(1, 0, 0));
+        producers.apply(&transactional(2, 0, 5));
+        assert_eq!(producers.first_unstable_offset(Offset(10)), Some(Offset(0)));
+        let end = EndTxnMarker { coordinator_epoch: 3 };
+        let done = producers.apply_marker(&marker(1, 0, 10), ControlType::Abort, end);
+        let done = done.expect("it was open");
+        assert_eq!((done.first_offset, done.last_offset), (Offset(0), Offset(10)));
+        assert!(done.aborted && done.last_stable_offset == Offset(5));
+        // The marker is not replicated yet: nobody may read past what it decides.
+        assert_eq!(producers.first_unstable_offset(Offset(10)), Some(Offset(0)));
+        assert_eq!(producers.first_unstable_offset(Offset(11)), Some(Offset(5)));
+        let done = producers.apply_marker(&marker(2, 0, 11), ControlType::Commit, end);
+        assert_eq!(done.map(|done| done.last_stable_offset), Some(Offset(12)));
+        assert_eq!(producers.first_unstable_offset(Offset(12)), None);
+        assert_eq!(producers.apply_marker(&marker(2, 0, 12), ControlType::Abort, end), None);
+    }
+
+    #[test]
+    fn t05_t07_markers_and_batches_of_the_wrong_time_are_refused() {
+        let mut producers = Producers::default();
+        producers.apply(&transactional(1, 0, 0));
+        let mut outside = transactional(1, 5, 5);
+        outside.attributes &= !0x10;
+        let producer = ProducerId(1);
+        let error = ProducerError::InvalidTxnState { producer };
+        assert_eq!(producers.check(&outside), Err(error));
+        let end = |coordinator_epoch| EndTxnMarker { coordinator_epoch };
+        assert_eq!(producers.check_marker(&marker(1, 1, 5), end(4)), Ok(()));
+        producers.apply_marker(&marker(1, 1, 5), ControlType::Abort, end(4));
+        let fenced = ProducerError::CoordinatorFenced { producer, got: 3, current: 4 };
+        assert_eq!(producers.check_marker(&marker(1, 1, 6), end(3)), Err(fenced));
+        let (got, current) = (ProducerEpoch(0), ProducerEpoch(1));
+        let late = ProducerError::InvalidEpoch { producer, got, current };
+        assert_eq!(producers.check_marker(&marker(1, 0, 6), end(5)), Err(late));
+        // The epoch of the marker counts for batches, too.
+        assert_eq!(producers.check(&transactional(1, 5, 6)), Err(late));
+    }
+
+    #[test]
+    fn snapshots_carry_open_transactions() {
+        let mut producers = Producers::default();
+        producers.apply(&transactional(1, 0, 7));
+        let mut read = Producers::decode_snapshot(&producers.encode_snapshot()).expect("whole");
+        assert_eq!(read.first_unstable_offset(Offset(100)), Some(Offset(7)));
     }
 }

@@ -15,6 +15,7 @@ use thiserror::Error;
 
 use super::append::apply_control;
 use super::commit::Committer;
+use super::compact::settle_swaps;
 use super::config::LogConfig;
 use super::epochs::LeaderEpochs;
 use super::index::Indexes;
@@ -22,14 +23,13 @@ use super::lookup::{HeaderWalk, time_entry_is_true};
 use super::partition_log::{Log, LogEnds, State};
 use super::producers::Producers;
 use super::reader::ReadError;
-use super::segment::{OFFSET_END, Segment, file_name, parse_file_name};
-use crate::batch::{BATCH_HEADER_BYTES, BatchHeader, validate_stored};
+use super::scan::{BatchScan, Scanned};
+use super::segment::{Segment, file_name, parse_file_name};
+use super::txn_index::{self, AbortedTxn};
 use crate::io::Buf;
 use crate::shard::{File, IoError, Shard};
 use crate::types::Offset;
 
-/// How much of a segment recovery reads at once; larger batches are read on their own.
-const SCAN_BYTES: usize = 1 << 20;
 const EPOCHS_FILE: &str = "leader-epoch-checkpoint";
 const SMALL_FILE_BYTES_MAX: u64 = 64 << 20;
 
@@ -109,6 +109,8 @@ struct Loader<'a> {
     epochs_changed: bool,
     truncated_bytes: u64,
     scanned_bytes: u64,
+    /// Segments that were read whole. Their transaction indexes are made anew, too.
+    recovered: Vec<Rc<Segment>>,
 }
 
 impl From<ReadError> for LoadError {
@@ -137,6 +139,7 @@ impl Log {
             epochs_changed: false,
             truncated_bytes: 0,
             scanned_bytes: 0,
+            recovered: Vec::new(),
         };
         let state = loader.load().await?;
         let (truncated_bytes, scanned_bytes) = (loader.truncated_bytes, loader.scanned_bytes);
@@ -148,10 +151,12 @@ impl Log {
 impl Loader<'_> {
     async fn load(&mut self) -> Result<State, LoadError> {
         let names = self.shard.list_dir(self.dir).await?;
+        settle_swaps(self.shard, self.dir, &names).await?;
+        let names = self.shard.list_dir(self.dir).await?;
         let bases = self.clear_leftovers(&names).await?;
         self.load_epochs().await?;
-        let mut segments = self.open_segments(&bases).await?;
-        let log_start = self.options.log_start_offset.filter(|start| *start < OFFSET_END);
+        let mut segments = self.open_segments(&bases, &names).await?;
+        let log_start = self.options.log_start_offset.filter(|start| *start < Offset::LIMIT);
         let log_start = log_start.unwrap_or(Offset::ZERO);
         let mut end = self.settle_segments(&mut segments).await?;
         if end < self.options.recovery_point {
@@ -172,6 +177,9 @@ impl Loader<'_> {
         if fresh {
             let segment = Segment::new(self.dir, end, self.now_ms, 0);
             segment.create_files(self.shard).await?;
+            if self.options.config.preallocate {
+                segment.reserve_whole(self.shard, self.options.config.segment_bytes).await?;
+            }
             segments.push(Rc::new(segment));
         }
         let start = log_start.max(segments[0].base_offset);
@@ -183,6 +191,7 @@ impl Loader<'_> {
         }
         let producers = self.load_producers(&names, &segments, end).await?;
         self.make_durable(&segments, fresh).await?;
+        segments.iter().for_each(|segment| segment.named.set(true));
         let ends = LogEnds {
             log_start_offset: start,
             log_end_offset: end,
@@ -195,6 +204,7 @@ impl Loader<'_> {
             ends,
             epochs: std::mem::take(&mut self.epochs),
             producers,
+            layout: 0,
             queue: VecDeque::new(),
             recent: VecDeque::new(),
             writing: false,
@@ -249,7 +259,11 @@ impl Loader<'_> {
         Ok(())
     }
 
-    async fn open_segments(&self, bases: &[Offset]) -> Result<Vec<Rc<Segment>>, LoadError> {
+    async fn open_segments(
+        &self,
+        bases: &[Offset],
+        names: &[String],
+    ) -> Result<Vec<Rc<Segment>>, LoadError> {
         let mut segments = Vec::with_capacity(bases.len());
         for &base in bases {
             let path = self.dir.join(file_name(base, "log"));
@@ -263,6 +277,9 @@ impl Loader<'_> {
             })?;
             segment.size.set(size);
             segment.set_indexes(None, true);
+            if names.binary_search(&file_name(base, "txnindex")).is_ok() {
+                segment.txns.set(None);
+            }
             segments.push(Rc::new(segment));
         }
         Ok(segments)
@@ -315,6 +332,14 @@ impl Loader<'_> {
         if !self.indexes_match_tail(segment, &indexes, next_base).await? {
             return Ok(false);
         }
+        if !segment.txns.is_empty() {
+            let (path, base) = (segment.path("txnindex"), segment.base_offset);
+            let Some(txns) = txn_index::read(self.shard, &path, base, next_base).await? else {
+                return Ok(false);
+            };
+            // Those of a sealed segment are read again when they are needed.
+            segment.txns.set(next_base.is_none().then_some(txns));
+        }
         if next_base.is_none() {
             let trimmed = indexes.clone();
             segment.set_indexes(Some(indexes), true);
@@ -366,7 +391,7 @@ impl Loader<'_> {
         }
         while let Some((header, _)) = walk.next().await? {
             if named.take().is_some_and(|last| last != header.last_offset())
-                || header.max_timestamp > segment.max_timestamp.get()
+                || header.latest_record_ms() > segment.max_timestamp.get()
             {
                 return Ok(false);
             }
@@ -408,7 +433,9 @@ impl Loader<'_> {
         let mut fault = None;
         loop {
             match scan.next().await? {
-                Scanned::Batch(header) if header.max_timestamp > segment.max_timestamp.get() => {
+                Scanned::Batch(header)
+                    if header.latest_record_ms() > segment.max_timestamp.get() =>
+                {
                     segment.max_timestamp.set(header.max_timestamp);
                     segment.max_timestamp_offset.set(header.last_offset());
                 }
@@ -462,7 +489,7 @@ impl Loader<'_> {
         } else if self.options.one_at_a_time && self.options.clean {
             "in a log that was closed properly".to_owned()
         } else if self.options.one_at_a_time
-            && (scan.next_base.is_some() || scan.finds_another(OFFSET_END).await?)
+            && (scan.next_base.is_some() || scan.finds_another(Offset::LIMIT).await?)
         {
             "with whole batches behind it".to_owned()
         } else if segment.base_offset < recovery_point && scan.finds_another(recovery_point).await?
@@ -483,7 +510,12 @@ impl Loader<'_> {
     ) -> Result<(Offset, Option<String>), LoadError> {
         let size = u64::from(segment.size.get());
         let file = segment.file(self.shard).await?;
+        // After a sync that failed the page cache shows what is not on the disk, and takes it for
+        // clean: a process that started after that one would make promises about it.
+        file.distrust_cache().await?;
         segment.set_indexes(Some(Indexes::default()), false);
+        segment.txns.set(Some(Vec::new()));
+        self.recovered.push(Rc::clone(segment));
         segment.size.set(0);
         segment.max_timestamp.set(-1);
         let mut scan = BatchScan::new(file, segment.base_offset, next_base, 0, size);
@@ -576,9 +608,11 @@ impl Loader<'_> {
         let mut start = segments[0].base_offset;
         let mut producers = Producers::default();
         let mut newest = None;
+        // What is open where recovery began is needed to know what the markers there ended.
+        let until = self.recovered.first().map_or(end, |segment| segment.base_offset);
         while let Some(offset) = snapshots.pop() {
             let path = self.dir.join(file_name(offset, "snapshot"));
-            if offset <= end
+            if offset <= until
                 && newest.is_none()
                 && let Some(bytes) = self.shard.read_file(&path, SMALL_FILE_BYTES_MAX).await?
                 && let Some(read) = Producers::decode_snapshot(&bytes)
@@ -588,7 +622,7 @@ impl Loader<'_> {
             }
             // Above the end, unreadable, or of no segment's start: of no use to anyone.
             let of_segment = segments.iter().any(|segment| segment.base_offset == offset);
-            if offset > end || newest.is_none() || !of_segment {
+            if offset > end || !of_segment || (newest.is_none() && offset <= until) {
                 self.shard.unlink(&path).await?;
             }
         }
@@ -599,6 +633,9 @@ impl Loader<'_> {
                 self.replay_segment(segment, start, &mut producers).await?;
             }
         }
+        for segment in &self.recovered {
+            segment.txns.rewrite(self.shard, &segment.path("txnindex")).await?;
+        }
         Ok(producers)
     }
 
@@ -608,6 +645,7 @@ impl Loader<'_> {
         start: Offset,
         producers: &mut Producers,
     ) -> Result<(), LoadError> {
+        let recovered = self.recovered.iter().any(|other| Rc::ptr_eq(other, segment));
         let size = u64::from(segment.size.get());
         let from = match start > segment.base_offset {
             true => {
@@ -631,7 +669,10 @@ impl Loader<'_> {
             if header.is_control() {
                 let buf = Buf::with_capacity(header.size);
                 let batch = file.read_at(buf, position, header.size).await?;
-                apply_control(producers, &header, &batch);
+                let completed = apply_control(producers, &header, &batch);
+                if let Some(txn) = completed.filter(|txn| txn.aborted && recovered) {
+                    segment.txns.push(AbortedTxn::from(txn));
+                }
             }
         }
         Ok(())
@@ -650,116 +691,5 @@ impl Loader<'_> {
             }
         }
         Ok(self.shard.sync_dir(self.dir).await?)
-    }
-}
-
-enum Scanned {
-    Batch(BatchHeader),
-    End,
-    Bad(String),
-}
-
-/// Reads a segment batch by batch, whole, and takes each only if it is sound and in its place.
-struct BatchScan {
-    file: File,
-    size: u64,
-    position: u64,
-    window: Buf,
-    window_at: u64,
-    base_offset: Offset,
-    next_base: Option<Offset>,
-    /// The offset after the last batch, or the segment's base.
-    expected: Offset,
-    /// What was expected before the last batch.
-    due: Offset,
-}
-
-impl BatchScan {
-    fn new(
-        file: File,
-        base_offset: Offset,
-        next_base: Option<Offset>,
-        position: u64,
-        size: u64,
-    ) -> Self {
-        let window = Buf::with_capacity(0);
-        let (expected, due) = (base_offset, base_offset);
-        Self { file, size, position, window, window_at: 0, base_offset, next_base, expected, due }
-    }
-
-    async fn available(&mut self, len: usize) -> Result<usize, IoError> {
-        let at = self.position - self.window_at;
-        let have = (self.window.len() as u64).saturating_sub(at) as usize;
-        let left = (self.size - self.position) as usize;
-        if have >= len.min(left) {
-            return Ok(have);
-        }
-        let want = len.max(SCAN_BYTES).min(left);
-        self.window = self.file.read_at(Buf::with_capacity(want), self.position, want).await?;
-        self.window_at = self.position;
-        Ok(self.window.len())
-    }
-
-    /// The next batch, or what is wrong where it should be; stays there then.
-    async fn next(&mut self) -> Result<Scanned, IoError> {
-        let bad = |what: String| Ok(Scanned::Bad(what));
-        let left = self.size - self.position;
-        if left == 0 {
-            return Ok(Scanned::End);
-        }
-        if left < BATCH_HEADER_BYTES as u64 {
-            return bad(format!("{left} bytes are no batch"));
-        }
-        self.available(BATCH_HEADER_BYTES).await?;
-        let at = (self.position - self.window_at) as usize;
-        let header = match BatchHeader::parse(&self.window[at..]) {
-            Ok(header) => header,
-            Err(error) => return bad(error.to_string()),
-        };
-        if header.size as u64 > left {
-            return bad(format!("a batch of {} bytes is cut off", header.size));
-        }
-        if self.available(header.size).await? < header.size {
-            return bad("the file ends early".to_owned());
-        }
-        let at = (self.position - self.window_at) as usize;
-        if let Err(error) = validate_stored(&self.window[at..at + header.size]) {
-            return bad(error.to_string());
-        }
-        let past_next = |next: Offset| header.next_offset() > next;
-        if !header.is_in_order(self.expected, self.base_offset)
-            || self.next_base.is_some_and(past_next)
-        {
-            return bad(format!("offset {} where {} was due", header.base_offset, self.expected));
-        }
-        self.due = std::mem::replace(&mut self.expected, header.next_offset());
-        self.position += header.size as u64;
-        Ok(Scanned::Batch(header))
-    }
-
-    /// Whether a sound batch that begins below `limit` starts at the fault, where the scan stands,
-    /// or anywhere behind it. The last batch taken may have claimed too high an offset, which its
-    /// CRC does not cover, so what counts is where that was due; and a torn write may have lost the
-    /// sector with its own offset, which then reads 0.
-    async fn finds_another(&mut self, limit: Offset) -> Result<bool, IoError> {
-        while self.size - self.position >= BATCH_HEADER_BYTES as u64 {
-            if self.available(BATCH_HEADER_BYTES).await? < BATCH_HEADER_BYTES {
-                break;
-            }
-            let at = (self.position - self.window_at) as usize;
-            let found = BatchHeader::parse(&self.window[at..]).ok();
-            let left = self.size - self.position;
-            if let Some(header) = found.filter(|header| header.size as u64 <= left)
-                && (self.due < header.base_offset && header.base_offset < limit)
-                && self.available(header.size).await? >= header.size
-            {
-                let at = (self.position - self.window_at) as usize;
-                if validate_stored(&self.window[at..at + header.size]).is_ok() {
-                    return Ok(true);
-                }
-            }
-            self.position += 1;
-        }
-        Ok(false)
     }
 }

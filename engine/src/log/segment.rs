@@ -5,13 +5,11 @@ use std::path::{Path, PathBuf};
 
 use super::config::LogConfig;
 use super::index::{Indexes, OFFSET_ENTRY_BYTES, OffsetEntry, TIME_ENTRY_BYTES};
+use super::txn_index::TxnIndex;
 use crate::batch::BatchHeader;
-use crate::io::{Buf, OpenOptions, WritePath};
+use crate::io::{Buf, Errno, OpenOptions, WritePath};
 use crate::shard::{File, IoError, Shard};
 use crate::types::Offset;
-
-/// No log reaches this offset: it leaves room for a segment's worth of arithmetic.
-pub(super) const OFFSET_END: Offset = Offset(i64::MAX - (1 << 32));
 
 /// A file's name in a partition's directory.
 pub(super) fn file_name(offset: Offset, suffix: &str) -> String {
@@ -22,8 +20,14 @@ pub(super) fn file_name(offset: Offset, suffix: &str) -> String {
 pub(super) fn parse_file_name(name: &str, suffix: &str) -> Option<Offset> {
     let digits = name.strip_suffix(suffix)?.strip_suffix('.')?;
     let number = digits.len() == 20 && digits.bytes().all(|byte| byte.is_ascii_digit());
-    number.then(|| digits.parse().ok().map(Offset)).flatten().filter(|offset| *offset < OFFSET_END)
+    number
+        .then(|| digits.parse().ok().map(Offset))
+        .flatten()
+        .filter(|offset| *offset < Offset::LIMIT)
 }
+
+pub(super) const READ_ONLY: OpenOptions =
+    OpenOptions { write: false, create: false, create_new: false, truncate: false, direct: false };
 
 pub(super) const READ_WRITE: OpenOptions =
     OpenOptions { write: true, create: true, create_new: false, truncate: false, direct: false };
@@ -52,7 +56,25 @@ pub(super) struct Segment {
     reserved: Cell<u64>,
     /// Cached pages below were let go of.
     cache_dropped: Cell<u64>,
+    /// What its files' names end with besides: nothing while they are the log's.
+    mark: Cell<&'static str>,
+    /// Its files' names are durable.
+    pub(super) named: Cell<bool>,
+    /// Transactions that were aborted by markers in it.
+    pub(super) txns: TxnIndex,
+    /// A file was asked for since somebody last looked for idle ones.
+    used: Cell<bool>,
 }
+
+/// The files of a segment, in the order in which they go: without its `.log` the others are taken
+/// for leftovers, and without them it is whole.
+const SUFFIXES: [&str; 4] = ["txnindex", "timeindex", "index", "log"];
+/// Marks files that wait for their deletion.
+pub(super) const DELETED: &str = ".deleted";
+/// Marks files that compaction is writing.
+pub(super) const CLEANED: &str = ".cleaned";
+/// Marks files that compaction is putting in the place of others.
+pub(super) const SWAP: &str = ".swap";
 
 /// Below this size a segment reserves nothing: most partitions stay small.
 const RESERVE_FROM_BYTES: u32 = 1 << 20;
@@ -80,11 +102,31 @@ impl Segment {
             jitter_ms,
             reserved: Cell::new(0),
             cache_dropped: Cell::new(0),
+            mark: Cell::new(""),
+            named: Cell::new(false),
+            txns: TxnIndex::empty(),
+            used: Cell::new(true),
         }
     }
 
+    /// A segment whose files' names carry `mark`, and which is not the log's yet.
+    pub(super) fn marked(
+        dir: &Path,
+        base_offset: Offset,
+        created_ms: i64,
+        mark: &'static str,
+    ) -> Self {
+        let segment = Segment::new(dir, base_offset, created_ms, 0);
+        segment.mark.set(mark);
+        segment
+    }
+
     pub(super) fn path(&self, suffix: &str) -> PathBuf {
-        self.dir.join(file_name(self.base_offset, suffix))
+        self.marked_path(suffix, self.mark.get())
+    }
+
+    fn marked_path(&self, suffix: &str, mark: &str) -> PathBuf {
+        self.dir.join(file_name(self.base_offset, suffix) + mark)
     }
 
     /// The relative form of an offset of this segment.
@@ -97,24 +139,90 @@ impl Segment {
 
     /// The `.log` file, opened on first use.
     pub(super) async fn file(&self, shard: &Shard) -> Result<File, IoError> {
+        self.used.set(true);
         if let Some(file) = &*self.file.borrow() {
             return Ok(file.clone());
         }
         let options = OpenOptions { create: false, ..READ_WRITE };
-        let file = File::open(shard, &self.path("log"), options).await?;
-        *self.file.borrow_mut() = Some(file.clone());
-        Ok(file)
+        loop {
+            let mark = self.mark.get();
+            let opened = File::open(shard, &self.path("log"), options).await;
+            match opened {
+                // It was renamed meanwhile.
+                Err(error) if error.errno == Errno::ENOENT && self.mark.get() != mark => {}
+                opened => {
+                    let file = opened?;
+                    *self.file.borrow_mut() = Some(file.clone());
+                    return Ok(file);
+                }
+            }
+        }
     }
 
-    /// Deletes its files, and the producer snapshot of its start. The `.log` goes last: without it
-    /// the others are taken for leftovers, and without them it is whole.
+    /// Renames its files, and the producer snapshot of its start, to wait for their deletion.
+    /// Readers that have it go on reading.
+    pub(super) async fn mark_deleted(&self, shard: &Shard) -> Result<(), IoError> {
+        let from = self.mark.get();
+        self.remark(shard, DELETED).await?;
+        self.rename_file(shard, "snapshot", from).await
+    }
+
+    /// Gives its files' names another mark.
+    pub(super) async fn remark(&self, shard: &Shard, mark: &'static str) -> Result<(), IoError> {
+        *self.index_files.borrow_mut() = None;
+        let from = self.mark.replace(mark);
+        for suffix in SUFFIXES {
+            self.rename_file(shard, suffix, from).await?;
+        }
+        Ok(())
+    }
+
+    /// Makes a segment that compaction has written durable, as old as what it replaces.
+    pub(super) async fn finish_cleaned(
+        &self,
+        shard: &Shard,
+        modified_ms: i64,
+    ) -> Result<(), IoError> {
+        self.push_last_time();
+        self.file(shard).await?.fdatasync().await?;
+        self.seal_indexes(shard).await?;
+        self.unload_indexes();
+        self.close_file();
+        self.named.set(true);
+        shard.set_modified(&self.path("log"), modified_ms).await
+    }
+
+    /// Gives one of its files the name that it should have; it may be missing.
+    async fn rename_file(&self, shard: &Shard, suffix: &str, from: &str) -> Result<(), IoError> {
+        match shard.rename(&self.marked_path(suffix, from), &self.path(suffix)).await {
+            Err(error) if error.errno == Errno::ENOENT => Ok(()),
+            renamed => renamed,
+        }
+    }
+
+    /// Deletes its files.
     pub(super) async fn delete_files(&self, shard: &Shard) -> Result<(), IoError> {
         self.close_file();
         *self.index_files.borrow_mut() = None;
-        for suffix in ["snapshot", "timeindex", "index", "log"] {
+        for suffix in ["snapshot"].into_iter().chain(SUFFIXES) {
             shard.unlink(&self.path(suffix)).await?;
         }
         Ok(())
+    }
+
+    /// When its file was last written to.
+    pub(super) async fn modified_ms(&self, shard: &Shard) -> Result<i64, IoError> {
+        let stat = shard.stat(&self.path("log")).await?;
+        Ok(stat.map_or(self.created_ms, |stat| stat.modified_ms))
+    }
+
+    /// Lets go of files that nobody has asked for since this was last called. Whoever is at work on
+    /// one has it still.
+    pub(super) fn close_if_idle(&self) {
+        if !self.used.replace(false) {
+            self.close_file();
+            *self.index_files.borrow_mut() = None;
+        }
     }
 
     /// Lets go of the `.log` file; the next use opens it again.
@@ -156,11 +264,25 @@ impl Segment {
     /// Gives back blocks that were reserved and not used, by this process or one before it.
     pub(super) async fn release_reserved(&self, shard: &Shard) -> Result<(), IoError> {
         let size = self.size.get();
-        if size < RESERVE_FROM_BYTES {
+        if size < RESERVE_FROM_BYTES && self.reserved.get() == 0 {
             return Ok(());
         }
         // The length is what it was; the kernel frees what lies behind it.
         self.file(shard).await?.set_len(u64::from(size)).await
+    }
+
+    /// Reserves the blocks of a whole segment. The file's length stays what was written: Kafka's
+    /// tools take zeros at the end of a segment for damage.
+    pub(super) async fn reserve_whole(
+        &self,
+        shard: &Shard,
+        segment_bytes: u32,
+    ) -> Result<(), IoError> {
+        let file = self.file(shard).await?;
+        if file.allocate(0, u64::from(segment_bytes), true).await.is_ok() {
+            self.reserved.set(u64::from(segment_bytes));
+        }
+        Ok(())
     }
 
     /// Makes the three files of a new segment, empty whatever was there.
@@ -175,6 +297,7 @@ impl Segment {
     }
 
     async fn index_files(&self, shard: &Shard) -> Result<(File, File), IoError> {
+        self.used.set(true);
         if let Some(files) = &*self.index_files.borrow() {
             return Ok(files.clone());
         }
@@ -199,7 +322,7 @@ impl Segment {
             Some(first) if max_timestamp >= 0 => max_timestamp - first,
             _ => now_ms - self.created_ms,
         };
-        let limit_ms = config.segment_ms.saturating_sub(self.jitter_ms);
+        let limit_ms = config.segment_ms_max().saturating_sub(self.jitter_ms);
         let entries_max = config.segment_index_bytes as usize;
         let full = self.indexes.borrow().as_ref().is_some_and(|indexes| {
             indexes.offsets.len() >= entries_max / OFFSET_ENTRY_BYTES
@@ -217,7 +340,7 @@ impl Segment {
     pub(super) fn note_batch(&self, header: &BatchHeader, interval_bytes: u32) -> u32 {
         let position = self.size.get();
         let last = header.last_offset();
-        if header.max_timestamp > self.max_timestamp.get() {
+        if header.latest_record_ms() > self.max_timestamp.get() {
             self.max_timestamp.set(header.max_timestamp);
             self.max_timestamp_offset.set(last);
         }
@@ -255,6 +378,7 @@ impl Segment {
 
     /// Writes new index entries behind those that are in the files.
     pub(super) async fn store_indexes(&self, shard: &Shard) -> Result<(), IoError> {
+        self.txns.write_new(shard, &self.path("txnindex")).await?;
         if !self.has_unstored_entries() {
             return Ok(());
         }
@@ -290,6 +414,7 @@ impl Segment {
         let (index_file, time_file) = self.index_files(shard).await?;
         index_file.fdatasync().await?;
         time_file.fdatasync().await?;
+        self.txns.seal(shard, &self.path("txnindex")).await?;
         *self.index_files.borrow_mut() = None;
         Ok(())
     }
@@ -340,6 +465,9 @@ impl Segment {
     pub(super) fn unload_indexes(&self) {
         if !self.has_unstored_entries() {
             *self.indexes.borrow_mut() = None;
+        }
+        if !self.txns.is_empty() && !self.txns.has_unstored() {
+            self.txns.set(None);
         }
     }
 

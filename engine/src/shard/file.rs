@@ -161,10 +161,22 @@ impl File {
         self.unit("fallocate", op).await
     }
 
-    /// Lets go of the clean pages of the range, without waiting for it. A hint: what the kernel
-    /// makes of it has no effect on what is read.
+    /// From here on reads see what is on the disk: writes what is dirty there, and lets go of the
+    /// rest.
+    pub async fn distrust_cache(&self) -> Result<(), IoError> {
+        self.fdatasync().await?;
+        self.unit("fadvise", Op::DropCache { file: self.0.fd, offset: 0, len: 0 }).await
+    }
+
+    /// Lets go of the clean pages of the range (a length of 0 reaches to the end), without waiting
+    /// for it. Reads differ only where a sync has failed.
     pub fn drop_cache(&self, offset: u64, len: u64) {
         drop(self.0.shard.submit(Op::DropCache { file: self.0.fd, offset, len }).started());
+    }
+
+    /// Has the range read into the page cache, without waiting for it.
+    pub fn read_ahead(&self, offset: u64, len: u64) {
+        drop(self.0.shard.submit(Op::ReadAhead { file: self.0.fd, offset, len }).started());
     }
 
     /// How many bytes of the range are in the page cache.
@@ -282,6 +294,12 @@ impl Shard {
             None => Ok(None),
             Some(other) => unreachable!("stat gave {other:?}"),
         }
+    }
+
+    /// Sets when a file was last written to, in milliseconds since 1970.
+    pub async fn set_modified(&self, path: &Path, modified_ms: i64) -> Result<(), IoError> {
+        let op = || Op::SetTimes { path: path.to_owned(), modified_ms };
+        self.path_op("utimensat", path, op).await.map(drop)
     }
 
     /// Total and available bytes of the file system at `path`.

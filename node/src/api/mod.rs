@@ -12,6 +12,7 @@ mod create_partitions;
 mod create_topics;
 mod delete_acls;
 mod delete_groups;
+mod delete_records;
 mod delete_topics;
 mod describe_acls;
 mod describe_cluster;
@@ -19,6 +20,7 @@ mod describe_configs;
 mod describe_groups;
 mod describe_log_dirs;
 mod describe_producers;
+mod describe_quorum;
 mod describe_topic_partitions;
 mod elect_leaders;
 mod fetch;
@@ -43,6 +45,7 @@ mod offset_for_leader_epoch;
 mod produce;
 mod sasl_handshake;
 mod sync_group;
+mod write_txn_markers;
 
 use std::cell::{Cell, RefCell};
 use std::net::IpAddr;
@@ -55,9 +58,9 @@ use ringlog_wire::{ApiKey, Message, Reader, Request};
 
 pub use fetch_sessions::FetchSessions;
 
-use crate::broker::Broker;
+use crate::broker::{Broker, ListenerKind};
 use crate::wire::frame::{RequestFrame, RequestHeader, Response, decode_budget};
-use crate::wire::versions::serves;
+use crate::wire::versions::{BROKER_APIS, CONTROLLER_APIS, Served, serves};
 
 /// What may be done to a topic, as bits by the numbers of Kafka's `AclOperation`: without an
 /// authorizer, all of it.
@@ -87,13 +90,28 @@ pub struct RequestContext {
     pub listener: usize,
     /// Who is at the other end.
     pub peer: IpAddr,
+    /// Whom that serves.
+    pub kind: ListenerKind,
     sessions: Rc<RefCell<FetchSessions>>,
 }
 
 impl RequestContext {
     /// Of a connection that came by this listener, with its shard's sessions.
-    pub fn new(listener: usize, peer: IpAddr, sessions: &Rc<RefCell<FetchSessions>>) -> Self {
-        Self { listener, peer, sessions: Rc::clone(sessions) }
+    pub fn new(
+        kind: ListenerKind,
+        listener: usize,
+        peer: IpAddr,
+        sessions: &Rc<RefCell<FetchSessions>>,
+    ) -> Self {
+        Self { listener, peer, kind, sessions: Rc::clone(sessions) }
+    }
+}
+
+/// What a listener offers.
+fn apis_of(kind: ListenerKind) -> &'static [Served] {
+    match kind {
+        ListenerKind::Broker => BROKER_APIS,
+        ListenerKind::Controller => CONTROLLER_APIS,
     }
 }
 
@@ -142,9 +160,10 @@ pub async fn dispatch(
     let (mut bytes, share) = frame.into_parts();
     let header = RequestHeader::parse(&bytes).ok()?;
     let key = ApiKey::try_from(header.api_key).ok()?;
-    if !serves(key, header.version) {
+    let apis = apis_of(context.kind);
+    if !serves(apis, key, header.version) {
         if key == ApiKey::ApiVersions {
-            return Some(api_versions::unsupported_version(header.correlation_id));
+            return Some(api_versions::unsupported_version(apis, header.correlation_id));
         }
         tracing::debug!(api = key.name(), version = header.version, "unsupported_version");
         return None;
@@ -179,11 +198,13 @@ async fn answer(
     requests: &Cell<Option<Share>>,
 ) -> Option<Outcome> {
     Some(match incoming.key {
-        ApiKey::ApiVersions => api_versions::answer(broker, incoming)?,
+        ApiKey::ApiVersions => api_versions::answer(broker, context, incoming)?,
         ApiKey::Metadata => metadata::answer(broker, context, incoming).await?,
         ApiKey::ListOffsets => list_offsets::answer(broker, incoming).await?,
         ApiKey::CreateTopics => create_topics::answer(broker, incoming).await?,
         ApiKey::DeleteTopics => delete_topics::answer(broker, incoming).await?,
+        ApiKey::DeleteRecords => delete_records::answer(broker, incoming).await?,
+        ApiKey::WriteTxnMarkers => write_txn_markers::answer(broker, incoming).await?,
         ApiKey::CreatePartitions => create_partitions::answer(broker, incoming).await?,
         ApiKey::InitProducerId => init_producer_id::answer(broker, incoming).await?,
         ApiKey::AlterConfigs => alter_configs::answer(broker, incoming).await?,
@@ -204,6 +225,7 @@ async fn answer(
         ApiKey::SaslHandshake => sasl_handshake::answer(incoming)?,
         ApiKey::DescribeConfigs => describe_configs::answer(broker, incoming)?,
         ApiKey::DescribeCluster => describe_cluster::answer(broker, context, incoming)?,
+        ApiKey::DescribeQuorum => describe_quorum::answer(broker, incoming).await?,
         ApiKey::DescribeTopicPartitions => describe_topic_partitions::answer(broker, incoming)?,
         ApiKey::FindCoordinator => find_coordinator::answer(broker, context, incoming).await?,
         ApiKey::JoinGroup => join_group::answer(broker, context, incoming, requests).await?,

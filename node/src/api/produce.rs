@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use ringlog_engine::io::{Buf, Mono};
+use ringlog_engine::log::Origin;
 use ringlog_engine::shard::sync::Share;
 use ringlog_engine::types::ShardId;
 use ringlog_wire::{ApiKey, Uuid};
@@ -18,6 +19,7 @@ use crate::wire::hot::produce::{PartitionOutcome, ProduceRequest, TopicRef, writ
 const ZSTD_FROM: i16 = 7;
 const ZSTD_BITS: u8 = 4;
 const ATTRIBUTES_LOW_BYTE: usize = 22;
+const TRANSACTIONAL_BIT: u8 = 0x10;
 
 /// What a client must call itself to write into topics that are the cluster's own.
 const ADMIN_CLIENT: &str = "__admin_client";
@@ -51,10 +53,12 @@ pub(super) async fn dispatch(
         -1 => Some(Acks::All),
         _ => None,
     };
-    let refused = match (acks, &request.transactional_id) {
-        (None, _) => Some(ErrorCode::InvalidRequiredAcks),
-        // No transactions yet: refused at once, with an error that is fatal to the producer.
-        (_, Some(_)) => Some(ErrorCode::TransactionalIdAuthorizationFailed),
+    let refused = match acks {
+        None => Some(ErrorCode::InvalidRequiredAcks),
+        // Nobody may write to a transaction that he does not name.
+        _ if request.transactional_id.is_none() && has_transactional(&request, &body) => {
+            Some(ErrorCode::TransactionalIdAuthorizationFailed)
+        }
         _ => None,
     };
     let mut outcomes: Vec<Option<PartitionOutcome>> = vec![None; request.partitions.len()];
@@ -96,6 +100,17 @@ pub(super) async fn dispatch(
         }
         respond(&request, version, header.correlation_id, &outcomes)
     }))
+}
+
+/// Whether any of the batches is part of a transaction.
+fn has_transactional(request: &ProduceRequest, body: &[u8]) -> bool {
+    let low_bits = |start: usize, len: usize| {
+        (len > ATTRIBUTES_LOW_BYTE).then(|| body.get(start + ATTRIBUTES_LOW_BYTE)).flatten()
+    };
+    request.partitions.iter().any(|records| {
+        low_bits(records.start, records.len.unwrap_or(0))
+            .is_some_and(|bits| bits & TRANSACTIONAL_BIT != 0)
+    })
 }
 
 /// Hands the batches to their shards, those of one shard together.
@@ -182,7 +197,8 @@ fn route(
             continue;
         }
         let shard = broker.owner_of(topic, records.index);
-        let batch = AppendBatch { topic, partition: records.index, bytes };
+        let origin = Origin::Client;
+        let batch = AppendBatch { topic, partition: records.index, bytes, origin };
         routed.push(Routed { slot, shard, batch });
     }
 }

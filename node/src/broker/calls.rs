@@ -5,12 +5,17 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use ringlog_engine::dirs::OffsetCheckpoint;
 use ringlog_engine::io::{Buf, Fd, Mono};
+use ringlog_engine::log::Origin;
+use ringlog_engine::shard::IoError;
 use ringlog_engine::types::Offset;
 use ringlog_wire::Uuid;
 
+use super::deletion::DeleteUpTo;
 use super::inspect::{Inspected, Inspection};
 use super::reads::Piece;
+use super::settings::ListenerKind;
 use crate::controller::{
     AlterConfigs, Assignment, DeletedTopic, NewTopic, NewTopicResult, TopicFault, TopicSelector,
 };
@@ -26,8 +31,12 @@ pub enum Message {
     Reply { id: u32, reply: Reply },
     /// Serve a connection, accepted on the listener of this number.
     Connection { socket: Fd, peer: IpAddr, listener: usize },
-    /// A connection has ended.
-    ConnectionClosed { peer: IpAddr, listener: usize },
+    /// A connection has ended; `shed` if it was closed because there were too many.
+    ConnectionClosed { peer: IpAddr, listener: usize, shed: bool },
+    /// There are too many connections: close so many, those first that have been silent longest.
+    ShedConnections { kind: ListenerKind, count: usize },
+    /// So many of those were no longer there.
+    NotShed { kind: ListenerKind, count: usize },
 }
 
 /// What one shard asks of another.
@@ -51,6 +60,14 @@ pub enum Call {
     ApplyMetadata(Arc<MetadataUpdate>),
     /// Report the bounds of all logs.
     CollectOffsets,
+    /// Move the starts of logs.
+    DeleteRecords { targets: Vec<DeleteUpTo> },
+    /// For shard 0: write a checkpoint of all logs.
+    WriteCheckpoint(OffsetCheckpoint),
+    /// A log directory has failed.
+    FailDir { dir: usize, error: IoError },
+    /// A log directory has run out of room for records, or has room again.
+    NoteSpace { dir: usize, full: bool },
     /// Close all logs.
     CloseLogs,
 }
@@ -66,6 +83,10 @@ pub enum Reply {
     Control(ControlReply),
     MetadataApplied,
     Offsets(Vec<LogOffsets>),
+    /// Where each log starts now.
+    RecordsDeleted(Vec<Result<Offset, ErrorCode>>),
+    CheckpointWritten(bool),
+    DirNoted,
     /// Whether all that were open are closed, and whether any could not be opened at the start.
     LogsClosed {
         all: bool,
@@ -90,6 +111,8 @@ pub struct AppendBatch {
     pub partition: i32,
     /// The received bytes.
     pub bytes: Buf,
+    /// Who wrote it.
+    pub origin: Origin,
 }
 
 /// What came of one batch.
@@ -163,6 +186,8 @@ pub struct LogOffsets {
     /// If it is not the first segment's base.
     pub log_start: Option<Offset>,
     pub high_watermark: Offset,
+    /// Up to where it was compacted.
+    pub first_dirty: Option<Offset>,
 }
 
 /// What the controller is asked.
@@ -183,6 +208,7 @@ pub enum ControlCall {
         validate_only: bool,
     },
     NextProducerId,
+    DescribeQuorum,
     /// What is due from time to time.
     Upkeep,
 }
@@ -194,9 +220,21 @@ pub enum ControlReply {
     Deleted(Vec<DeletedTopic>),
     Altered(Vec<Result<(), TopicFault>>),
     ProducerId(Option<i64>),
+    Quorum(QuorumState),
     Done,
     /// The request as a whole was refused.
     Refused(TopicFault),
+}
+
+/// The metadata log as its leader, the only voter, knows it.
+pub struct QuorumState {
+    pub epoch: i32,
+    pub high_watermark: i64,
+    pub log_end_offset: i64,
+    /// Zero where the voters are in the configuration and not in the log.
+    pub directory_id: Uuid,
+    /// Where the voter can be reached: listener, host, port.
+    pub endpoints: Vec<(String, String, u16)>,
 }
 
 /// A new image and what it changed.

@@ -260,8 +260,10 @@ impl Control {
                 if any {
                     // ORDER: the recovery points of what is gone are gone before a topic of the
                     // same name can be made. It would look as if that had lost its records.
-                    use ringlog_engine::dirs::OffsetCheckpoint::{LogStart, RecoveryPoint};
-                    self.broker.write_checkpoints(&[RecoveryPoint, LogStart]).await;
+                    use ringlog_engine::dirs::OffsetCheckpoint::{
+                        Cleaner, LogStart, RecoveryPoint,
+                    };
+                    self.broker.write_checkpoints(&[RecoveryPoint, LogStart, Cleaner]).await;
                 }
                 ControlReply::Deleted(outcomes)
             }
@@ -276,6 +278,9 @@ impl Control {
             ControlCall::Upkeep => {
                 self.upkeep().await?;
                 ControlReply::Done
+            }
+            ControlCall::DescribeQuorum => {
+                ControlReply::Quorum(self.log.quorum_state(config.current()))
             }
             ControlCall::NextProducerId => {
                 ControlReply::ProducerId(self.next_producer_id(&image).await?)

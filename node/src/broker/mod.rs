@@ -2,24 +2,31 @@
 //! (`controller`, `metadata`, `quorum`), the bytes in the engine.
 
 mod calls;
+mod compaction;
+mod connection_limits;
 mod connections;
 mod control;
+mod deletion;
+mod dirs;
 mod inspect;
 mod metadata_log;
 mod metadata_snapshots;
 mod partition;
+mod rate;
 mod reads;
 mod replicas;
+mod scrubbing;
 mod settings;
 mod shard_broker;
 mod upkeep;
 
 pub use calls::{
     Acks, AppendBatch, AppendOutcome, Call, ControlCall, ControlReply, ListOffsetAnswer,
-    ListOffsetQuery, Message, MetadataUpdate, ReadOutcome, ReadSpec, Reply,
+    ListOffsetQuery, Message, MetadataUpdate, QuorumState, ReadOutcome, ReadSpec, Reply,
 };
 pub use connections::Connections;
 pub use control::Control;
+pub use deletion::DeleteUpTo;
 pub use inspect::{ActiveProducer, Inspected, Inspection};
 pub use metadata_log::{BootstrapError, MetadataLog};
 pub use metadata_snapshots::snapshot_bytes;
@@ -29,5 +36,5 @@ pub use replicas::{
     EARLIEST_LOCAL_TIMESTAMP, EARLIEST_TIMESTAMP, LATEST_TIERED_TIMESTAMP, LATEST_TIMESTAMP,
     MAX_TIMESTAMP,
 };
-pub use settings::{DirInfo, LARGE_FRAME_BYTES, RequestLimits, Settings};
-pub use shard_broker::{Answer, Broker, NewConnection, shard_of};
+pub use settings::{DirInfo, FetchPath, LARGE_FRAME_BYTES, ListenerKind, RequestLimits, Settings};
+pub use shard_broker::{Answer, Broker, NewConnection, ServedConnection, shard_of};

@@ -79,6 +79,7 @@ impl Partition {
         let committed = self.log.committed_end_offset();
         if committed > self.high_watermark.get() && self.has_enough_replicas() {
             self.high_watermark.set(committed);
+            self.log.note_high_watermark(committed);
         }
         self.high_watermark.get()
     }
@@ -86,6 +87,8 @@ impl Partition {
     /// Up to here read_committed consumers may read.
     pub fn last_stable_offset(&self) -> Offset {
         let high_watermark = self.high_watermark();
-        self.log.first_unstable_offset().map_or(high_watermark, |o| o.min(high_watermark))
+        self.log
+            .first_unstable_offset(high_watermark)
+            .map_or(high_watermark, |o| o.min(high_watermark))
     }
 }

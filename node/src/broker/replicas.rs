@@ -5,7 +5,7 @@ use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use ringlog_engine::batch;
+use ringlog_engine::batch::{self, Codec, Packing};
 use ringlog_engine::dirs::{partition_metadata, write_partition_metadata};
 use ringlog_engine::io::Errno;
 use ringlog_engine::log::{LoadOptions, Log, LogConfig, ReadError};
@@ -16,7 +16,7 @@ use ringlog_wire::Uuid;
 use super::calls::{ListOffsetAnswer, ListOffsetQuery, MetadataUpdate};
 use super::partition::Partition;
 use super::shard_broker::Broker;
-use crate::config::{BrokerConfig, Level, TimestampType, TopicConfig};
+use crate::config::{BrokerConfig, Level, TimestampType, TopicCompression, TopicConfig};
 use crate::error_code::ErrorCode;
 use crate::metadata::{MetadataImage, PartitionImage, TopicImage};
 
@@ -52,9 +52,31 @@ fn log_config(topic: &TopicConfig, producer_expiration_ms: i64) -> LogConfig {
         },
         timestamp_before_max_ms: saturated(topic.message_timestamp_before_max_ms),
         timestamp_after_max_ms: saturated(topic.message_timestamp_after_max_ms),
+        packing: packing(topic.compression),
+        preallocate: topic.preallocate,
         compacted: topic.cleanup_policy.compact,
+        deleted: topic.cleanup_policy.delete,
+        retention_ms: topic.retention_ms,
+        retention_bytes: topic.retention_bytes,
+        file_delete_delay_ms: topic.file_delete_delay_ms,
+        delete_retention_ms: topic.delete_retention_ms,
+        min_compaction_lag_ms: topic.min_compaction_lag_ms,
+        max_compaction_lag_ms: topic.max_compaction_lag_ms,
+        min_cleanable_dirty_ratio: topic.min_cleanable_dirty_ratio,
         producer_expiration_ms,
     }
+}
+
+fn packing(compression: TopicCompression) -> Option<Packing> {
+    let (codec, level) = match compression {
+        TopicCompression::Producer => return None,
+        TopicCompression::Uncompressed => (Codec::None, None),
+        TopicCompression::Gzip(level) => (Codec::Gzip, Some(level).filter(|level| *level > 0)),
+        TopicCompression::Snappy => (Codec::Snappy, None),
+        TopicCompression::Lz4(level) => (Codec::Lz4, Some(level)),
+        TopicCompression::Zstd(level) => (Codec::Zstd, Some(level)),
+    };
+    Some(Packing { codec, level })
 }
 
 fn saturated(ms: u64) -> i64 {
@@ -79,7 +101,7 @@ impl Broker {
         self.groups.follow(self, update);
     }
 
-    fn follow_configs(&self, image: &MetadataImage, update: &MetadataUpdate) {
+    fn follow_configs(self: &Rc<Self>, image: &MetadataImage, update: &MetadataUpdate) {
         let changed = |kind: i8| update.delta.configs_changed.iter().any(|(k, _)| *k == kind);
         if changed(RESOURCE_BROKER) {
             let mut config = BrokerConfig::clone(&self.config());
@@ -90,7 +112,8 @@ impl Broker {
                 }
             }
             if self.shard.id() == ShardId(0) {
-                self.open_connections.set_limits(config.current(), &self.settings.listeners);
+                self.limit_connections(config.current());
+                self.shed_excess();
             }
             *self.config.borrow_mut() = Rc::new(config);
         }
@@ -183,6 +206,9 @@ impl Broker {
         let committer = &self.committers[dir];
         let loaded =
             Log::open(&self.shard, &path, committer, options).await.map_err(|e| e.to_string())?;
+        if let Some(&first_dirty) = info.first_dirty_offsets.get(&key).filter(|_| !fresh) {
+            loaded.log.set_first_dirty_offset(first_dirty);
+        }
         if loaded.scanned_bytes > 0 || loaded.truncated_bytes > 0 {
             tracing::info!(
                 partition = name,
@@ -229,7 +255,8 @@ impl Broker {
         replica: &PartitionImage,
     ) -> Result<usize, IoError> {
         let dirs = &self.settings.dirs[..self.settings.data_dirs];
-        for (i, dir) in dirs.iter().enumerate() {
+        let online = |i: &usize| self.dir_is_online(*i);
+        for (i, dir) in dirs.iter().enumerate().filter(|(i, _)| online(i)) {
             if self.shard.stat(&dir.path.join(name)).await?.is_some() {
                 return Ok(i);
             }
@@ -237,9 +264,17 @@ impl Broker {
         let at = replica.replicas.iter().position(|id| *id == self.settings.node_id);
         let assigned = at.and_then(|at| replica.directories.get(at)).copied();
         let known = dirs.iter().position(|dir| Some(dir.id) == assigned);
-        // Another part of the random id than the one that chooses the shard.
+        // Where there are fewest; among equals by another part of the random id than the one that
+        // chooses the shard.
         let start = usize::from(topic.0[7]) + index.max(0) as usize;
-        Ok(known.unwrap_or(start % dirs.len()))
+        let turn = |i: &usize| (i + dirs.len() - start % dirs.len()) % dirs.len();
+        let mut counts = vec![0; dirs.len()];
+        for partition in self.online_partitions() {
+            counts[partition.dir] += 1;
+        }
+        let fewest = (0..dirs.len()).filter(online).min_by_key(|i| (counts[*i], turn(i)));
+        // Without any the process ends.
+        Ok(known.filter(online).or(fewest).unwrap_or(0))
     }
 
     async fn make_partition_dir(
@@ -263,7 +298,7 @@ impl Broker {
             self.online_partitions().into_iter().filter(|p| p.topic == id).collect();
         self.partitions.borrow_mut().retain(|(topic, _), _| *topic != id);
         for partition in mine {
-            partition.log.abandon();
+            partition.log.abandon().await;
             let from = partition.log.dir();
             let marker = format!(
                 "-{}.{:016x}{:016x}-delete",

@@ -8,11 +8,11 @@ use std::sync::Arc;
 
 use ringlog_engine::batch::{BatchError, HeaderError, RecordFault};
 use ringlog_engine::dirs::LogDir;
-use ringlog_engine::io::Fd;
+use ringlog_engine::io::{Fd, Mono};
 use ringlog_engine::log::{AppendError, Committer, CommitterOptions, Origin, ProducerError};
-use ringlog_engine::shard::Shard;
 use ringlog_engine::shard::mesh::Mesh;
 use ringlog_engine::shard::sync::{Budget, OneshotSender, Queue, oneshot};
+use ringlog_engine::shard::{Shard, Socket};
 use ringlog_engine::stdx::hash::FxHashMap;
 use ringlog_engine::stdx::slab::Slab;
 use ringlog_engine::types::{Offset, ShardId};
@@ -21,9 +21,10 @@ use ringlog_wire::Uuid;
 use super::calls::{Acks, AppendBatch, AppendOutcome, Call, ControlReply, Message, Reply};
 use super::connections::Connections;
 use super::control::Control;
+use super::dirs::DirHealth;
 use super::partition::Partition;
 use super::reads::Leases;
-use super::settings::Settings;
+use super::settings::{COLD_READ_BYTES, Settings};
 use crate::config::BrokerConfig;
 use crate::controller::TopicFault;
 use crate::coordinator::GroupCoordinators;
@@ -46,6 +47,18 @@ pub struct NewConnection {
     pub listener: usize,
 }
 
+/// A connection that is served on this shard.
+pub struct ServedConnection {
+    /// The socket.
+    pub socket: Socket,
+    /// Which listener it came by.
+    pub listener: usize,
+    /// When it last brought or took anything.
+    pub last_used: Cell<Mono>,
+    /// It is being closed because there are too many.
+    pub shed: Cell<bool>,
+}
+
 /// Which shard owns a partition: nothing moves unless the number of shards changes.
 pub fn shard_of(topic: Uuid, partition: i32, shards: usize) -> ShardId {
     let (high, low) = topic.0.split_at(8);
@@ -65,6 +78,10 @@ pub struct Broker {
     pub frame_budget: Rc<Budget>,
     /// The same of large frames.
     pub large_frame_budget: Rc<Budget>,
+    /// Records in memory on their way to consumers, in bytes.
+    pub read_budget: Rc<Budget>,
+    /// Bytes that are being read off the disk for consumers.
+    pub(super) cold_budget: Rc<Budget>,
     /// Requests that are being worked on.
     pub request_budget: Rc<Budget>,
     /// Connections handed over by the accepting shard.
@@ -83,8 +100,14 @@ pub struct Broker {
     pub(super) leases: RefCell<Leases>,
     /// The group coordinators of this shard.
     pub groups: GroupCoordinators,
-    /// Shard 0: the connections of the node.
-    pub open_connections: Connections,
+    /// Shard 0: the connections of clients and brokers.
+    pub(super) open_connections: Connections,
+    /// Shard 0: the connections of controllers.
+    pub(super) controller_connections: Connections,
+    pub(super) served: RefCell<Slab<Rc<ServedConnection>>>,
+    pub(super) dir_health: RefCell<Vec<DirHealth>>,
+    /// Shard 0: who writes the checkpoint files. Two at once would write the same temporary file.
+    pub(super) checkpoint_turn: Rc<Budget>,
     mesh: RefCell<Option<Mesh<Message>>>,
     calls: RefCell<Slab<OneshotSender<Reply>>>,
 }
@@ -97,15 +120,14 @@ impl Broker {
             write_path: settings.write_path,
             unread_cache_bytes: settings.unread_cache_bytes,
         };
-        let open_connections = Connections::default();
-        if shard.id() == ShardId(0) {
-            open_connections.set_limits(&settings.config, &settings.listeners);
-        }
         let committers = settings.dirs.iter().map(|_| Committer::start(shard, options)).collect();
-        Rc::new(Broker {
+        ringlog_engine::io::set_pool_limit(settings.requests.pool_bytes);
+        let broker = Rc::new(Broker {
             shard: shard.clone(),
             frame_budget: Budget::new(settings.requests.frame_bytes),
             large_frame_budget: Budget::new(settings.requests.large_frame_bytes),
+            read_budget: Budget::new(settings.requests.read_bytes),
+            cold_budget: Budget::new(COLD_READ_BYTES),
             request_budget: Budget::new(settings.requests.count),
             connections: Queue::default(),
             stopping: Cell::new(false),
@@ -118,11 +140,17 @@ impl Broker {
             committers,
             leases: RefCell::default(),
             groups: GroupCoordinators::default(),
-            open_connections,
+            open_connections: Connections::default(),
+            controller_connections: Connections::default(),
+            served: RefCell::default(),
+            dir_health: RefCell::new(vec![DirHealth::default(); settings.dirs.len()]),
+            checkpoint_turn: Budget::new(1),
             mesh: RefCell::new(None),
             calls: RefCell::default(),
             settings,
-        })
+        });
+        broker.limit_connections(&broker.settings.config);
+        broker
     }
 
     /// Gives the broker its way to the other shards.
@@ -194,9 +222,12 @@ impl Broker {
             Message::Connection { socket, peer, listener } => {
                 self.connections.push(NewConnection { socket, peer, listener });
             }
-            Message::ConnectionClosed { peer, listener } => {
-                self.open_connections.close(listener, peer);
+            Message::ConnectionClosed { peer, listener, shed } => {
+                let kind = self.settings.kind_of(listener);
+                self.connections_of(kind).close(listener, peer, from, shed);
             }
+            Message::ShedConnections { kind, count } => self.shed_connections(kind, count),
+            Message::NotShed { kind, count } => self.connections_of(kind).not_shed(from, count),
         }
     }
 
@@ -277,6 +308,21 @@ impl Broker {
                 let offsets = self.collect_offsets();
                 Box::pin(async move { Reply::Offsets(offsets) })
             }
+            Call::DeleteRecords { targets } => {
+                let deleted = self.delete_records(&targets);
+                Box::pin(async move { Reply::RecordsDeleted(deleted) })
+            }
+            Call::WriteCheckpoint(checkpoint) => Box::pin(async move {
+                Reply::CheckpointWritten(this.write_checkpoints(&[checkpoint]).await)
+            }),
+            Call::FailDir { dir, error } => {
+                let noted = self.fail_dir(dir, &error);
+                Box::pin(async move { noted })
+            }
+            Call::NoteSpace { dir, full } => {
+                let noted = self.note_space(dir, full);
+                Box::pin(async move { noted })
+            }
             Call::CloseLogs => {
                 let offline = self.partitions.borrow().values().any(Result::is_err);
                 Box::pin(async move { Reply::LogsClosed { all: this.close_logs().await, offline } })
@@ -326,8 +372,11 @@ impl Broker {
         if acks == Acks::All && !partition.has_enough_replicas() {
             return Err(refused(ErrorCode::NotEnoughReplicas, None));
         }
+        if batch.origin == Origin::Client && !self.dir_has_room(partition.dir) {
+            return Err(refused(ErrorCode::KafkaStorageError, None));
+        }
         let epoch = partition.leader_epoch();
-        match partition.log.append(batch.bytes, Origin::Client, epoch) {
+        match partition.log.append(batch.bytes, batch.origin, epoch) {
             Ok(appended) => {
                 let outcome = AppendOutcome::Done {
                     base_offset: appended.first_offset,
@@ -422,6 +471,12 @@ fn append_refused(partition: &Partition, error: AppendError) -> AppendOutcome {
         }
         AppendError::Producer(ProducerError::OutOfOrderSequence { .. }) => {
             return of_contents(ErrorCode::OutOfOrderSequenceNumber);
+        }
+        AppendError::Producer(ProducerError::InvalidTxnState { .. }) => {
+            return of_contents(ErrorCode::InvalidTxnState);
+        }
+        AppendError::Producer(ProducerError::CoordinatorFenced { .. }) => {
+            return of_contents(ErrorCode::TransactionCoordinatorFenced);
         }
         AppendError::LargerThanSegment { .. } => {
             return refused(ErrorCode::RecordListTooLarge, None);

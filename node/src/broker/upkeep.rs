@@ -16,6 +16,7 @@ const INDEX_INTERVAL_MS: u64 = 1000;
 impl Broker {
     /// Starts this shard's recurring work.
     pub fn start_upkeep(self: &Rc<Self>) {
+        self.start_dir_watch();
         let this = Rc::clone(self);
         self.shard.spawn(async move { this.run_indexes().await });
         let this = Rc::clone(self);
@@ -23,6 +24,12 @@ impl Broker {
         let this = Rc::clone(self);
         self.shard.spawn(async move { this.run_flushes().await });
         GroupCoordinators::start(self);
+        let this = Rc::clone(self);
+        self.shard.spawn(async move { this.run_retention().await });
+        let this = Rc::clone(self);
+        self.shard.spawn(async move { this.run_compaction().await });
+        let this = Rc::clone(self);
+        self.shard.spawn(async move { this.run_scrubbing().await });
     }
 
     async fn run_indexes(self: Rc<Self>) {
@@ -32,6 +39,7 @@ impl Broker {
             for partition in self.online_partitions() {
                 // A failure is the log's own to report and to remember.
                 let _ = partition.log.store_indexes().await;
+                partition.log.close_idle_files();
             }
         }
     }
@@ -77,6 +85,7 @@ impl Broker {
                     log_start: Some(ends.log_start_offset)
                         .filter(|start| *start > partition.log.first_segment_base()),
                     high_watermark: partition.high_watermark(),
+                    first_dirty: partition.log.first_dirty_offset(),
                 }
             })
             .collect();
@@ -95,6 +104,7 @@ impl Broker {
             for (dir, info) in self.settings.dirs.iter().enumerate() {
                 if let Some(&recovery_point) = info.recovery_points.get(&key) {
                     let log_start = info.log_starts.get(&key).copied();
+                    let first_dirty = info.first_dirty_offsets.get(&key).copied();
                     let (topic, partition, high_watermark) = (key.0.clone(), key.1, recovery_point);
                     kept.push(LogOffsets {
                         dir,
@@ -103,6 +113,7 @@ impl Broker {
                         recovery_point,
                         log_start,
                         high_watermark,
+                        first_dirty,
                     });
                 }
             }
@@ -142,21 +153,27 @@ impl Broker {
         let known: BTreeSet<TopicPartition> =
             offsets.into_iter().map(|log| (log.topic, log.partition)).collect();
         let stale = self.settings.dirs.iter().any(|dir| {
-            let mut lines = dir.recovery_points.keys().chain(dir.log_starts.keys());
+            let lines = dir.recovery_points.keys().chain(dir.log_starts.keys());
+            let mut lines = lines.chain(dir.first_dirty_offsets.keys());
             lines.any(|line| !known.contains(line))
         });
         if stale {
-            self.write_checkpoints(&[OffsetCheckpoint::RecoveryPoint, OffsetCheckpoint::LogStart])
-                .await;
+            use OffsetCheckpoint::{Cleaner, LogStart, RecoveryPoint};
+            self.write_checkpoints(&[RecoveryPoint, LogStart, Cleaner]).await;
         }
     }
 
     /// Shard 0: writes the checkpoint files of all directories.
     pub async fn write_checkpoints(self: &Rc<Self>, which: &[OffsetCheckpoint]) -> bool {
+        let _turn = self.checkpoint_turn.take(1).await;
         let offsets = self.collect_all_offsets().await;
         let dirs = self.dirs.borrow().clone();
         let mut all = true;
         for (i, dir) in dirs.iter().enumerate() {
+            if !self.dir_is_online(i) {
+                all = false;
+                continue;
+            }
             for checkpoint in which {
                 let mut entries: BTreeMap<TopicPartition, Offset> = BTreeMap::new();
                 for log in offsets.iter().filter(|log| log.dir == i) {
@@ -164,7 +181,7 @@ impl Broker {
                         OffsetCheckpoint::RecoveryPoint => Some(log.recovery_point),
                         OffsetCheckpoint::LogStart => log.log_start,
                         OffsetCheckpoint::HighWatermark => Some(log.high_watermark),
-                        OffsetCheckpoint::Cleaner => None,
+                        OffsetCheckpoint::Cleaner => log.first_dirty,
                     };
                     if let Some(offset) = offset {
                         entries.insert((log.topic.clone(), log.partition), offset);

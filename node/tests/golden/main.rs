@@ -13,12 +13,15 @@ mod admin;
 mod cluster;
 mod configs;
 mod consumer_groups;
+mod deletion;
 mod fetch;
 mod groups;
 mod list_offsets;
 mod pair;
 mod produce;
+mod stored;
 mod topics;
+mod transactions;
 
 use pair::Pair;
 use support::have_kafka;
@@ -34,6 +37,9 @@ fn answers_are_those_of_kafka() {
     produce::compare(&mut pair);
     list_offsets::compare(&mut pair);
     fetch::compare(&mut pair);
+    stored::compare(&mut pair);
+    transactions::compare(&mut pair);
+    deletion::compare(&mut pair);
     configs::compare(&mut pair);
     admin::compare(&mut pair);
     groups::compare(&mut pair);

@@ -22,6 +22,7 @@ const LETTERS_SHOWN: usize = 200;
 pub struct Side {
     pub client: Client,
     pub node: Node,
+    port: u16,
     pub is_stock: bool,
     ids: BTreeMap<String, Uuid>,
     /// What is this side's alone, and what both say instead.
@@ -36,7 +37,7 @@ impl Side {
             (node.dir.path().display().to_string(), "DIR".to_owned()),
             (cluster_id(&node), "CLUSTER_ID".to_owned()),
         ];
-        Side { client: node.client(), node, is_stock, ids: BTreeMap::new(), masks }
+        Side { client: node.client(), port: node.port, node, is_stock, ids: BTreeMap::new(), masks }
     }
 
     /// A topic's id.
@@ -47,6 +48,11 @@ impl Side {
     /// Something that is this side's alone, and what both say instead.
     pub fn mask(&mut self, own: String, both: String) {
         self.masks.push((own, both));
+    }
+
+    fn connect(&mut self, port: u16) {
+        self.client = Client::try_connect(port).expect("it listens");
+        self.port = port;
     }
 
     fn masked(&self, text: String) -> String {
@@ -103,6 +109,8 @@ impl Pair {
             "auto.create.topics.enable=true",
             "num.partitions=2",
             "group.initial.rebalance.delay.ms=0",
+            // There is no coordinator to ask.
+            "transaction.partition.verification.enable=false",
         ];
         let stock = Node::prepare(lines);
         Stock::format(&stock, FEATURES);
@@ -117,6 +125,14 @@ impl Pair {
             _broker: broker,
             asked: 0,
             differences: Vec::new(),
+        }
+    }
+
+    /// Asks the controller listeners from here on, or those for clients again.
+    pub fn ask_controllers(&mut self, controllers: bool) {
+        for side in [&mut self.stock, &mut self.ours] {
+            let port = if controllers { side.node.controller_port } else { side.node.port };
+            side.connect(port);
         }
     }
 
@@ -158,7 +174,7 @@ impl Pair {
                     spread(&format!("{response:?}"))
                 }
                 None => {
-                    side.client = side.node.client();
+                    side.connect(side.port);
                     "the connection is closed".to_owned()
                 }
             };

@@ -44,6 +44,12 @@ pub(super) const EXCEPTIONS: &[Exception] = &[
         item: "",
         reason: "ptrace: nothing else stops one thread of another process",
     },
+    Exception {
+        rule: Rule::Unsafe,
+        path: "node/tests/power_cut.rs",
+        item: "",
+        reason: "FS_IOC_SHUTDOWN: nothing else cuts the power of a file system",
+    },
 ];
 
 impl Exception {

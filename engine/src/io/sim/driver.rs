@@ -214,6 +214,15 @@ impl World {
     }
 
     fn step(&mut self, op: Op, covered: &[usize]) -> Step {
+        if self.is_unlucky(&op) {
+            match op {
+                // It fails as it is carried out: what it covered is lost.
+                Op::Fdatasync { .. } | Op::SyncAll { .. } | Op::SyncDir { .. } => {
+                    self.disk.faults.sync_error_after = Some(0);
+                }
+                other => return Step::Done(Err(Errno::EIO), payload_of(other)),
+            }
+        }
         match op {
             Op::Read { file, buf, len, offset, .. } => self.step_read(file, buf, len, offset),
             Op::Write { file, chunks, offset, .. } => {
@@ -253,7 +262,7 @@ impl World {
                     Some(sent) => Step::Done(sent.map(Output::Count), Payload::Chunks(chunks)),
                 }
             }
-            Op::SendFile { socket, file, offset, len, more } => {
+            Op::SendFile { socket, file, offset, len, more, path } => {
                 let mut calm = Prng::new(0);
                 let bytes = match self.disk.read(file.0, offset as usize, len, &mut calm) {
                     Ok(bytes) if bytes.is_empty() => {
@@ -263,12 +272,25 @@ impl World {
                     Err(errno) => return Step::Done(Err(errno), Payload::None),
                 };
                 match self.net.send(socket.0, &bytes, &mut self.prng) {
-                    None => Step::Again(Op::SendFile { socket, file, offset, len, more }),
+                    None => Step::Again(Op::SendFile { socket, file, offset, len, more, path }),
                     Some(sent) => Step::Done(sent.map(Output::Count), Payload::None),
                 }
             }
             op => Step::Done(self.step_bare(op, covered), Payload::None),
         }
+    }
+
+    fn is_unlucky(&mut self, op: &Op) -> bool {
+        let fails = op.on_file().is_some()
+            && !matches!(
+                op,
+                Op::CacheStat { .. }
+                    | Op::DropCache { .. }
+                    | Op::ReadAhead { .. }
+                    | Op::Lock { .. }
+            );
+        let once_in = self.disk.faults.error_once_in.filter(|_| fails);
+        once_in.is_some_and(|n| self.prng.chance(1, n))
     }
 
     fn step_read(&mut self, file: Fd, mut buf: Buf, len: usize, offset: u64) -> Step {
@@ -333,7 +355,8 @@ impl World {
                 let total_bytes = self.disk.faults.capacity_bytes.unwrap_or(1 << 40);
                 Ok(Output::Space { total_bytes, available_bytes: total_bytes })
             }
-            Op::DropCache { .. } => Ok(Output::Unit),
+            Op::DropCache { file, .. } => self.disk.drop_cache(file.0).map(unit),
+            Op::ReadAhead { .. } => Ok(Output::Unit),
             Op::CacheStat { len, .. } => Ok(Output::Cached { bytes: len }),
             Op::Listen { address, .. } => {
                 let fd = self.fd();
@@ -455,7 +478,7 @@ pub fn run_turns<T: 'static, F: Future<Output = T> + 'static>(
 ) -> Option<T> {
     let shuffle = Some(Prng::new(world.borrow_mut().prng.next_u64()));
     let driver = Box::new(SimDriver::new(Rc::clone(world), 0));
-    let shard = Shard::new(ShardId(0), driver, ShardOptions { shuffle });
+    let shard = Shard::new(ShardId(0), driver, ShardOptions { shuffle, ..ShardOptions::default() });
     let result = shard.run_turns(turns_max, main(shard.clone()));
     shard.abandon();
     result

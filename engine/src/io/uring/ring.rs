@@ -13,7 +13,7 @@ use io_uring::{IoUring, cqueue, opcode, squeue};
 
 use super::buffers::{BUFFER_GROUP, ProvidedBuffers};
 use super::options::{Probe, UringOptions, probe};
-use crate::io::group_sync::{GroupSync, Request};
+use crate::io::group_sync::GroupSync;
 use crate::io::helper::{HELPER_THREADS_MAX, Helpers};
 use crate::io::{
     Completion, Driver, Errno, Fd, Mono, Op, Output, Payload, ReadPath, Token, Unpark, WritePath,
@@ -37,7 +37,7 @@ pub struct Peers(Arc<Shared>);
 #[derive(Default)]
 struct Shared {
     rings: Vec<OnceLock<Peer>>,
-    group_sync: GroupSync,
+    group_sync: Arc<GroupSync>,
 }
 
 struct Peer {
@@ -49,7 +49,7 @@ impl Peers {
     /// Room for `shards` rings.
     pub fn new(shards: usize) -> Self {
         let rings = (0..shards).map(|_| OnceLock::new()).collect();
-        Self(Arc::new(Shared { rings, group_sync: GroupSync::default() }))
+        Self(Arc::new(Shared { rings, group_sync: Arc::default() }))
     }
 }
 
@@ -129,7 +129,11 @@ impl UringDriver {
             ring: ManuallyDrop::new(ring),
             in_flight: Vec::new(),
             provided,
-            helpers: Helpers::new(Arc::clone(&eventfd), HELPER_THREADS_MAX),
+            helpers: Helpers::new(
+                Arc::clone(&eventfd),
+                HELPER_THREADS_MAX,
+                Arc::clone(&peers.0.group_sync),
+            ),
             eventfd,
             eventfd_value: Box::new(0),
             peers,
@@ -250,8 +254,8 @@ impl UringDriver {
                     .mode(mode)
                     .build())
             }
-            Op::DropCache { file, offset, len } => {
-                drop_cache_entry(self.target(*file), *offset, *len)
+            Op::DropCache { file, .. } | Op::ReadAhead { file, .. } => {
+                advise_entry(self.target(*file), op)
             }
             Op::Close { fd } => {
                 self.forget(*fd);
@@ -426,10 +430,10 @@ impl UringDriver {
         flight: InFlight,
         ready: Result<usize, Errno>,
     ) -> Option<Completion> {
-        let Op::SendFile { socket, file, offset, len, .. } = flight.op else {
+        let Op::SendFile { socket, file, offset, len, path, .. } = flight.op else {
             unreachable!("called for SendFile only")
         };
-        let result = ready.and_then(|_| sys::sendfile_nowait(socket, file, offset, len));
+        let result = ready.and_then(|_| sys::sendfile_nowait(socket, file, offset, len, path));
         match result {
             Err(Errno::EAGAIN) if !flight.cancelled => self.start(token, flight),
             result => Some(flight.complete(token, result, false)),
@@ -460,8 +464,13 @@ fn build_ring(options: &UringOptions, probe: &Probe) -> Result<IoUring, Errno> {
     builder.build(options.entries).map_err(|e| errno(&e))
 }
 
-fn drop_cache_entry(target: Target, offset: u64, len: u64) -> squeue::Entry {
-    let (len, advice) = (len as libc::off_t, libc::POSIX_FADV_DONTNEED);
+fn advise_entry(target: Target, op: &Op) -> squeue::Entry {
+    let (offset, len, advice) = match op {
+        Op::DropCache { offset, len, .. } => (*offset, *len, libc::POSIX_FADV_DONTNEED),
+        Op::ReadAhead { offset, len, .. } => (*offset, *len, libc::POSIX_FADV_WILLNEED),
+        op => unreachable!("no advice: {op:?}"),
+    };
+    let len = len as libc::off_t;
     on_target!(target, |t| opcode::Fadvise::new(t, len, advice).offset(offset).build())
 }
 
@@ -498,19 +507,13 @@ impl Driver for UringDriver {
             | Op::Fdatasync { .. }
             | Op::Allocate { .. }
             | Op::DropCache { .. }
+            | Op::ReadAhead { .. }
             | Op::Close { .. }
             | Op::Accept { .. }
             | Op::Connect { .. }
             | Op::Recv { .. }
             | Op::RecvMulti { .. }
             | Op::Send { .. } => self.start(token, InFlight::new(op)),
-            Op::SyncAll { files, bytes } => {
-                self.helped += 1;
-                let completer = self.helpers.completer();
-                let request = Request { token, files, bytes, completer };
-                self.peers.0.group_sync.submit(request);
-                None
-            }
             op => {
                 self.helped += 1;
                 self.helpers.submit(token, op);
@@ -634,8 +637,9 @@ fn poll_for(socket: Fd, events: i16) -> squeue::Entry {
 
 fn recv_now(op: &Op) -> Option<(Result<Output, Errno>, Payload)> {
     let Op::RecvMulti { socket } = op else { unreachable!("called for RecvMulti only") };
-    let mut buf = crate::io::Buf::with_capacity(16 << 10);
-    let received = sys::recv_nowait(*socket, &mut buf);
+    const BYTES: usize = 16 << 10;
+    let mut buf = crate::io::Buf::with_capacity(BYTES);
+    let received = sys::recv_nowait(*socket, &mut buf, BYTES);
     match received {
         Err(Errno::EAGAIN) => None,
         result => Some((result.map(Output::Count), Payload::Buf(buf))),

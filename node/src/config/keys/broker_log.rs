@@ -49,23 +49,27 @@ pub(super) static KEYS: &[ConfigKey] = &[
         .at_least(0)
         .acts()
         .doc("As log.roll.jitter.ms, in hours; used if log.roll.jitter.ms is not set."),
-    key("log.retention.ms", Long, Null, High, ClusterWide).doc(
+    key("log.retention.ms", Long, Null, High, ClusterWide).acts().doc(
         "Age at which a segment is deleted; -1 keeps it for ever. If it is not set, \
         log.retention.minutes counts, then log.retention.hours.",
     ),
     key("log.retention.minutes", Int, Null, High, ReadOnly)
+        .acts()
         .doc("As log.retention.ms, in minutes; used if log.retention.ms is not set."),
     key("log.retention.hours", Int, Text("168"), High, ReadOnly)
+        .acts()
         .doc("As log.retention.ms, in hours; used if neither of the finer ones is set."),
-    key("log.retention.bytes", Long, Text("-1"), High, ClusterWide).doc(
+    key("log.retention.bytes", Long, Text("-1"), High, ClusterWide).acts().doc(
         "Size of a partition above which its oldest segments are deleted; -1 means no \
         limit.",
     ),
     key("log.retention.check.interval.ms", Long, Text("300000"), Medium, ReadOnly)
         .at_least(1)
+        .acts()
         .doc("How often segments are checked for deletion."),
     key("log.cleanup.policy", List, Text("delete"), Medium, ClusterWide)
         .valid(Valid::ListOf(&["compact", "delete"]))
+        .acts()
         .doc(
             "What happens to old segments: `delete`, `compact` (keep the last record per \
             key), or both.",
@@ -83,6 +87,7 @@ pub(super) static KEYS: &[ConfigKey] = &[
         .acts()
         .doc("Pause between taking a segment out of the log and deleting its files."),
     key("log.preallocate", Boolean, Text("false"), Medium, ClusterWide)
+        .acts()
         .doc("Whether a new segment's file gets its full size when it is created."),
     key("log.flush.interval.messages", Long, Text("9223372036854775807"), High, ClusterWide)
         .at_least(1)
@@ -109,6 +114,7 @@ pub(super) static KEYS: &[ConfigKey] = &[
     key("log.initial.task.delay.ms", Long, Text("30000"), Low, ReadOnly)
         .at_least(0)
         .internal()
+        .acts()
         .doc("Pause before the periodic chores on logs begin after a start. Meant for tests."),
     key("log.message.timestamp.type", String, Text("CreateTime"), Medium, ClusterWide)
         .valid(Valid::OneOf(&["CreateTime", "LogAppendTime"]))

@@ -61,6 +61,7 @@ pub(super) static KEYS: &[ConfigKey] = &[
         shards do them.",
     ),
     key("request.timeout.ms", Int, Text("30000"), High, ReadOnly)
+        .acts()
         .doc("How long a request that this node sends to another one may stay unanswered."),
     key("socket.connection.setup.timeout.ms", Long, Text("10000"), Medium, ReadOnly).doc(
         "How long the first attempt to open a connection to another node may take. Later \
@@ -76,23 +77,29 @@ pub(super) static KEYS: &[ConfigKey] = &[
     ),
     key("compression.type", String, Text("producer"), High, ClusterWide)
         .valid(Valid::OneOf(&["uncompressed", "zstd", "lz4", "snappy", "gzip", "producer"]))
+        .acts()
         .doc(
             "How batches are stored: as the producer sent them (`producer`), uncompressed, or \
             recompressed with one codec.",
         ),
     key("compression.gzip.level", Int, Text("-1"), Medium, ClusterWide)
         .valid(Valid::GzipLevel)
+        .acts()
         .doc(
             "Level used when this node compresses with gzip: 1 (fast) to 9 (small), or -1 for \
             the library's default.",
         ),
     key("compression.lz4.level", Int, Text("9"), Medium, ClusterWide)
         .between(1, 17)
+        .acts()
         .doc("Level used when this node compresses with lz4: 1 (fast) to 17 (small)."),
-    key("compression.zstd.level", Int, Text("3"), Medium, ClusterWide).between(-131072, 22).doc(
-        "Level used when this node compresses with zstd. Negative levels trade size for \
+    key("compression.zstd.level", Int, Text("3"), Medium, ClusterWide)
+        .between(-131072, 22)
+        .acts()
+        .doc(
+            "Level used when this node compresses with zstd. Negative levels trade size for \
         speed.",
-    ),
+        ),
     key("delete.topic.enable", Boolean, Text("true"), High, ReadOnly)
         .acts()
         .doc("Whether topics can be deleted. With `false`, DeleteTopics is refused."),

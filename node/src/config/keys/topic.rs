@@ -6,6 +6,7 @@ use super::row::*;
 pub(super) static KEYS: &[ConfigKey] = &[
     key("cleanup.policy", List, Text("delete"), Medium, Topic)
         .valid(Valid::ListOf(&["compact", "delete"]))
+        .acts()
         .doc(
             "What happens to old segments: `delete`, `compact` (keep the last record per \
             key), or both.",
@@ -27,12 +28,13 @@ pub(super) static KEYS: &[ConfigKey] = &[
         "Level used when the broker compresses with zstd. Negative levels trade size for \
         speed.",
     ),
-    key("delete.retention.ms", Long, Text("86400000"), Medium, Topic).at_least(0).doc(
+    key("delete.retention.ms", Long, Text("86400000"), Medium, Topic).at_least(0).acts().doc(
         "How long tombstones and transaction markers stay after compaction, which is how \
         long a consumer that started at the beginning has to see them.",
     ),
     key("file.delete.delay.ms", Long, Text("60000"), Medium, Topic)
         .at_least(0)
+        .acts()
         .doc("Pause between taking a segment out of the log and deleting its files."),
     key("flush.messages", Long, Text("9223372036854775807"), Medium, Topic)
         .at_least(1)
@@ -72,6 +74,7 @@ pub(super) static KEYS: &[ConfigKey] = &[
     ),
     key("max.compaction.lag.ms", Long, Text("9223372036854775807"), Medium, Topic)
         .at_least(1)
+        .acts()
         .doc("Age at which a record makes its log due for compaction, whatever the ratio."),
     key("max.message.bytes", Int, Text("1048588"), Medium, Topic)
         .at_least(0)
@@ -98,18 +101,20 @@ pub(super) static KEYS: &[ConfigKey] = &[
             "Whether a record keeps the time its producer gave it (`CreateTime`) or gets the \
             time of the append (`LogAppendTime`).",
         ),
-    key("min.cleanable.dirty.ratio", Double, Text("0.5"), Medium, Topic).between(0, 1).doc(
+    key("min.cleanable.dirty.ratio", Double, Text("0.5"), Medium, Topic).between(0, 1).acts().doc(
         "Share of a log's bytes that must not have been compacted yet before it is \
         compacted.",
     ),
     key("min.compaction.lag.ms", Long, Text("0"), Medium, Topic)
         .at_least(0)
+        .acts()
         .doc("Age a record must reach before it may be compacted."),
     key("min.insync.replicas", Int, Text("1"), Medium, Topic)
         .at_least(1)
         .acts()
         .doc("Replicas that must be in sync for a write with acks=all to be accepted."),
     key("preallocate", Boolean, Text("false"), Medium, Topic)
+        .acts()
         .doc("Whether a new segment's file gets its full size when it is created."),
     key("remote.log.copy.disable", Boolean, Text("false"), Medium, Topic)
         .doc("Whether copying to remote storage is stopped; what is there can still be read."),
@@ -117,12 +122,13 @@ pub(super) static KEYS: &[ConfigKey] = &[
         .doc("Whether switching remote storage off for the topic deletes what is stored there."),
     key("remote.storage.enable", Boolean, Text("false"), Medium, Topic)
         .doc("Whether segments are copied to remote storage."),
-    key("retention.bytes", Long, Text("-1"), Medium, Topic).doc(
+    key("retention.bytes", Long, Text("-1"), Medium, Topic).acts().doc(
         "Size of a partition above which its oldest segments are deleted; -1 means no \
         limit.",
     ),
     key("retention.ms", Long, Text("604800000"), Medium, Topic)
         .at_least(-1)
+        .acts()
         .doc("Age at which a segment is deleted; -1 keeps it for ever."),
     key("segment.bytes", Int, Text("1073741824"), Medium, Topic)
         .at_least(SEGMENT_BYTES_MIN)

@@ -1,0 +1,75 @@
+//! A log on a real disk, on io_uring, for the benches.
+
+#![allow(dead_code, reason = "each bench uses a part of it")]
+
+use std::path::Path;
+use std::rc::Rc;
+use std::time::Duration;
+
+use ringlog_engine::batch::{BatchBuilder, Codec, RecordFields};
+use ringlog_engine::io::uring::{Peers, UringDriver, UringOptions};
+use ringlog_engine::io::{Buf, WritePath};
+use ringlog_engine::log::{Committer, CommitterOptions, LoadOptions, Loaded, Log, LogConfig};
+use ringlog_engine::shard::{Shard, ShardOptions};
+use ringlog_engine::types::{Offset, ShardId};
+
+/// Runs `job` on a shard of its own and gives the time that it says it took.
+pub fn on_shard<F: Future<Output = Duration> + 'static>(job: impl FnOnce(Shard) -> F) -> Duration {
+    let driver = UringDriver::new(0, Peers::new(1), &UringOptions::default());
+    let driver = driver.expect("io_uring is there");
+    let shard = Shard::new(ShardId(0), Box::new(driver), ShardOptions::default());
+    let took = shard.run(job(shard.clone()));
+    shard.abandon();
+    took
+}
+
+/// The time that `job` takes.
+pub async fn timed(shard: &Shard, job: impl Future<Output = ()>) -> Duration {
+    let start = shard.clock();
+    job.await;
+    Duration::from_nanos(shard.clock().0 - start.0)
+}
+
+pub fn committer(shard: &Shard, sync_always: bool) -> Rc<Committer> {
+    let options =
+        CommitterOptions { sync_always, write_path: WritePath::Blocking, unread_cache_bytes: None };
+    Committer::start(shard, options)
+}
+
+pub async fn open(
+    shard: &Shard,
+    dir: &Path,
+    committer: &Rc<Committer>,
+    config: LogConfig,
+) -> Loaded {
+    shard.make_dir_all(dir).await.expect("mkdir");
+    let load = LoadOptions {
+        config,
+        clean: false,
+        recovery_point: Offset::ZERO,
+        log_start_offset: None,
+        one_at_a_time: false,
+    };
+    Log::open(shard, dir, committer, load).await.expect("opens")
+}
+
+/// A batch of `count` records of about `size` bytes, with keys from `key` on.
+pub fn batch(codec: Codec, count: usize, size: usize, key: u64) -> Vec<u8> {
+    let mut builder = BatchBuilder::default();
+    builder.codec = codec;
+    let now = 1_700_000_000_000;
+    for i in 0..count as u64 {
+        let key = (key + i).to_be_bytes();
+        // Half of it repeats, as text does.
+        let value: Vec<u8> = (0..size as u64)
+            .map(|at| if at % 2 == 0 { b'x' } else { ((at * 31 + i * 7) % 251) as u8 })
+            .collect();
+        let fields = RecordFields { key: Some(&key), value: Some(&value), headers: &[] };
+        builder.append(now, &fields);
+    }
+    builder.build().expect("packs")
+}
+
+pub fn buf(bytes: &[u8]) -> Buf {
+    Buf::copy_of(bytes)
+}

@@ -1,0 +1,120 @@
+//! The health of the log directories: a failed one takes only its partitions offline, a full one
+//! takes no more records (Kafka's `LogDirFailureHandler`).
+
+use std::path::Path;
+use std::rc::Rc;
+
+use ringlog_engine::shard::IoError;
+use ringlog_engine::types::ShardId;
+
+use super::calls::{Call, Reply};
+use super::shard_broker::Broker;
+
+/// How often the space of the directories is looked at.
+const SPACE_INTERVAL_MS: u64 = 500;
+/// The reserve is never more than this part of the file system: small ones are for use, too.
+const RESERVE_SHARE: u64 = 16;
+/// So many times the reserve must be free before a full directory takes records again.
+const REFILL: u64 = 2;
+
+/// What is wrong with a directory.
+#[derive(Clone, Debug, Default)]
+pub(super) struct DirHealth {
+    /// It has failed, for good.
+    pub(super) failed: Option<IoError>,
+    /// It has no room for more records.
+    pub(super) full: bool,
+}
+
+impl Broker {
+    /// Watches this shard's committers, and on shard 0 the space of the directories.
+    pub(super) fn start_dir_watch(self: &Rc<Self>) {
+        for (dir, committer) in self.committers.iter().enumerate() {
+            let (this, committer) = (Rc::clone(self), Rc::clone(committer));
+            self.shard.spawn(async move {
+                let error = committer.until_dir_fails().await;
+                this.report_dir_failure(dir, &error).await;
+            });
+        }
+        if self.shard.id() == ShardId(0) {
+            let this = Rc::clone(self);
+            self.shard.spawn(async move { this.run_space_watch().await });
+        }
+    }
+
+    /// Tells every shard that a directory has failed.
+    pub(super) async fn report_dir_failure(self: &Rc<Self>, dir: usize, error: &IoError) {
+        for shard in 0..self.settings.shards {
+            let call = Call::FailDir { dir, error: error.clone() };
+            self.call(ShardId(shard as u16), call).await.await;
+        }
+    }
+
+    /// Whether a directory can be used.
+    pub(super) fn dir_is_online(&self, dir: usize) -> bool {
+        self.dir_health.borrow()[dir].failed.is_none()
+    }
+
+    /// Whether a directory has room for more records.
+    pub(super) fn dir_has_room(&self, dir: usize) -> bool {
+        !self.dir_health.borrow()[dir].full
+    }
+
+    /// A directory has failed: all of its logs have.
+    pub(super) fn fail_dir(&self, dir: usize, error: &IoError) -> Reply {
+        let known = self.dir_health.borrow_mut()[dir].failed.replace(error.clone()).is_some();
+        if known {
+            return Reply::DirNoted;
+        }
+        for partition in self.online_partitions().iter().filter(|p| p.dir == dir) {
+            partition.log.fail_with_dir(error);
+        }
+        if self.shard.id() == ShardId(0) {
+            let path = self.settings.dirs[dir].path.display();
+            tracing::error!(dir = %path, %error, "log_dir_failed");
+            let data_dirs = 0..self.settings.data_dirs;
+            let metadata = self.settings.config.metadata_log_dir();
+            let last = data_dirs.into_iter().all(|dir| !self.dir_is_online(dir));
+            if last || self.settings.dirs[dir].path == Path::new(&metadata) {
+                // Nothing is left to serve, or to serve by. As Kafka: no orderly stop, for nothing
+                // could be written down.
+                tracing::error!(dir = %path, "the node ends: it cannot go on without it");
+                std::process::exit(1);
+            }
+        }
+        Reply::DirNoted
+    }
+
+    /// Shard 0: tells all shards when a directory has no more room, and when it has again.
+    async fn run_space_watch(self: Rc<Self>) {
+        let reserve = self.config().current().long("ringlog.log.dir.reserve.bytes").max(0) as u64;
+        if reserve == 0 {
+            return;
+        }
+        loop {
+            for (dir, info) in self.settings.dirs.iter().enumerate() {
+                if !self.dir_is_online(dir) {
+                    continue;
+                }
+                let Ok((total, free)) = self.shard.space(&info.path).await else { continue };
+                let reserve = reserve.min(total / RESERVE_SHARE);
+                let was_full = !self.dir_has_room(dir);
+                let full = free < if was_full { reserve.saturating_mul(REFILL) } else { reserve };
+                if full != was_full {
+                    let path = info.path.display();
+                    tracing::warn!(dir = %path, free, reserve, full, "log_dir_space");
+                    for shard in 0..self.settings.shards {
+                        let call = Call::NoteSpace { dir, full };
+                        self.call(ShardId(shard as u16), call).await.await;
+                    }
+                }
+            }
+            self.shard.sleep_ms(SPACE_INTERVAL_MS).await;
+        }
+    }
+
+    pub(super) fn note_space(&self, dir: usize, full: bool) -> Reply {
+        self.dir_health.borrow_mut()[dir].full = full;
+        Reply::DirNoted
+    }
+}

@@ -1,0 +1,54 @@
+//! Transactions written by hand: batches and markers, without a coordinator.
+
+use ringlog_engine::batch::{BatchBuilder, RecordFields};
+use ringlog_engine::types::{ProducerEpoch, ProducerId};
+use ringlog_wire::messages::write_txn_markers_request::{
+    WritableTxnMarker, WritableTxnMarkerTopic,
+};
+use ringlog_wire::messages::{ProduceResponse, WriteTxnMarkersRequest, WriteTxnMarkersResponse};
+
+use super::{Client, produce_request, unix_ms};
+
+/// A record to be written: its key and its value.
+pub type KeyValue<'a> = (&'a [u8], Option<&'a [u8]>);
+
+/// A batch of a producer, epoch 0, of a transaction or not.
+pub fn batch_of(
+    producer: i64,
+    sequence: i32,
+    transactional: bool,
+    records: &[KeyValue<'_>],
+) -> Vec<u8> {
+    let mut builder = BatchBuilder::default();
+    builder.producer = Some((ProducerId(producer), ProducerEpoch(0), sequence));
+    builder.transactional = transactional;
+    for (key, value) in records {
+        builder.append(unix_ms(), &RecordFields { key: Some(key), value: *value, headers: &[] });
+    }
+    builder.build().expect("uncompressed")
+}
+
+/// Writes a batch of a transaction to partition 0; gives its offset.
+pub fn produce_in_txn(client: &mut Client, topic: &str, batch: Vec<u8>) -> i64 {
+    let mut request = produce_request(topic, 0, -1, batch);
+    request.transactional_id = Some("by hand".to_owned());
+    let response: ProduceResponse = client.request(&request, 9);
+    let partition = &response.responses[0].partition_responses[0];
+    assert_eq!(partition.error_code, 0, "{response:?}");
+    partition.base_offset
+}
+
+/// Ends a producer's transaction in partition 0.
+pub fn end_txn(client: &mut Client, topic: &str, producer: i64, commit: bool) {
+    let marker = WritableTxnMarker {
+        producer_id: producer,
+        producer_epoch: 0,
+        transaction_result: commit,
+        topics: vec![WritableTxnMarkerTopic { name: topic.to_owned(), partition_indexes: vec![0] }],
+        coordinator_epoch: 0,
+    };
+    let request = WriteTxnMarkersRequest { markers: vec![marker] };
+    let response: WriteTxnMarkersResponse = client.request(&request, 1);
+    let error = response.markers[0].topics[0].partitions[0].error_code;
+    assert_eq!(error, 0, "{response:?}");
+}
