@@ -10,11 +10,13 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use ringlog_wire::messages::{
-    ConsumerGroupDescribeRequest, DeleteTopicsRequest, DescribeGroupsRequest,
-    FindCoordinatorRequest, HeartbeatRequest, JoinGroupRequest, LeaveGroupRequest, MetadataRequest,
-    OffsetCommitRequest, OffsetFetchRequest, consumer_group_describe_response, join_group_request,
-    offset_commit_request, offset_fetch_request,
+    ConsumerGroupDescribeRequest, ConsumerGroupHeartbeatRequest, DeleteTopicsRequest,
+    DescribeGroupsRequest, FindCoordinatorRequest, HeartbeatRequest, JoinGroupRequest,
+    LeaveGroupRequest, MetadataRequest, OffsetCommitRequest, OffsetFetchRequest,
+    consumer_group_describe_response, join_group_request, offset_commit_request,
+    offset_fetch_request,
 };
+use support::stock::Stock;
 use support::{Client, Node, PATIENCE, batch, have, have_kafka, kafka, kafka_script, run, text};
 
 const QUICK: &str = "group.initial.rebalance.delay.ms=0";
@@ -672,4 +674,52 @@ fn the_topic_of_groups_is_as_configured_and_closed_to_clients() {
     let brief = JoinGroupRequest { session_timeout_ms: 6999, ..Default::default() };
     let brief = JoinGroupRequest { group_id: "g".to_owned(), ..brief };
     assert_eq!(client.request(&brief, 5).error_code, 26);
+}
+
+#[test]
+fn groups_change_hands_with_kafka() {
+    if !have_kafka() {
+        return;
+    }
+    let mut node = Node::start(&[QUICK]);
+    let mut client = node.client();
+    client.create_topic("t", 1, &[]);
+    find(&mut client);
+    assert_eq!(commit(&mut client, "ours", "t", 5), 0);
+    let consumer = |group: &str, member: &str| ConsumerGroupHeartbeatRequest {
+        group_id: group.to_owned(),
+        member_id: member.to_owned(),
+        rebalance_timeout_ms: 10_000,
+        subscribed_topic_names: Some(vec!["t".to_owned()]),
+        topic_partitions: Some(Vec::new()),
+        ..Default::default()
+    };
+    assert_eq!(client.request(&consumer("new", "m"), 1).member_epoch, 1);
+    let member = |client: &mut Client| {
+        let request = ConsumerGroupDescribeRequest {
+            group_ids: vec!["new".to_owned()],
+            ..Default::default()
+        };
+        let group = client.request(&request, 1).groups.remove(0);
+        group.members.first().map(|m| (m.member_id.clone(), m.target_assignment.clone()))
+    };
+    let before = member(&mut client);
+    assert!(before.is_some());
+    assert_eq!(node.stop(), 0);
+    let stock = Stock::start(&node, |client| {
+        let request = MetadataRequest { topics: None, ..Default::default() };
+        client.try_request(&request, 12).is_some_and(|response| !response.brokers.is_empty())
+    });
+    let mut client = node.client();
+    until("Kafka has loaded", || (fetch(&mut client, "ours", "t") == (0, 5)).then_some(()));
+    assert_eq!(member(&mut client), before);
+    assert_eq!(commit(&mut client, "ours", "t", 6), 0);
+    assert_eq!(commit(&mut client, "theirs", "t", 7), 0);
+    stock.stop();
+    node.restart();
+    let mut client = node.client();
+    until("loaded", || (fetch(&mut client, "ours", "t").0 != 14).then_some(()));
+    assert_eq!(fetch(&mut client, "ours", "t"), (0, 6));
+    until("loaded", || (fetch(&mut client, "theirs", "t") == (0, 7)).then_some(()));
+    until("loaded", || (member(&mut client) == before).then_some(()));
 }

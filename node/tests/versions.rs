@@ -242,6 +242,10 @@ impl Case<'_> {
                 let request = m::AlterPartitionReassignmentsRequest::default();
                 assert_eq!(client.request(&request, version).error_code, 0);
             }
+            ApiKey::DescribeQuorum => {
+                let response = client.request(&m::DescribeQuorumRequest::default(), version);
+                assert_eq!(response.topics.len(), 0);
+            }
             ApiKey::DescribeAcls => {
                 let request = m::DescribeAclsRequest::default();
                 assert_eq!(client.request(&request, version).error_code, 54);
