@@ -11,6 +11,7 @@
 )]
 
 pub mod client;
+pub mod compare;
 pub mod experiment;
 #[cfg(feature = "librdkafka")]
 pub mod librdkafka;
@@ -22,6 +23,7 @@ pub mod progress;
 pub mod report;
 pub mod results;
 pub mod run;
+pub mod stats;
 pub mod table;
 pub mod target;
 

@@ -3,9 +3,10 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use clap::{Parser, Subcommand, ValueEnum};
 use ringlog_bench::client::Endpoint;
+use ringlog_bench::compare::compare;
 use ringlog_bench::null_broker::run_null_broker;
 use ringlog_bench::run::{RunOptions, TargetChoice, run};
 use ringlog_bench::target::{default_data_dir, die_with_parent, run_node, this_program};
@@ -23,6 +24,13 @@ enum Command {
     /// Runs a profile's experiments, prints a table beside its reference figures, and
     /// leaves a result folder: summary.json, report.html, env.json, HdrHistogram logs.
     Run(RunArgs),
+    /// Says whether result B is faster than result A, and with what certainty.
+    ///
+    /// The durability of both comes first. Then each experiment is `faster`, `slower` or
+    /// `not distinguishable`, by the 95 % interval of its rounds and a margin of 3 %. There is no
+    /// verdict where host or load differ, or where the faster side promises less, and the exit
+    /// status is 1.
+    Compare(CompareArgs),
     /// Produces records by librdkafka to a topic that exists, and prints JSON.
     #[cfg(feature = "librdkafka")]
     Librdkafka(LibrdkafkaArgs),
@@ -39,6 +47,9 @@ struct RunArgs {
     /// Seconds measured of each experiment and load, instead of the profile's.
     #[arg(long)]
     seconds: Option<f64>,
+    /// How often each experiment is run, instead of the profile's. Four and more can be compared.
+    #[arg(long)]
+    rounds: Option<u32>,
     /// What is started and measured.
     #[arg(long, value_enum, default_value = "node", conflicts_with = "bootstrap")]
     target: StartedTarget,
@@ -55,6 +66,17 @@ struct RunArgs {
     /// The result folder [default: results/local/<UTC time>-<profile>].
     #[arg(long)]
     out: Option<PathBuf>,
+}
+
+#[derive(clap::Args)]
+struct CompareArgs {
+    /// A result folder.
+    a: PathBuf,
+    /// Another one; without it A must be a result of two targets, which are compared.
+    b: Option<PathBuf>,
+    /// Give a verdict although something stands against it.
+    #[arg(long)]
+    force: bool,
 }
 
 #[cfg(feature = "librdkafka")]
@@ -108,6 +130,14 @@ fn main() -> ExitCode {
 fn execute(command: Command) -> Result<ExitCode> {
     match command {
         Command::Run(args) => run(&args.options()?)?,
+        Command::Compare(args) => {
+            let found = compare(&args.a, args.b.as_deref(), args.force)?;
+            print!("{}", found.text);
+            if !found.refused.is_empty() && !args.force {
+                let why = found.refused.join("\n  ");
+                bail!("no verdict (--force gives one all the same):\n  {why}");
+            }
+        }
         #[cfg(feature = "librdkafka")]
         Command::Librdkafka(args) => {
             let report = ringlog_bench::librdkafka::run(&args.options())?;
@@ -135,7 +165,8 @@ impl RunArgs {
         Ok(RunOptions {
             profile: self.profile,
             seconds: self.seconds,
-            target,
+            rounds: self.rounds,
+            targets: vec![target],
             data_dir: self.data_dir.unwrap_or_else(default_data_dir),
             program: this_program()?,
             out: self.out,

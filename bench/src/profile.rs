@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail, ensure};
 use serde::{Deserialize, Serialize};
 
+use crate::experiment::Times;
 use crate::load::ValuesSpec;
 use crate::producer::{ProducerConfig, ProducerSettings};
 
@@ -18,6 +19,8 @@ const SECONDS_MAX: f64 = 86_400.0;
 /// The largest record.
 const VALUE_BYTES_MAX: u32 = 64 << 20;
 const KEYS_MAX: u32 = 1_000_000;
+const PRODUCERS_MAX: u32 = 10_000;
+const ROUNDS_MAX: u32 = 100;
 const PARTITIONS_MAX: u32 = 10_000;
 /// What a key of `Values` is like: `key-00000000`.
 const KEY_BYTES: usize = 12;
@@ -107,8 +110,29 @@ pub struct MeasureProfile {
     /// Before the measured time.
     #[serde(default = "default_warmup")]
     pub warmup_seconds: f64,
+    /// The warm-up goes on for so long at most while the load still gets faster.
+    /// Default: warmup_seconds, which is then its length.
+    pub warmup_seconds_max: Option<f64>,
     /// The measured time.
     pub seconds: f64,
+    /// How many times each experiment is run. Four and more can be compared.
+    #[serde(default = "default_rounds")]
+    pub rounds: u32,
+}
+
+impl MeasureProfile {
+    /// As a round is told.
+    pub fn times(&self) -> Times {
+        Times {
+            warmup: self.warmup_seconds,
+            warmup_max: self.warmup_seconds_max.unwrap_or(self.warmup_seconds),
+            measured: self.seconds,
+        }
+    }
+}
+
+fn default_rounds() -> u32 {
+    1
 }
 
 fn default_warmup() -> f64 {
@@ -143,8 +167,15 @@ pub struct LoadProfile {
     pub mode: Mode,
     /// Open: records a second.
     pub rate: Option<f64>,
-    /// Open: this share of what the experiment's closed loop reached.
+    /// Open: this share of what the experiment's closed loop reached in its first round.
     pub share_of_closed: Option<f64>,
+    /// Producers, each with its own connections and memory, that share the load.
+    #[serde(default = "default_producers")]
+    pub producers: u32,
+}
+
+fn default_producers() -> u32 {
+    1
 }
 
 /// Where reference figures come from.
@@ -264,6 +295,9 @@ impl Profile {
         ensure!(keys <= KEYS_MAX, "records.keys = {keys}: at most {KEYS_MAX}");
         check_seconds("measure.seconds", self.measure.seconds, 0.1)?;
         check_seconds("measure.warmup_seconds", self.measure.warmup_seconds, 0.0)?;
+        let times = self.measure.times();
+        check_seconds("measure.warmup_seconds_max", times.warmup_max, times.warmup)?;
+        check_rounds("measure.rounds", self.measure.rounds)?;
         ensure!(!self.loads.is_empty(), "load: at least one [[load]] is needed");
         ensure!(!self.experiments.is_empty(), "experiment: at least one [[experiment]] is needed");
         let mut closed = false;
@@ -300,6 +334,11 @@ impl Profile {
 
 impl LoadProfile {
     fn check(&self, after_closed: bool) -> Result<()> {
+        let producers = self.producers;
+        ensure!(
+            (1..=PRODUCERS_MAX).contains(&producers),
+            "producers = {producers}: expected 1 to {PRODUCERS_MAX}"
+        );
         match (self.mode, self.rate, self.share_of_closed) {
             (Mode::Closed, None, None) => Ok(()),
             (Mode::Closed, ..) => bail!("a closed loop has no rate and no share_of_closed"),
@@ -326,6 +365,12 @@ pub fn check_seconds(key: &str, seconds: f64, min: f64) -> Result<()> {
         seconds.is_finite() && (min..=SECONDS_MAX).contains(&seconds),
         "{key} = {seconds}: expected {min} to {SECONDS_MAX}"
     );
+    Ok(())
+}
+
+/// Holds a number of rounds against what makes sense.
+pub fn check_rounds(key: &str, rounds: u32) -> Result<()> {
+    ensure!((1..=ROUNDS_MAX).contains(&rounds), "{key} = {rounds}: expected 1 to {ROUNDS_MAX}");
     Ok(())
 }
 
@@ -371,6 +416,13 @@ mod tests {
             ("value_bytes = 100", "value_bytes = -1", "value_bytes"),
             ("value_bytes = 100", "value_bytes = 2000000", "max.request.size"),
             ("seconds = 10", "seconds = 0.01", "measure.seconds"),
+            ("seconds = 10", "seconds = 10\nrounds = 0", "measure.rounds = 0"),
+            (
+                "seconds = 10",
+                "seconds = 10\nwarmup_seconds_max = 0.5",
+                "measure.warmup_seconds_max",
+            ),
+            ("mode = \"closed\"", "mode = \"closed\"\nproducers = 0", "producers = 0"),
             ("mode = \"closed\"", "mode = \"ajar\"", "ajar"),
             ("mode = \"closed\"", "mode = \"closed\"\nrate = 5", "no rate"),
             ("share_of_closed = 0.5", "", "either rate or share_of_closed"),

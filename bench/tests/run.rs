@@ -169,6 +169,31 @@ fn a_run_leaves_a_whole_result() {
     assert!(!again.status.success() && stderr.contains("holds a result already"), "{stderr}");
 }
 
+#[test]
+fn rounds_are_samples_and_a_warm_up_goes_on_while_it_must() {
+    let measure = "warmup_seconds_max = 2.5\nwarmup_seconds = 0.25";
+    let closed = PROFILE.replace("[[load]]\nmode = \"open\"\nshare_of_closed = 0.25\n", "");
+    let (one, _) = closed.split_once("[experiment.reference]").expect("a reference");
+    let setting = Setting::new(&one.replace("warmup_seconds = 0.25", measure));
+    let output = setting.run(&["--rounds", "2"]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let summary = setting.json("summary.json");
+    for experiment in summary["experiments"].as_array().expect("an array") {
+        let rounds = experiment["rounds"].as_array().expect("an array");
+        let rates = rounds.iter().map(|round| round["records_per_second"].as_f64().expect("one"));
+        let mean = rates.sum::<f64>() / 2.0;
+        let whole = experiment["records_per_second"].as_f64().expect("a number");
+        assert!(rounds.len() == 2 && (whole / mean - 1.0).abs() < 1e-6, "{experiment}");
+        for round in rounds {
+            let warmup = round["warmup_seconds"].as_f64().expect("a number");
+            assert!((2.0..=2.5).contains(&warmup), "a trend takes two seconds to see: {round}");
+            assert!(round["steady"].is_boolean(), "{round}");
+        }
+    }
+    assert!(setting.out().join("01-100000-5-closed.hlog").exists());
+    assert!(setting.out().join("01-100000-5-closed-round-2.hlog").exists());
+}
+
 /// The schema, and what must hold of any experiment.
 fn check_experiment(experiment: &Value) {
     let mut expected = [
@@ -181,7 +206,10 @@ fn check_experiment(experiment: &Value) {
         "errors",
         "broker_cpu_seconds_per_gib",
         "broker_rss_bytes",
+        "broker_switches_per_1000_records",
+        "broker_written_per_byte",
         "client_metrics",
+        "rounds",
     ];
     expected.sort_unstable();
     assert_eq!(keys(experiment), expected);
@@ -189,6 +217,8 @@ fn check_experiment(experiment: &Value) {
     assert_eq!(experiment["target_rate"].is_number(), open, "{experiment}");
     assert_eq!(experiment["errors"], 0);
     let rate = experiment["records_per_second"].as_f64().expect("a number");
+    assert_eq!(experiment["rounds"][0]["records_per_second"], rate, "of one round it is the whole");
+    assert!(experiment["broker_switches_per_1000_records"].as_f64().is_some_and(|n| n > 0.0));
     let mb = experiment["mb_per_second"].as_f64().expect("a number");
     assert!(rate > 0.0 && (mb * f64::from(1 << 20) / 100.0 / rate - 1.0).abs() < 1e-9);
     let latency = &experiment["latency_ms"];

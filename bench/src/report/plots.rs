@@ -2,7 +2,7 @@
 
 use super::chart::{Axis, Chart, Figures, Line};
 use super::page::{grouped, plain, short};
-use crate::load::{Interval, Latency};
+use crate::load::{Latency, Moment};
 use crate::profile::Mode;
 use crate::results::Measured;
 
@@ -118,11 +118,11 @@ fn of_mode(all: &[Measured], mode: Mode) -> Vec<&Measured> {
 
 fn series(measured: &Measured, what: OverTime) -> Vec<f64> {
     let recording = &measured.outcome.recording;
-    let value = |interval: &Interval| match what {
-        OverTime::Throughput => interval.records as f64 / recording.interval_seconds,
-        OverTime::Latency => ms(interval.latency.value_at_quantile(0.99)),
+    let value = |moment: &Moment| match what {
+        OverTime::Throughput => moment.records as f64 / recording.interval_seconds,
+        OverTime::Latency => ms(moment.p99_ns),
     };
-    recording.intervals.iter().take(recording.window_intervals).map(value).collect()
+    recording.series.iter().map(value).collect()
 }
 
 fn ms(ns: u64) -> f64 {

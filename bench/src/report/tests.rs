@@ -6,30 +6,31 @@ use std::path::Path;
 use ringlog_engine::io::Mono;
 
 use super::*;
-use crate::experiment::ProduceOutcome;
+use crate::experiment::{Outcome, Warmup};
 use crate::load::{Recorder, new_histogram};
 use crate::profile::LoadedProfile;
-use crate::results::{Env, Host, Measured, Versions};
+use crate::results::{Env, Host, Measured, RoundFigures, Versions};
 
-fn outcome(latencies_ns: &[u64], lost: u64) -> ProduceOutcome {
+fn outcome(latencies_ns: &[u64], lost: u64) -> Outcome {
     let mut recording =
         Recorder::new(Mono(0), 0, 1_000_000_000, 250_000_000).finish(Mono(u64::MAX));
     for ns in latencies_ns {
         recording.latency.record(*ns).expect("within bounds");
-        recording.intervals[0].latency.record(*ns).expect("within bounds");
-        recording.intervals[0].records += 1;
+        recording.series[0].p99_ns = recording.series[0].p99_ns.max(*ns);
+        recording.series[0].records += 1;
         recording.records += 1;
     }
     recording.lost = lost;
     if lost > 0 {
         recording.reasons.insert("<why>".to_owned(), lost);
     }
-    ProduceOutcome {
+    Outcome {
         window_start_unix_ms: 0,
         recording,
         client_metrics: BTreeMap::from([("batch-size-avg".to_owned(), 12_345.0)]),
         broker: None,
         lateness: new_histogram(),
+        warmup: Warmup { seconds: 1.0, steady: None },
     }
 }
 
@@ -42,6 +43,7 @@ fn result(latencies_ns: &[u64], lost: u64) -> RunResult {
         mode: Mode::Closed,
         target_rate: None,
         value_bytes: 100,
+        rounds: vec![RoundFigures::of(&outcome(latencies_ns, lost), 100)],
         outcome: outcome(latencies_ns, lost),
         reference: experiment.reference.clone(),
     });
@@ -53,6 +55,7 @@ fn result(latencies_ns: &[u64], lost: u64) -> RunResult {
         durability: "sync".to_owned(),
         warmup_seconds: 1.0,
         seconds: 1.0,
+        rounds: 1,
         versions: Versions::of_this_build(),
         host: Host::read(None),
     };

@@ -19,6 +19,8 @@ pub struct Env {
     pub warmup_seconds: f64,
     /// Measured of each.
     pub seconds: f64,
+    /// How many times.
+    pub rounds: u32,
     /// Of what took part.
     pub versions: Versions,
     /// On which machine.

@@ -9,7 +9,7 @@ mod utc;
 
 use anyhow::Result;
 
-use crate::experiment::ProduceOutcome;
+use crate::experiment::Outcome;
 use crate::profile::{LoadedProfile, Mode, Reference};
 use crate::report;
 
@@ -17,7 +17,7 @@ pub use env::{Env, Versions};
 pub use folder::{INCOMPLETE, ResultFolder, SUMMARY};
 pub use host::{FileSystem, Host};
 pub use interval_log::{interval_log, interval_log_name};
-pub use summary::{ExperimentSummary, LatencySummary, Summary};
+pub use summary::{ExperimentSummary, LatencySummary, RoundFigures, Summary};
 pub use utc::{utc, utc_in_name};
 
 /// One experiment under one load, measured.
@@ -31,13 +31,21 @@ pub struct Measured {
     pub target_rate: Option<f64>,
     /// Bytes of a record's value.
     pub value_bytes: usize,
-    /// What came of it.
-    pub outcome: ProduceOutcome,
+    /// Each round by itself.
+    pub rounds: Vec<RoundFigures>,
+    /// What came of all of them together.
+    pub outcome: Outcome,
     /// Somebody else's figures for the same.
     pub reference: Option<Reference>,
 }
 
 impl Measured {
+    /// Adds another round.
+    pub fn add(&mut self, round: Outcome) {
+        self.rounds.push(RoundFigures::of(&round, self.value_bytes));
+        self.outcome.add(round, self.rounds.len());
+    }
+
     /// Records acknowledged within the window, a second.
     pub fn records_per_second(&self) -> f64 {
         let recording = &self.outcome.recording;
@@ -59,9 +67,6 @@ pub struct RunResult {
 impl RunResult {
     /// Writes everything that is known once the run has ended.
     pub fn write(&self, folder: &ResultFolder) -> Result<()> {
-        for (index, measured) in self.measured.iter().enumerate() {
-            folder.write(&interval_log_name(index, measured), &interval_log(measured)?)?;
-        }
         folder.write("report.html", report::render(self).as_bytes())?;
         folder.write(SUMMARY, &json(&Summary::of(self))?)
     }

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{Host, Measured, RunResult};
+use crate::experiment::{BrokerUse, Outcome};
 use crate::load::Latency;
 use crate::profile::Mode;
 
@@ -48,13 +49,56 @@ pub struct ExperimentSummary<'a> {
     pub broker_cpu_seconds_per_gib: Option<f64>,
     /// The most it took within the experiment.
     pub broker_rss_bytes: Option<u64>,
+    /// Bytes that the broker caused to be written to storage, for each byte of values.
+    pub broker_written_per_byte: Option<f64>,
+    /// Switches of the broker's threads, for each thousand records.
+    pub broker_switches_per_1000_records: Option<f64>,
     /// The producer's own metrics, under Kafka's names.
     pub client_metrics: &'a BTreeMap<String, f64>,
+    /// Every round by itself: what is compared.
+    pub rounds: &'a [RoundFigures],
+}
+
+/// One round in numbers.
+#[derive(Clone, Debug, Deserialize, Serialize, PartialEq)]
+pub struct RoundFigures {
+    /// How long it warmed up.
+    pub warmup_seconds: f64,
+    /// Whether its speed had stopped rising then; `null` where the warm-up was too short to tell.
+    pub steady: Option<bool>,
+    /// Acknowledged within the measured window.
+    pub records_per_second: f64,
+    /// Of the records that were sent within the window.
+    pub latency_ms: LatencySummary,
+    /// Records that were given up.
+    pub errors: u64,
+    /// Per 2^30 bytes of values.
+    pub broker_cpu_seconds_per_gib: Option<f64>,
+}
+
+impl RoundFigures {
+    /// Of a round whose values have so many bytes.
+    pub fn of(outcome: &Outcome, value_bytes: usize) -> RoundFigures {
+        let recording = &outcome.recording;
+        RoundFigures {
+            warmup_seconds: outcome.warmup.seconds,
+            steady: outcome.warmup.steady,
+            records_per_second: recording.records as f64 / recording.seconds,
+            latency_ms: LatencySummary::of(&recording.latency),
+            errors: recording.lost,
+            broker_cpu_seconds_per_gib: cpu_per_gib(outcome, value_bytes),
+        }
+    }
+}
+
+fn cpu_per_gib(outcome: &Outcome, value_bytes: usize) -> Option<f64> {
+    let gib = outcome.recording.records as f64 * value_bytes as f64 / BYTES_PER_GIB;
+    outcome.broker.filter(|_| gib > 0.0).map(|used| used.cpu_seconds / gib)
 }
 
 /// Latency in milliseconds.
 #[allow(missing_docs, reason = "the names say it")]
-#[derive(Clone, Copy, Debug, Serialize, PartialEq)]
+#[derive(Clone, Copy, Debug, Deserialize, Serialize, PartialEq)]
 pub struct LatencySummary {
     pub mean: f64,
     pub p50: f64,
@@ -84,8 +128,10 @@ impl<'a> ExperimentSummary<'a> {
         let outcome = &measured.outcome;
         let bytes_per_second = measured.records_per_second() * measured.value_bytes as f64;
         let bytes = outcome.recording.records as f64 * measured.value_bytes as f64;
-        let per_gib = |cpu_seconds: f64| cpu_seconds / (bytes / BYTES_PER_GIB);
-        let cpu = outcome.broker.filter(|_| bytes > 0.0).map(|used| per_gib(used.cpu_seconds));
+        let used = outcome.broker.filter(|_| bytes > 0.0);
+        let per_1000 = |used: BrokerUse| {
+            used.context_switches as f64 / (outcome.recording.records as f64 / 1000.0)
+        };
         ExperimentSummary {
             name: &measured.name,
             mode: measured.mode,
@@ -94,9 +140,14 @@ impl<'a> ExperimentSummary<'a> {
             mb_per_second: bytes_per_second / BYTES_PER_MB,
             latency_ms: LatencySummary::of(&outcome.recording.latency),
             errors: outcome.recording.lost,
-            broker_cpu_seconds_per_gib: cpu,
+            broker_cpu_seconds_per_gib: cpu_per_gib(outcome, measured.value_bytes),
             broker_rss_bytes: outcome.broker.map(|used| used.peak_rss_bytes),
+            broker_written_per_byte: used
+                .and_then(|used| used.written_bytes)
+                .map(|written| written as f64 / bytes),
+            broker_switches_per_1000_records: used.map(per_1000),
             client_metrics: &outcome.client_metrics,
+            rounds: &measured.rounds,
         }
     }
 }
