@@ -15,5 +15,6 @@ pub mod features;
 pub mod format;
 pub mod metadata;
 pub mod quorum;
+pub mod tune;
 pub mod watchdog;
 pub mod wire;
