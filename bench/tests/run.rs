@@ -130,7 +130,10 @@ fn a_run_leaves_a_whole_result() {
     assert!(stdout.contains("durability sync"), "{stdout}");
 
     let summary = setting.json("summary.json");
-    assert_eq!(keys(&summary), ["durability", "experiments", "host", "profile", "target"]);
+    assert_eq!(
+        keys(&summary),
+        ["durability", "experiments", "host", "partial", "profile", "target"]
+    );
     assert_eq!([&summary["profile"], &summary["target"]], ["small", "ringlog"]);
     assert_eq!(summary["durability"], "sync");
     let experiments = summary["experiments"].as_array().expect("an array");
@@ -204,10 +207,17 @@ fn check_experiment(experiment: &Value) {
         "mb_per_second",
         "latency_ms",
         "errors",
+        "error_reasons",
         "broker_cpu_seconds_per_gib",
         "broker_rss_bytes",
         "broker_switches_per_1000_records",
         "broker_written_per_byte",
+        "driver",
+        "durability",
+        "generator_ceiling_records_per_second",
+        "kind",
+        "limited_by_generator",
+        "tried",
         "client_metrics",
         "rounds",
     ];
@@ -349,6 +359,32 @@ fn an_interrupted_run_cleans_up_and_marks_its_result() {
     kill_process(pid, Signal::INT).expect("told");
     let output = child.wait_with_output().expect("it ends");
     setting.assert_failed(&output, "interrupted");
+}
+
+#[test]
+fn an_interrupted_run_keeps_what_it_had_and_says_that_it_is_not_whole() {
+    let profile = PROFILE.replace("seconds = 0.5", "seconds = 0.25");
+    let setting = Setting::new(&profile);
+    let child = setting.start(&[]);
+    let first = setting.out().join("01-100000-5-closed.hlog");
+    let since = Instant::now();
+    while !first.exists() {
+        assert!(since.elapsed() < PATIENCE, "no {}", first.display());
+        std::thread::yield_now();
+    }
+    let pid = Pid::from_raw(child.id() as i32).expect("a process");
+    kill_process(pid, Signal::INT).expect("told");
+    let output = child.wait_with_output().expect("it ends");
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.code() == Some(1) && stderr.contains("interrupted"), "{stderr}");
+    let summary = setting.json("summary.json");
+    assert!(summary["partial"].as_str().is_some_and(|why| why.contains("interrupted")));
+    let measured = summary["experiments"].as_array().map(Vec::len);
+    assert!(measured.is_some_and(|count| (1..4).contains(&count)), "{measured:?}");
+    assert!(setting.out().join("INCOMPLETE").exists());
+    let html = fs::read_to_string(setting.out().join("report.html")).expect("a report");
+    assert!(html.contains("Not whole:"), "the page says so too");
+    setting.assert_no_data();
 }
 
 #[test]

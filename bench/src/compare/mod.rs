@@ -19,47 +19,74 @@ use differences::{host_differences, load_differences};
 use side::{Experiment, Side};
 use verdict::{Metric, Row, Verdict};
 
-pub use verdict::{MARGIN, ROUNDS_MIN};
+pub use verdict::{HEAD, MARGIN, ROUNDS_MIN};
 
 /// What came of comparing two results.
 #[derive(Debug)]
 pub struct Comparison {
     /// As it is printed.
     pub text: String,
+    /// What is compared with what, and its rows.
+    pub tables: Vec<(String, Vec<[String; 7]>)>,
     /// Why there is no verdict, or none for some experiments.
     pub refused: Vec<String>,
+}
+
+impl Comparison {
+    /// As a file beside the results.
+    pub fn markdown(&self, title: &str) -> String {
+        let mut text = format!("# {title}\n\n```text\n{}```\n", self.text);
+        if !self.refused.is_empty() {
+            text.push_str("\nNo verdict:\n");
+            for why in &self.refused {
+                let _ = writeln!(text, "- {why}");
+            }
+        }
+        text
+    }
 }
 
 /// Compares two results, or the two targets of one. Whoever forces it gets verdicts where there
 /// should be none.
 pub fn compare(a: &Path, b: Option<&Path>, force: bool) -> Result<Comparison> {
-    let pairs = pairs(a, b)?;
-    let mut whole = Comparison { text: String::new(), refused: Vec::new() };
+    Ok(compare_pairs(&pairs(a, b)?, force))
+}
+
+/// Compares the two targets of a run that is just ending.
+pub fn compare_targets(folder: &Path) -> Result<Comparison> {
+    Ok(compare_pairs(&two(folder, Side::read_targets(folder)?)?, false))
+}
+
+fn compare_pairs(pairs: &[(Side, Side)], force: bool) -> Comparison {
+    let mut whole = Comparison { text: String::new(), tables: Vec::new(), refused: Vec::new() };
     for (index, (a, b)) in pairs.iter().enumerate() {
         if index > 0 {
             whole.text.push('\n');
         }
         let one = compare_sides(a, b, force);
         whole.text.push_str(&one.text);
+        whole.tables.extend(one.tables);
         whole.refused.extend(one.refused);
     }
-    Ok(whole)
+    whole
+}
+
+fn two(folder: &Path, sides: Vec<Side>) -> Result<Vec<(Side, Side)>> {
+    let count = sides.len();
+    ensure!(
+        count == 2,
+        "{} holds {count} targets: name another result to compare it with",
+        folder.display()
+    );
+    let mut sides = sides.into_iter();
+    Ok(sides.next().zip(sides.next()).into_iter().collect())
 }
 
 /// Which side is compared with which: the two of one folder, the only ones of two folders, or
 /// those of two folders that have the same name.
 fn pairs(a: &Path, b: Option<&Path>) -> Result<Vec<(Side, Side)>> {
-    let mut left = Side::read(a)?;
-    let Some(b) = b else {
-        ensure!(
-            left.len() == 2,
-            "{} holds {} targets: name another result to compare it with",
-            a.display(),
-            left.len()
-        );
-        let (second, first) = (left.pop(), left.pop());
-        return Ok(first.zip(second).into_iter().collect());
-    };
+    let left = Side::read(a)?;
+    let Some(b) = b else { return two(a, left) };
     let mut right = Side::read(b)?;
     if let ([_], [_]) = (left.as_slice(), right.as_slice()) {
         return Ok(left.into_iter().zip(right).collect());
@@ -127,5 +154,7 @@ fn compare_sides(a: &Side, b: &Side, force: bool) -> Comparison {
          by bootstrap,\nmargin {} %; at least {ROUNDS_MIN} rounds of each are needed to tell.",
         MARGIN * 100.0
     );
-    Comparison { text, refused }
+    let side = |side: &Side| format!("{} (durability {})", side.label, side.durability);
+    let title = format!("A: {}; B: {}", side(a), side(b));
+    Comparison { text, tables: vec![(title, verdict::cells(&rows))], refused }
 }

@@ -38,6 +38,8 @@ pub struct Experiment {
     pub nth: usize,
     /// Open loop: records a second that were to be sent.
     pub target_rate: Option<f64>,
+    /// What acknowledgements meant, where the result says it for each experiment.
+    pub durability: Option<String>,
     /// Each round by itself.
     pub rounds: Vec<Figures>,
 }
@@ -69,6 +71,7 @@ struct SummaryExperiment {
     name: String,
     mode: Mode,
     target_rate: Option<f64>,
+    durability: Option<String>,
     #[serde(default)]
     rounds: Vec<Figures>,
     #[serde(flatten)]
@@ -82,6 +85,12 @@ impl Side {
         let shown = path.display();
         ensure!(path.is_dir(), "{shown} is no folder");
         ensure!(!path.join(INCOMPLETE).exists(), "{shown} is incomplete: its run has failed");
+        Self::read_targets(path)
+    }
+
+    /// The same of a folder whose run is just ending: its targets' folders are whole.
+    pub fn read_targets(path: &Path) -> Result<Vec<Side>> {
+        let shown = path.display();
         if path.join(SUMMARY).exists() {
             return Ok(vec![Self::read_one(path)?]);
         }
@@ -120,7 +129,8 @@ impl Side {
             let same = |other: &&Experiment| other.name == one.name && other.mode == one.mode;
             let nth = experiments.iter().filter(same).count();
             let (name, mode, target_rate) = (one.name, one.mode, one.target_rate);
-            experiments.push(Experiment { name, mode, nth, target_rate, rounds });
+            let durability = one.durability;
+            experiments.push(Experiment { name, mode, nth, target_rate, durability, rounds });
         }
         Ok(Side {
             path: path.to_owned(),

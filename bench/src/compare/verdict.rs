@@ -58,7 +58,7 @@ impl Metric {
     /// Which are compared of an experiment, the one that it is for first.
     pub fn of(experiment: &Experiment) -> Vec<Metric> {
         let mut all = match experiment.mode {
-            Mode::Closed => vec![Metric::Rate],
+            Mode::Closed | Mode::Sustain => vec![Metric::Rate],
             Mode::Open => vec![Metric::P99, Metric::P50],
         };
         if experiment.rounds.iter().all(|round| round.broker_cpu_seconds_per_gib.is_some()) {
@@ -125,10 +125,13 @@ impl Row {
             Verdict::Slower => (a, b, one, other),
             _ => return None,
         };
-        if rank(&fast.durability) < rank(&slow.durability) {
+        let promise = |side: &Side, load: &Experiment| {
+            load.durability.clone().unwrap_or_else(|| side.durability.clone())
+        };
+        let (theirs, others) = (promise(fast, fast_load), promise(slow, slow_load));
+        if rank(&theirs) < rank(&others) {
             return Some(format!(
-                "the faster side's durability ({}) is weaker than the other's ({})",
-                fast.durability, slow.durability
+                "the faster side's durability ({theirs}) is weaker than the other's ({others})"
             ));
         }
         let (fast_rate, slow_rate) = fast_load.target_rate.zip(slow_load.target_rate)?;
@@ -177,10 +180,12 @@ fn number(value: f64) -> String {
     }
 }
 
-/// The rows as text.
-pub fn table(rows: &[Row]) -> String {
-    let head = ["experiment", "figure", "A", "B", "B/A", "95 % interval", "verdict"];
-    let mut lines = vec![head.map(str::to_owned)];
+/// Columns of a comparison.
+pub const HEAD: [&str; 7] = ["experiment", "figure", "A", "B", "B/A", "95 % interval", "verdict"];
+
+/// The rows in words and numbers.
+pub fn cells(rows: &[Row]) -> Vec<[String; HEAD.len()]> {
+    let mut lines = Vec::new();
     for row in rows {
         let ratio = row.ratio.map_or("-".to_owned(), |ratio| format!("{:.3}", ratio.estimate));
         let interval = match row.ratio {
@@ -203,8 +208,15 @@ pub fn table(rows: &[Row]) -> String {
         let name = row.metric.name().to_owned();
         lines.push([row.title.clone(), name, a, b, ratio, interval, verdict]);
     }
+    lines
+}
+
+/// The rows as text.
+pub fn table(rows: &[Row]) -> String {
+    let mut lines = vec![HEAD.map(str::to_owned)];
+    lines.extend(cells(rows));
     let width = |column: usize| lines.iter().map(|line| line[column].chars().count()).max();
-    let widths: Vec<usize> = (0..head.len()).map(|column| width(column).unwrap_or(0)).collect();
+    let widths: Vec<usize> = (0..HEAD.len()).map(|column| width(column).unwrap_or(0)).collect();
     let mut text = String::new();
     for line in &lines {
         let mut shown = String::new();

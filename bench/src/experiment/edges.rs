@@ -134,6 +134,7 @@ impl Edges {
     fn speeds(&self, recorder: &Recorder, now: Mono) -> Vec<f64> {
         let speed = |(records, p50_ns): (u64, u64)| match self.pace {
             Pace::Closed => records as f64,
+            Pace::Open(_) if records == 0 => 0.0,
             Pace::Open(_) => 1e9 / p50_ns.max(1) as f64,
         };
         recorder.ended(now).into_iter().map(speed).collect()

@@ -1,10 +1,13 @@
 //! One round of one experiment against one target: topic, warm-up, measured window, drain.
 
+mod consume;
 mod edges;
 mod produce;
+mod tools;
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::rc::Rc;
 
 use anyhow::Result;
@@ -15,7 +18,9 @@ use crate::client::{
 };
 use crate::load::{Latency, Pace, Recording, ValuesSpec};
 use crate::producer::ProducerConfig;
-use crate::target::ProcessWatch;
+use crate::profile::{ConsumerConfig, Kind};
+use crate::results::LatencySummary;
+use crate::target::{KafkaKit, ProcessWatch};
 
 /// How long a topic may take to be made and to get its leaders, or to be deleted.
 const TOPIC_MS: u64 = 30_000;
@@ -35,6 +40,27 @@ pub struct LoadRun {
     pub pace: Pace,
     /// How long.
     pub times: Times,
+    /// What is done.
+    pub kind: Kind,
+    /// Who does it.
+    pub driver: ToolOrNative,
+    /// Consumers, where there are any.
+    pub consumer: ConsumerConfig,
+    /// The producer's settings as they were written, for other clients.
+    pub settings: Vec<(String, String)>,
+    /// What a tool sends that counts records instead of seconds.
+    pub records: u64,
+}
+
+/// Who loads a broker.
+#[derive(Clone, Debug)]
+pub enum ToolOrNative {
+    /// This program.
+    Native,
+    /// Kafka's own tools.
+    Java(Rc<KafkaKit>),
+    /// librdkafka, by this program executing itself again.
+    Librdkafka(PathBuf),
 }
 
 /// How long a round warms up and is measured, in seconds.
@@ -55,6 +81,9 @@ pub struct Outcome {
     pub window_start_unix_ms: i64,
     /// Throughput and latency.
     pub recording: Recording,
+    /// Latency as another tool has printed it, where there is no histogram; `NaN` is what it does
+    /// not say.
+    pub printed: Option<LatencySummary>,
     /// The client's metrics over the measured window.
     pub client_metrics: BTreeMap<String, f64>,
     /// The broker's use of the machine within the window, if it is ours to watch.
@@ -73,6 +102,7 @@ impl Outcome {
             let mean = self.client_metrics.entry(name).or_default();
             *mean += (value - *mean) / count as f64;
         }
+        self.printed = self.printed.zip(round.printed).map(|(mean, one)| mean.mixed(one, count));
         self.broker = self.broker.zip(round.broker).map(|(one, other)| one.and(other));
         self.lateness.add(&round.lateness).expect("the same bounds");
         self.warmup.seconds = self.warmup.seconds.max(round.warmup.seconds);
@@ -141,7 +171,18 @@ pub async fn run(
     watch: Rc<RefCell<dyn Watch>>,
 ) -> Result<Outcome> {
     let cluster = prepare(shard, bootstrap, run).await?;
-    let outcome = produce::measure(shard, bootstrap, process, run, cluster, watch).await;
+    let outcome = match (&run.driver, run.kind) {
+        (ToolOrNative::Native, Kind::Produce) => {
+            produce::measure(shard, bootstrap, process, run, cluster, watch).await
+        }
+        (ToolOrNative::Native, Kind::Tail) => {
+            consume::tail(shard, bootstrap, process, run, cluster, watch).await
+        }
+        (ToolOrNative::Native, Kind::CatchUp) => {
+            consume::catch_up(shard, bootstrap, process, run, cluster, watch).await
+        }
+        _ => tools::measure(shard, bootstrap, process, run, cluster, watch).await,
+    };
     let cleaned = clean_up(shard, bootstrap, run).await;
     // The first failure is the cause of the second.
     let outcome = outcome?;

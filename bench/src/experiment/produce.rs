@@ -19,7 +19,7 @@ use crate::target::ProcessWatch;
 /// lost.
 const DRAIN_MS: u64 = 30_000;
 /// Between preparing the run and its first record: time for the connections to be made.
-const START_DELAY_MS: u64 = 50;
+pub const START_DELAY_MS: u64 = 50;
 
 /// Producers of one run, all alike.
 pub struct Producers<O: Observer + 'static> {
@@ -69,7 +69,12 @@ pub async fn measure(
     let recording = meter.borrow_mut().take().finish(shard.clock());
     let (window_start_unix_ms, warmup, broker) = edges.result()?;
     let client_metrics = producers.metrics(&lateness);
-    Ok(Outcome { window_start_unix_ms, recording, client_metrics, broker, lateness, warmup })
+    Ok(Outcome {
+        client_metrics,
+        broker,
+        lateness,
+        ..Outcome::new(window_start_unix_ms, recording, warmup)
+    })
 }
 
 impl<O: Observer + 'static> Producers<O> {

@@ -85,7 +85,7 @@ async fn closed<O: Observer + 'static>(
             let unix_ms = unix_ms_at_start + now.ms_since(origin) as i64;
             let stamp = Stamp { at_ns: now.0, step_ns: 0, unix_ms };
             for _ in 0..RECORDS_PER_CLOCK {
-                let (key, value) = values.next_record();
+                let (key, value) = values.next_record(now.0);
                 if producer.try_send(now, &stamp, key, value).is_err() {
                     producer.send(&stamp, key, value).await?;
                     // After a wait the others need a time of their own.
@@ -125,7 +125,7 @@ async fn open<O: Observer + 'static>(
             }
             let unix_ms = unix_ms_at_start + now.ms_since(origin) as i64;
             let stamp = Stamp { at_ns: at.0, step_ns, unix_ms };
-            let (key, value) = values.next_record();
+            let (key, value) = values.next_record(at.0);
             if producer.try_send(now, &stamp, key, value).is_err() {
                 producer.send(&stamp, key, value).await?;
                 sent = RECORDS_PER_TURN;

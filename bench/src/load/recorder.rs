@@ -59,6 +59,20 @@ impl Moment {
 }
 
 impl Recording {
+    /// What another tool says: no more than how many records in what time.
+    pub fn of_tool(seconds: f64, records: u64, lost: u64) -> Recording {
+        Recording {
+            seconds,
+            records,
+            latency: new_histogram(),
+            interval_seconds: seconds,
+            intervals: Vec::new(),
+            series: Vec::new(),
+            lost,
+            reasons: BTreeMap::new(),
+        }
+    }
+
     /// Forgets the intervals' histograms, which are large, once they are in an interval log.
     pub fn forget_intervals(&mut self) {
         self.intervals = Vec::new();
@@ -138,6 +152,25 @@ impl Recorder {
         std::mem::replace(self, empty)
     }
 
+    /// So many records arrived that were meant to be sent, or asked for, at one moment. Their
+    /// latency counts once for each of `marks`.
+    pub fn arrived(&mut self, now: Mono, at_ns: u64, records: u64, marks: u32) {
+        let index = self.interval_at(now);
+        let interval = &mut self.intervals[index];
+        interval.records += records;
+        let (start, end) = if now.0 < self.window.0 { (0, u64::MAX) } else { self.window };
+        let mark = Mark { at_ns, step_ns: 0, count: marks };
+        record(&mut interval.latency, &mark, now.0, start, end);
+    }
+
+    /// Records were given up.
+    pub fn lose(&mut self, records: u64, why: &str) {
+        self.lost += records;
+        if self.reasons.len() < REASONS_MAX || self.reasons.contains_key(why) {
+            *self.reasons.entry(why.to_owned()).or_default() += records;
+        }
+    }
+
     /// Puts the measured window off by one interval: the load still warms up. Only before the
     /// window has begun, or at its very beginning.
     pub fn postpone(&mut self) {
@@ -209,10 +242,7 @@ impl Observer for Recorder {
     }
 
     fn lost(&mut self, _: Mono, records: u64, why: &str) {
-        self.lost += records;
-        if self.reasons.len() < REASONS_MAX || self.reasons.contains_key(why) {
-            *self.reasons.entry(why.to_owned()).or_default() += records;
-        }
+        self.lose(records, why);
     }
 }
 

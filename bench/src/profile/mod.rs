@@ -4,6 +4,9 @@
 //! key: a misspelt setting that silently keeps its default would be measured as if it had been
 //! set.
 
+mod consumer;
+mod sweep;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -11,8 +14,10 @@ use anyhow::{Context, Result, bail, ensure};
 use serde::{Deserialize, Serialize};
 
 use crate::experiment::Times;
-use crate::load::ValuesSpec;
+use crate::load::{STAMP_BYTES, ValuesSpec};
 use crate::producer::{ProducerConfig, ProducerSettings};
+
+pub use consumer::{ConsumerConfig, ConsumerSettings};
 
 /// The longest that one experiment may be measured.
 const SECONDS_MAX: f64 = 86_400.0;
@@ -21,6 +26,7 @@ const VALUE_BYTES_MAX: u32 = 64 << 20;
 const KEYS_MAX: u32 = 1_000_000;
 const PRODUCERS_MAX: u32 = 10_000;
 const ROUNDS_MAX: u32 = 100;
+const RECORDS_MAX: u64 = 1_000_000_000;
 const PARTITIONS_MAX: u32 = 10_000;
 /// What a key of `Values` is like: `key-00000000`.
 const KEY_BYTES: usize = 12;
@@ -41,9 +47,18 @@ pub struct Profile {
     pub topic: TopicProfile,
     /// What is produced.
     pub records: RecordsProfile,
+    /// What is done.
+    #[serde(default)]
+    pub kind: Kind,
+    /// Who does it.
+    #[serde(default)]
+    pub driver: Driver,
     /// What holds for every experiment's producer.
     #[serde(default)]
     pub producer: ProducerSettings,
+    /// What holds for every experiment's consumers.
+    #[serde(default)]
+    pub consumer: ConsumerSettings,
     /// How long.
     pub measure: MeasureProfile,
     /// How each experiment is loaded, one run after the other.
@@ -52,8 +67,61 @@ pub struct Profile {
     /// Where the experiments' reference figures come from.
     pub reference: Option<ReferenceProfile>,
     /// The experiments.
-    #[serde(rename = "experiment")]
+    #[serde(rename = "experiment", default)]
     pub experiments: Vec<ExperimentProfile>,
+    /// Axes: tables as an experiment has them, with lists for values. There is an experiment for
+    /// every combination.
+    #[serde(default)]
+    pub sweep: toml::Table,
+}
+
+/// What an experiment does.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, PartialEq, Eq)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// Producers; latency is that of acknowledgements.
+    #[default]
+    Produce,
+    /// Consumers read from the beginning what was stored before; latency is that of fetches.
+    CatchUp,
+    /// Consumers at the end of what producers send meanwhile, each reading all of it; latency is
+    /// from when a record was meant to be sent to when it has arrived.
+    Tail,
+}
+
+impl Kind {
+    /// As a profile says it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Kind::Produce => "produce",
+            Kind::CatchUp => "catch-up",
+            Kind::Tail => "tail",
+        }
+    }
+}
+
+/// Which client loads a broker.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub enum Driver {
+    /// This program.
+    #[default]
+    Native,
+    /// Kafka's own tools: kafka-producer-perf-test, kafka-consumer-perf-test, kafka-e2e-latency.
+    Java,
+    /// librdkafka, if this program was built with it.
+    Librdkafka,
+}
+
+impl Driver {
+    /// As a profile says it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Driver::Native => "native",
+            Driver::Java => "java",
+            Driver::Librdkafka => "librdkafka",
+        }
+    }
 }
 
 /// A property of a broker or a topic: Kafka's files know no types.
@@ -115,6 +183,9 @@ pub struct MeasureProfile {
     pub warmup_seconds_max: Option<f64>,
     /// The measured time.
     pub seconds: f64,
+    /// What a driver sends that counts records instead of seconds.
+    #[serde(default = "default_records")]
+    pub records: u64,
     /// How many times each experiment is run. Four and more can be compared.
     #[serde(default = "default_rounds")]
     pub rounds: u32,
@@ -135,6 +206,10 @@ fn default_rounds() -> u32 {
     1
 }
 
+fn default_records() -> u64 {
+    1_000_000
+}
+
 fn default_warmup() -> f64 {
     1.0
 }
@@ -147,6 +222,8 @@ pub enum Mode {
     Closed,
     /// By a schedule.
     Open,
+    /// By a schedule whose rate is searched for: the highest that keeps the latency within a bound.
+    Sustain,
 }
 
 impl Mode {
@@ -155,6 +232,7 @@ impl Mode {
         match self {
             Mode::Closed => "closed",
             Mode::Open => "open",
+            Mode::Sustain => "sustain",
         }
     }
 }
@@ -163,8 +241,10 @@ impl Mode {
 #[derive(Clone, Debug, Deserialize, PartialEq)]
 #[serde(deny_unknown_fields)]
 pub struct LoadProfile {
-    /// Closed or open.
+    /// Closed, open, or searched for.
     pub mode: Mode,
+    /// Sustain: the bound of the 99th percentile.
+    pub p99_ms_max: Option<f64>,
     /// Open: records a second.
     pub rate: Option<f64>,
     /// Open: this share of what the experiment's closed loop reached in its first round.
@@ -195,11 +275,50 @@ pub struct ReferenceProfile {
 pub struct ExperimentProfile {
     /// Default: `<batch.size>/<linger.ms>`.
     pub name: Option<String>,
+    /// Instead of the profile's.
+    pub kind: Option<Kind>,
+    /// Instead of the profile's.
+    pub driver: Option<Driver>,
     /// Over the profile's `producer`.
     #[serde(default)]
     pub producer: ProducerSettings,
+    /// Over the profile's `consumer`.
+    #[serde(default)]
+    pub consumer: ConsumerSettings,
+    /// Over the profile's `broker`. The target is started anew with them.
+    #[serde(default)]
+    pub broker: BTreeMap<String, Property>,
+    /// Over the profile's `topic`.
+    #[serde(default)]
+    pub topic: TopicOverride,
+    /// Over the profile's `records`.
+    #[serde(default)]
+    pub records: RecordsOverride,
+    /// Producers of every load, instead of the load's own.
+    pub producers: Option<u32>,
     /// Somebody else's figures for the same.
     pub reference: Option<Reference>,
+}
+
+/// What an experiment says of its topic.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub struct TopicOverride {
+    /// How many partitions.
+    pub partitions: Option<u32>,
+    /// Topic configurations.
+    #[serde(default)]
+    pub configs: BTreeMap<String, Property>,
+}
+
+/// What an experiment says of its records.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub struct RecordsOverride {
+    /// Size of a value.
+    pub value_bytes: Option<u32>,
+    /// How many different keys there are.
+    pub keys: Option<u32>,
 }
 
 /// Reference figures of one experiment.
@@ -235,8 +354,24 @@ pub struct ReferenceLatency {
 pub struct Experiment {
     /// `<batch.size>/<linger.ms>`, or what the profile calls it.
     pub name: String,
+    /// What is done.
+    pub kind: Kind,
+    /// By whom.
+    pub driver: Driver,
     /// Checked.
     pub producer: ProducerConfig,
+    /// The same as it was written, for other clients.
+    pub producer_settings: ProducerSettings,
+    /// Checked.
+    pub consumer: ConsumerConfig,
+    /// Properties of the broker.
+    pub broker: BTreeMap<String, Property>,
+    /// The topic.
+    pub topic: TopicProfile,
+    /// What the records hold.
+    pub values: ValuesSpec,
+    /// Producers of every load, instead of the load's own.
+    pub producers: Option<u32>,
     /// Somebody else's figures for the same.
     pub reference: Option<Reference>,
 }
@@ -275,31 +410,22 @@ impl LoadedProfile {
 }
 
 impl Profile {
-    /// What the records hold.
-    pub fn values(&self) -> ValuesSpec {
-        ValuesSpec { value_bytes: self.records.value_bytes as usize, keys: self.records.keys }
-    }
-
     fn check(&self) -> Result<()> {
-        let partitions = self.topic.partitions;
-        ensure!(
-            (1..=PARTITIONS_MAX).contains(&partitions),
-            "topic.partitions = {partitions}: expected 1 to {PARTITIONS_MAX}"
-        );
-        let bytes = self.records.value_bytes;
-        ensure!(
-            bytes <= VALUE_BYTES_MAX,
-            "records.value_bytes = {bytes}: at most {VALUE_BYTES_MAX}"
-        );
-        let keys = self.records.keys;
-        ensure!(keys <= KEYS_MAX, "records.keys = {keys}: at most {KEYS_MAX}");
         check_seconds("measure.seconds", self.measure.seconds, 0.1)?;
         check_seconds("measure.warmup_seconds", self.measure.warmup_seconds, 0.0)?;
         let times = self.measure.times();
         check_seconds("measure.warmup_seconds_max", times.warmup_max, times.warmup)?;
         check_rounds("measure.rounds", self.measure.rounds)?;
         ensure!(!self.loads.is_empty(), "load: at least one [[load]] is needed");
-        ensure!(!self.experiments.is_empty(), "experiment: at least one [[experiment]] is needed");
+        ensure!(
+            !self.experiments.is_empty() || !self.sweep.is_empty(),
+            "experiment: at least one [[experiment]] or a [sweep] is needed"
+        );
+        let records = self.measure.records;
+        ensure!(
+            (1..=RECORDS_MAX).contains(&records),
+            "measure.records = {records}: expected 1 to {RECORDS_MAX}"
+        );
         let mut closed = false;
         for (index, load) in self.loads.iter().enumerate() {
             load.check(closed).with_context(|| format!("load number {}", index + 1))?;
@@ -308,38 +434,127 @@ impl Profile {
         Ok(())
     }
 
+    /// Those that are listed, then one for each combination of the sweep.
     fn experiments(&self) -> Result<Vec<Experiment>> {
-        let key_bytes = if self.records.keys > 0 { KEY_BYTES } else { 0 };
-        let value_bytes = self.records.value_bytes as usize;
         let mut experiments: Vec<Experiment> = Vec::new();
-        for (index, experiment) in self.experiments.iter().enumerate() {
-            let settings = experiment.producer.over(&self.producer);
-            let producer = settings
-                .resolve(key_bytes, value_bytes)
-                .with_context(|| format!("experiment number {}", index + 1))?;
-            let default = || format!("{}/{}", producer.batch_size, producer.linger_ms);
-            let name = experiment.name.clone().unwrap_or_else(default);
-            if experiments.iter().any(|other| other.name == name) {
-                bail!("experiment number {}: there is another named {name:?}", index + 1);
+        let swept = sweep::experiments(&self.sweep)?;
+        let listed = self.experiments.len();
+        for (index, experiment) in self.experiments.iter().chain(&swept).enumerate() {
+            let what = || match index.checked_sub(listed) {
+                None => format!("experiment number {}", index + 1),
+                Some(_) => format!("sweep, {}", experiment.name.clone().unwrap_or_default()),
+            };
+            let resolved = self.resolve(experiment).with_context(what)?;
+            if experiments.iter().any(|other| other.name == resolved.name) {
+                bail!("{}: there is another named {:?}", what(), resolved.name);
             }
-            experiments.push(Experiment {
-                name,
-                producer,
-                reference: experiment.reference.clone(),
-            });
+            experiments.push(resolved);
         }
         Ok(experiments)
+    }
+
+    /// An experiment with everything filled in.
+    fn resolve(&self, experiment: &ExperimentProfile) -> Result<Experiment> {
+        let over = |base: &BTreeMap<String, Property>, over: &BTreeMap<String, Property>| {
+            let mut all = base.clone();
+            all.extend(over.iter().map(|(key, value)| (key.clone(), value.clone())));
+            all
+        };
+        let kind = experiment.kind.unwrap_or(self.kind);
+        let driver = experiment.driver.unwrap_or(self.driver);
+        let partitions = experiment.topic.partitions.unwrap_or(self.topic.partitions);
+        ensure!(
+            (1..=PARTITIONS_MAX).contains(&partitions),
+            "topic.partitions = {partitions}: expected 1 to {PARTITIONS_MAX}"
+        );
+        let value_bytes = experiment.records.value_bytes.unwrap_or(self.records.value_bytes);
+        ensure!(
+            value_bytes <= VALUE_BYTES_MAX,
+            "records.value_bytes = {value_bytes}: at most {VALUE_BYTES_MAX}"
+        );
+        let keys = experiment.records.keys.unwrap_or(self.records.keys);
+        ensure!(keys <= KEYS_MAX, "records.keys = {keys}: at most {KEYS_MAX}");
+        let stamped = kind == Kind::Tail;
+        let values = ValuesSpec { value_bytes: value_bytes as usize, keys, stamped };
+        ensure!(
+            !stamped || values.value_bytes >= STAMP_BYTES,
+            "records.value_bytes = {value_bytes}: kind = \"tail\" needs {STAMP_BYTES} for a time"
+        );
+        let producer_settings = experiment.producer.over(&self.producer);
+        let key_bytes = if keys > 0 { KEY_BYTES } else { 0 };
+        let producer = producer_settings.resolve(key_bytes, values.value_bytes)?;
+        let consumer = experiment.consumer.over(&self.consumer).resolve()?;
+        if let Some(producers) = experiment.producers {
+            check_producers(producers)?;
+        }
+        ensure!(
+            driver != Driver::Librdkafka || kind == Kind::Produce,
+            "driver = \"librdkafka\" is for kind = \"produce\""
+        );
+        ensure!(
+            driver == Driver::Native || keys == 0,
+            "records.keys = {keys}: only the native driver makes keys"
+        );
+        self.check_loads(kind, driver)?;
+        let default = || format!("{}/{}", producer.batch_size, producer.linger_ms);
+        let configs = over(&self.topic.configs, &experiment.topic.configs);
+        Ok(Experiment {
+            name: experiment.name.clone().unwrap_or_else(default),
+            kind,
+            driver,
+            producer,
+            producer_settings,
+            consumer,
+            broker: over(&self.broker, &experiment.broker),
+            topic: TopicProfile { partitions, configs, ..self.topic.clone() },
+            values,
+            producers: experiment.producers,
+            reference: experiment.reference.clone(),
+        })
+    }
+}
+
+impl Profile {
+    /// Not everybody can do everything by a schedule.
+    fn check_loads(&self, kind: Kind, driver: Driver) -> Result<()> {
+        // kafka-e2e-latency sends one record, waits until it has arrived, and goes on.
+        let one_by_one = kind == Kind::Tail && driver == Driver::Java;
+        let closed_only = kind == Kind::CatchUp || driver == Driver::Librdkafka || one_by_one;
+        ensure!(
+            !closed_only || self.loads.iter().all(|load| load.mode == Mode::Closed),
+            "load.mode: there is no schedule for kind = {:?} with driver = {:?}: closed only",
+            kind.name(),
+            driver.name()
+        );
+        ensure!(
+            kind != Kind::Tail
+                || one_by_one
+                || self.loads.iter().all(|load| load.mode != Mode::Closed),
+            "load.mode: kind = \"tail\" needs a rate: not closed"
+        );
+        ensure!(
+            driver == Driver::Native || self.loads.iter().all(|load| load.mode != Mode::Sustain),
+            "load.mode: only the native driver searches for a rate"
+        );
+        Ok(())
     }
 }
 
 impl LoadProfile {
     fn check(&self, after_closed: bool) -> Result<()> {
-        let producers = self.producers;
-        ensure!(
-            (1..=PRODUCERS_MAX).contains(&producers),
-            "producers = {producers}: expected 1 to {PRODUCERS_MAX}"
-        );
+        check_producers(self.producers)?;
+        match (self.mode, self.p99_ms_max) {
+            (Mode::Sustain, Some(bound)) => ensure!(
+                bound.is_finite() && bound > 0.0,
+                "p99_ms_max = {bound}: expected more than 0"
+            ),
+            (Mode::Sustain, None) => bail!("mode = \"sustain\" needs p99_ms_max"),
+            (_, Some(_)) => bail!("p99_ms_max is for mode = \"sustain\""),
+            (_, None) => {}
+        }
         match (self.mode, self.rate, self.share_of_closed) {
+            (Mode::Sustain, None, None) => Ok(()),
+            (Mode::Sustain, ..) => bail!("the rate of mode = \"sustain\" is searched for"),
             (Mode::Closed, None, None) => Ok(()),
             (Mode::Closed, ..) => bail!("a closed loop has no rate and no share_of_closed"),
             (Mode::Open, Some(rate), None) => {
@@ -357,6 +572,14 @@ impl LoadProfile {
             (Mode::Open, ..) => bail!("an open loop needs either rate or share_of_closed"),
         }
     }
+}
+
+fn check_producers(producers: u32) -> Result<()> {
+    ensure!(
+        (1..=PRODUCERS_MAX).contains(&producers),
+        "producers = {producers}: expected 1 to {PRODUCERS_MAX}"
+    );
+    Ok(())
 }
 
 /// Holds a time against what makes sense.
@@ -378,7 +601,7 @@ pub fn check_rounds(key: &str, rounds: u32) -> Result<()> {
 mod tests {
     use super::*;
 
-    const SEED: &str = include_str!("../../profiles/seed-producer.toml");
+    const SEED: &str = include_str!("../../../profiles/seed-producer.toml");
 
     fn parse(text: &str) -> Result<LoadedProfile> {
         LoadedProfile::parse("test".to_owned(), PathBuf::from("test.toml"), text.to_owned())
@@ -425,6 +648,8 @@ mod tests {
             ("mode = \"closed\"", "mode = \"closed\"\nproducers = 0", "producers = 0"),
             ("mode = \"closed\"", "mode = \"ajar\"", "ajar"),
             ("mode = \"closed\"", "mode = \"closed\"\nrate = 5", "no rate"),
+            ("share_of_closed = 0.5", "share_of_closed = 0.5\np99_ms_max = 5", "p99_ms_max"),
+            ("mode = \"closed\"", "mode = \"sustain\"", "needs p99_ms_max"),
             ("share_of_closed = 0.5", "", "either rate or share_of_closed"),
             ("share_of_closed = 0.5", "share_of_closed = 7", "share_of_closed = 7"),
             ("\"linger.ms\" = 700", "\"linger.msec\" = 700", "linger.msec"),
@@ -432,6 +657,16 @@ mod tests {
             ("\"batch.size\" = 200000", "\"batch.size\" = 100000", "100000/0"),
             ("mean = 16.07", "", "mean"),
             ("title = ", "titel = ", "titel"),
+            ("[reference]", "[sweep.producer]\n\"linger.msec\" = [1]\n[reference]", "linger.msec"),
+            ("[reference]", "[sweep.topic]\npartitions = 3\n[reference]", "sweep.topic.partitions"),
+            (
+                "[reference]",
+                "[sweep.topic]\npartitions = []\n[reference]",
+                "sweep.topic.partitions",
+            ),
+            ("[reference]", "[sweep.topic]\npartitions = [0]\n[reference]", "partitions=0"),
+            ("title = ", "kind = \"tail\"\ntitle = ", "kind = \"tail\" needs a rate"),
+            ("title = ", "driver = \"jawa\"\ntitle = ", "jawa"),
             ("\"acks\" = \"all\"", "\"acks\" = \"most\"", "acks=most"),
         ] {
             assert!(SEED.contains(from), "{from}");

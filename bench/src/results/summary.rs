@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{Host, Measured, RunResult};
 use crate::experiment::{BrokerUse, Outcome};
 use crate::load::Latency;
-use crate::profile::Mode;
+use crate::profile::{Driver, Kind, Mode};
 
 /// As kafka-producer-perf-test counts them.
 const BYTES_PER_MB: f64 = (1 << 20) as f64;
@@ -24,6 +24,8 @@ pub struct Summary<'a> {
     pub target: &'a str,
     /// What its acknowledgements mean.
     pub durability: &'a str,
+    /// Why there is not more, if the run did not come to its end.
+    pub partial: Option<&'a str>,
     /// In the order in which they ran.
     pub experiments: Vec<ExperimentSummary<'a>>,
 }
@@ -35,8 +37,16 @@ pub struct ExperimentSummary<'a> {
     pub name: &'a str,
     /// Closed or open loop.
     pub mode: Mode,
+    /// What was done.
+    pub kind: Kind,
+    /// By whom.
+    pub driver: Driver,
+    /// What the target's acknowledgements meant.
+    pub durability: &'a str,
     /// Open loop: records a second that were to be sent.
     pub target_rate: Option<f64>,
+    /// Sustain: every rate that was tried on the way, in all rounds.
+    pub tried: &'a [Tried],
     /// Acknowledged within the measured window.
     pub records_per_second: f64,
     /// The same in 2^20 bytes of values.
@@ -45,6 +55,8 @@ pub struct ExperimentSummary<'a> {
     pub latency_ms: LatencySummary,
     /// Records that were given up.
     pub errors: u64,
+    /// Why, and how many for each reason.
+    pub error_reasons: &'a BTreeMap<String, u64>,
     /// Per 2^30 bytes of values; `null` where the broker's process is not ours.
     pub broker_cpu_seconds_per_gib: Option<f64>,
     /// The most it took within the experiment.
@@ -55,8 +67,30 @@ pub struct ExperimentSummary<'a> {
     pub broker_switches_per_1000_records: Option<f64>,
     /// The producer's own metrics, under Kafka's names.
     pub client_metrics: &'a BTreeMap<String, f64>,
+    /// What the load generator reaches with this load against a broker that stores nothing, where
+    /// that was measured: the ceiling of what can be seen here.
+    pub generator_ceiling_records_per_second: Option<f64>,
+    /// Whether the broker came so near to that ceiling that the generator may be the limit.
+    pub limited_by_generator: Option<bool>,
     /// Every round by itself: what is compared.
     pub rounds: &'a [RoundFigures],
+}
+
+/// A rate that was tried in a search: a point of the latency-load curve.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize, PartialEq)]
+pub struct Tried {
+    /// Records a second that were to be sent.
+    pub rate: f64,
+    /// That were acknowledged.
+    pub records_per_second: f64,
+    /// Median.
+    #[serde(deserialize_with = "nan_if_null")]
+    pub p50_ms: f64,
+    /// What is bounded.
+    #[serde(deserialize_with = "nan_if_null")]
+    pub p99_ms: f64,
+    /// Whether all of it went through within the bound.
+    pub sustained: bool,
 }
 
 /// One round in numbers.
@@ -84,7 +118,7 @@ impl RoundFigures {
             warmup_seconds: outcome.warmup.seconds,
             steady: outcome.warmup.steady,
             records_per_second: recording.records as f64 / recording.seconds,
-            latency_ms: LatencySummary::of(&recording.latency),
+            latency_ms: LatencySummary::of_outcome(outcome),
             errors: recording.lost,
             broker_cpu_seconds_per_gib: cpu_per_gib(outcome, value_bytes),
         }
@@ -100,11 +134,17 @@ fn cpu_per_gib(outcome: &Outcome, value_bytes: usize) -> Option<f64> {
 #[allow(missing_docs, reason = "the names say it")]
 #[derive(Clone, Copy, Debug, Deserialize, Serialize, PartialEq)]
 pub struct LatencySummary {
+    #[serde(deserialize_with = "nan_if_null")]
     pub mean: f64,
+    #[serde(deserialize_with = "nan_if_null")]
     pub p50: f64,
+    #[serde(deserialize_with = "nan_if_null")]
     pub p95: f64,
+    #[serde(deserialize_with = "nan_if_null")]
     pub p99: f64,
+    #[serde(deserialize_with = "nan_if_null")]
     pub p999: f64,
+    #[serde(deserialize_with = "nan_if_null")]
     pub max: f64,
 }
 
@@ -117,6 +157,7 @@ impl<'a> Summary<'a> {
             host: &env.host,
             target: &env.target,
             durability: &env.durability,
+            partial: result.partial.as_deref(),
             experiments: result.measured.iter().map(ExperimentSummary::of).collect(),
         }
     }
@@ -135,11 +176,18 @@ impl<'a> ExperimentSummary<'a> {
         ExperimentSummary {
             name: &measured.name,
             mode: measured.mode,
+            kind: measured.kind,
+            driver: measured.driver,
+            durability: &measured.durability,
+            generator_ceiling_records_per_second: measured.ceiling,
+            limited_by_generator: measured.is_limited_by_generator(),
             target_rate: measured.target_rate,
+            tried: &measured.tried,
             records_per_second: measured.records_per_second(),
             mb_per_second: bytes_per_second / BYTES_PER_MB,
-            latency_ms: LatencySummary::of(&outcome.recording.latency),
+            latency_ms: LatencySummary::of_outcome(outcome),
             errors: outcome.recording.lost,
+            error_reasons: &outcome.recording.reasons,
             broker_cpu_seconds_per_gib: cpu_per_gib(outcome, measured.value_bytes),
             broker_rss_bytes: outcome.broker.map(|used| used.peak_rss_bytes),
             broker_written_per_byte: used
@@ -152,7 +200,31 @@ impl<'a> ExperimentSummary<'a> {
     }
 }
 
+/// What is not known is `null` in the file.
+fn nan_if_null<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+    Ok(Option::<f64>::deserialize(deserializer)?.unwrap_or(f64::NAN))
+}
+
 impl LatencySummary {
+    /// A round's latency: from its histogram, or as a tool has printed it.
+    pub fn of_outcome(outcome: &Outcome) -> LatencySummary {
+        outcome.printed.unwrap_or_else(|| LatencySummary::of(&outcome.recording.latency))
+    }
+
+    /// This mean of `count - 1` rounds with another round in it.
+    #[must_use]
+    pub fn mixed(self, round: LatencySummary, count: usize) -> LatencySummary {
+        let mix = |mean: f64, one: f64| mean + (one - mean) / count as f64;
+        LatencySummary {
+            mean: mix(self.mean, round.mean),
+            p50: mix(self.p50, round.p50),
+            p95: mix(self.p95, round.p95),
+            p99: mix(self.p99, round.p99),
+            p999: mix(self.p999, round.p999),
+            max: self.max.max(round.max),
+        }
+    }
+
     /// Sums latencies up that are in nanoseconds.
     pub fn of(latency: &Latency) -> LatencySummary {
         let at = |quantile: f64| latency.value_at_quantile(quantile) as f64 / 1e6;

@@ -2,8 +2,11 @@
 //! turn, and what is left of it.
 
 mod runner;
+mod search;
+mod starter;
 
-use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -14,12 +17,12 @@ use ringlog_engine::io::StopSignals;
 use ringlog_engine::shard::Shard;
 
 use crate::client::Endpoint;
+use crate::compare::compare_targets;
 use crate::profile::{LoadedProfile, check_rounds, check_seconds};
-use crate::results::{Env, Host, ResultFolder, RunResult, Versions, json};
-use crate::results::{utc, utc_in_name};
-use crate::target::{Target, TargetSpec};
-use crate::{table, uring_shard};
+use crate::results::{ResultFolder, RunResult, VERDICT, utc_in_name};
+use crate::{report, table, uring_shard};
 use runner::{Runner, TargetRun};
+use starter::Starter;
 
 /// Where results go that nobody has named a folder for. Git ignores it.
 const LOCAL_RESULTS: &str = "results/local";
@@ -29,6 +32,8 @@ const LOCAL_RESULTS: &str = "results/local";
 pub enum TargetChoice {
     /// A Ringlog node of this build.
     Node,
+    /// Apache Kafka, fetched from a Maven repository.
+    Kafka,
     /// A broker that stores nothing: the ceiling of this program on this machine.
     Null,
     /// Somebody's broker, and its process if that is to be watched.
@@ -72,7 +77,7 @@ pub fn run(options: &RunOptions) -> Result<()> {
     let path = options.out.clone().unwrap_or_else(|| Path::new(LOCAL_RESULTS).join(name()));
     let folder = Rc::new(ResultFolder::create(&path)?);
     let run = Run { shard, options, loaded, started_unix_ms, folder: Rc::clone(&folder) };
-    let results = match run.measure(interrupted).and_then(|all| run.write(&all).map(|()| all)) {
+    let results = match run.measure(interrupted).and_then(|targets| run.write(targets)) {
         Ok(results) => results,
         Err(error) => {
             folder.fail(&error);
@@ -82,6 +87,9 @@ pub fn run(options: &RunOptions) -> Result<()> {
     folder.complete()?;
     for result in &results {
         print!("\n{}", table::render(result));
+    }
+    if let (true, Ok(verdict)) = (results.len() > 1, fs::read_to_string(path.join(VERDICT))) {
+        println!("\n{verdict}");
     }
     println!("\n{}", path.display());
     let lost: u64 = results.iter().map(RunResult::lost).sum();
@@ -113,85 +121,92 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    fn measure(&self, interrupted: Arc<AtomicBool>) -> Result<Vec<RunResult>> {
+    fn measure(&self, interrupted: Arc<AtomicBool>) -> Result<Vec<TargetRun>> {
         self.folder.write("profile.toml", self.loaded.text.as_bytes())?;
-        let mut targets = Vec::new();
-        for choice in &self.options.targets {
-            let spec = self.target_spec(choice);
-            let inner = self.shard.clone();
-            let target = self.shard.run(async move { spec.start(&inner).await })?;
-            let folder = match self.options.targets.len() {
-                1 => Rc::clone(&self.folder),
-                _ => self.folder_of(&target, targets.len())?,
-            };
-            let env = self.env_of(&target);
-            folder.write("env.json", &json(&env)?)?;
-            let target = Rc::new(RefCell::new(target));
-            targets.push(TargetRun { target, env, folder, measured: Vec::new() });
-        }
-        let (shard, profile) = (self.shard.clone(), self.loaded.clone());
-        let mut runner = Runner { shard, loaded: profile, targets, interrupted };
-        let (ran, targets) = self.shard.run(async move {
+        let choices = &self.options.targets;
+        let starter = Starter {
+            program: self.options.program.clone(),
+            data_dir: self.options.data_dir.clone(),
+            folder: Rc::clone(&self.folder),
+            several: choices.len() > 1,
+            started_unix_ms: self.started_unix_ms,
+        };
+        starter.check(choices, &self.loaded)?;
+        let target = |choice: &TargetChoice| TargetRun {
+            choice: choice.clone(),
+            target: None,
+            broker: BTreeMap::new(),
+            env: None,
+            folder: None,
+            measured: Vec::new(),
+        };
+        let mut runner = Runner {
+            shard: self.shard.clone(),
+            loaded: self.loaded.clone(),
+            targets: choices.iter().map(target).collect(),
+            interrupted,
+            starter,
+            kit: None,
+            ceiling: None,
+        };
+        let (ran, mut runner) = self.shard.run(async move {
             let ran = runner.run_all().await;
-            (ran, runner.targets)
+            (ran, runner)
         });
-        let mut stopped = Ok(());
-        for target in &targets {
-            stopped = stopped.and(target.target.borrow_mut().stop());
+        let stopped = runner.stop();
+        if let Err(error) = &ran {
+            self.write_partial(&mut runner.targets, error);
         }
         ran?;
         stopped?;
-        let result = |target: TargetRun| RunResult {
-            env: target.env,
-            profile: self.loaded.clone(),
-            measured: target.measured,
+        Ok(runner.targets)
+    }
+
+    /// Writes what was measured before a run came to a bad end. The folders keep their marks, and
+    /// the results say themselves that they are not whole.
+    fn write_partial(&self, targets: &mut [TargetRun], error: &anyhow::Error) {
+        for target in targets {
+            let Some(folder) = &target.folder else { continue };
+            let measured = std::mem::take(&mut target.measured);
+            if let Some(env) = target.env.clone().filter(|_| !measured.is_empty()) {
+                let (profile, partial) = (self.loaded.clone(), Some(format!("{error:#}")));
+                // The error that ended the run is worth more than one that comes after it.
+                let _ = RunResult { env, profile, measured, partial }.write(folder);
+            }
+            folder.fail(error);
+        }
+    }
+
+    /// Writes what is known once the run has ended: a result for each target, and of two which is
+    /// faster.
+    fn write(&self, targets: Vec<TargetRun>) -> Result<Vec<RunResult>> {
+        let several = targets.len() > 1;
+        let mut results = Vec::new();
+        for target in targets {
+            let (Some(env), Some(folder)) = (target.env, target.folder) else { continue };
+            let result = RunResult {
+                env,
+                profile: self.loaded.clone(),
+                measured: target.measured,
+                partial: None,
+            };
+            result.write(&folder)?;
+            if several {
+                folder.complete()?;
+            }
+            results.push(result);
+        }
+        let verdict = match results.len() {
+            2 => Some(compare_targets(self.folder.path())?),
+            _ => None,
         };
-        Ok(targets.into_iter().map(result).collect())
-    }
-
-    /// The folder of one of several targets.
-    fn folder_of(&self, target: &Target, index: usize) -> Result<Rc<ResultFolder>> {
-        let plain = |c: char| if c.is_ascii_alphanumeric() || c == '.' { c } else { '-' };
-        let name: String = target.label.chars().map(plain).collect();
-        let name = format!("{}-{name}", index + 1);
-        let folder = ResultFolder::create(&self.folder.path().join(name))?;
-        folder.write("profile.toml", self.loaded.text.as_bytes())?;
-        Ok(Rc::new(folder))
-    }
-
-    fn write(&self, results: &[RunResult]) -> Result<()> {
-        let [result] = results else { unreachable!("one target so far") };
-        result.write(&self.folder)
-    }
-
-    fn target_spec(&self, choice: &TargetChoice) -> TargetSpec {
-        let options = self.options;
-        let (program, data_dir) = (options.program.clone(), options.data_dir.clone());
-        match choice {
-            TargetChoice::Node => {
-                let broker = self.loaded.profile.broker.iter();
-                let properties = broker.map(|(key, value)| (key.clone(), value.to_string()));
-                TargetSpec::Node { program, properties: properties.collect(), data_dir }
-            }
-            TargetChoice::Null => TargetSpec::Null { program, data_dir },
-            TargetChoice::Remote(bootstrap, pid) => {
-                TargetSpec::Remote { bootstrap: bootstrap.clone(), pid: *pid }
-            }
+        if let Some(verdict) = &verdict {
+            self.folder.write(VERDICT, verdict.markdown(&self.loaded.profile.title).as_bytes())?;
         }
-    }
-
-    fn env_of(&self, target: &Target) -> Env {
-        let measure = &self.loaded.profile.measure;
-        Env {
-            started: utc(self.started_unix_ms),
-            profile: self.loaded.name.clone(),
-            target: target.label.clone(),
-            durability: target.durability.clone(),
-            warmup_seconds: measure.warmup_seconds,
-            seconds: measure.seconds,
-            rounds: measure.rounds,
-            versions: Versions::of_this_build(),
-            host: Host::read(target.data_dir.as_deref()),
+        if several {
+            let page = report::render(&results, verdict.as_ref());
+            self.folder.write("report.html", page.as_bytes())?;
         }
+        Ok(results)
     }
 }

@@ -1,6 +1,7 @@
 //! [`Runner`]: rounds of experiments, against one target after the other.
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,18 +9,25 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use anyhow::{Context, Result, bail, ensure};
 use ringlog_engine::shard::Shard;
 
+use super::TargetChoice;
+use super::search::{FIRST_RATE, Search};
+use super::starter::Starter;
 use crate::client::TopicSpec;
-use crate::experiment::{self, Live, LoadRun, Outcome, Watch};
+use crate::experiment::{self, Live, LoadRun, Outcome, Times, ToolOrNative, Watch};
 use crate::load::Pace;
-use crate::profile::{Experiment, LoadProfile, LoadedProfile, Mode};
+use crate::profile::{Driver, Kind, LoadProfile, LoadedProfile, Mode, Property};
 use crate::progress::Progress;
-use crate::results::{Env, Measured, ResultFolder, RoundFigures, interval_log, interval_log_name};
+use crate::results::{
+    Env, Measured, ResultFolder, RoundFigures, Tried, interval_log, interval_log_name,
+};
 use crate::table;
-use crate::target::Target;
+use crate::target::{KafkaKit, Target};
 
 /// How long a target may take to be seen dead after its connections are, and how often to look.
 const DYING_MS: u64 = 500;
 const DYING_LOOK_MS: u64 = 5;
+/// How long the generator is measured by itself.
+const CEILING_TIMES: Times = Times { warmup: 0.25, warmup_max: 0.25, measured: 0.5 };
 
 /// Runs experiments one after the other.
 pub struct Runner {
@@ -27,13 +35,25 @@ pub struct Runner {
     pub loaded: LoadedProfile,
     pub targets: Vec<TargetRun>,
     pub interrupted: Arc<AtomicBool>,
+    /// Starts targets, and writes down where.
+    pub starter: Starter,
+    /// Kafka's tools, once they are needed.
+    pub kit: Option<Rc<KafkaKit>>,
+    /// A broker that stores nothing, to see what this program can do; `None` where nothing else is
+    /// measured.
+    pub ceiling: Option<Rc<RefCell<Target>>>,
 }
 
 /// A target, and what was measured of it.
 pub struct TargetRun {
-    pub target: Rc<RefCell<Target>>,
-    pub env: Env,
-    pub folder: Rc<ResultFolder>,
+    pub choice: TargetChoice,
+    /// While it runs.
+    pub target: Option<Rc<RefCell<Target>>>,
+    /// The properties that it runs with.
+    pub broker: BTreeMap<String, Property>,
+    /// Once it has been started.
+    pub env: Option<Env>,
+    pub folder: Option<Rc<ResultFolder>>,
     /// In the order of the profile: each experiment with its loads.
     pub measured: Vec<Measured>,
 }
@@ -67,8 +87,9 @@ impl Runner {
     /// Every experiment in turn; of each every round, in which targets take turns: A B B A.
     pub async fn run_all(&mut self) -> Result<()> {
         println!("{}", self.loaded.profile.title);
-        for target in &self.targets {
-            println!("target {}, durability {}", target.env.target, target.env.durability);
+        let first = self.loaded.experiments.first().map(|experiment| experiment.broker.clone());
+        for target in 0..self.targets.len() {
+            self.start(target, &first.clone().unwrap_or_default()).await?;
         }
         let (loads, measure) = (self.loaded.profile.loads.len(), &self.loaded.profile.measure);
         let rounds = measure.rounds as usize;
@@ -78,6 +99,8 @@ impl Runner {
         for experiment in 0..self.loaded.experiments.len() {
             for round in 0..rounds {
                 for target in in_turn(self.targets.len(), round) {
+                    let broker = self.loaded.experiments[experiment].broker.clone();
+                    self.start(target, &broker).await?;
                     for load in 0..loads {
                         let turn = Turn { target, experiment, load, round };
                         self.take_turn(turn, &progress, done).await?;
@@ -85,52 +108,181 @@ impl Runner {
                     }
                 }
             }
+            self.measure_ceilings(experiment, &progress).await?;
             self.show(experiment, loads, &progress);
         }
         Ok(())
     }
 
+    /// Has a target run with these properties: starts it, or starts it anew.
+    async fn start(&mut self, index: usize, broker: &BTreeMap<String, Property>) -> Result<()> {
+        let run = &mut self.targets[index];
+        if let Some(target) = &run.target {
+            let same = run.broker == *broker;
+            if same || !matches!(run.choice, TargetChoice::Node | TargetChoice::Kafka) {
+                return Ok(());
+            }
+            target.borrow_mut().stop()?;
+            run.target = None;
+        }
+        if run.choice == TargetChoice::Kafka && self.kit.is_none() {
+            self.kit = Some(Rc::new(KafkaKit::install()?));
+        }
+        let spec = self.starter.spec(&run.choice, broker, self.kit.as_ref())?;
+        let target = spec.start(&self.shard).await?;
+        if run.env.is_none() {
+            println!("target {}, durability {}", target.label, target.durability);
+            let (env, folder) = self.starter.started(&target, &self.loaded, index)?;
+            (run.env, run.folder) = (Some(env), Some(folder));
+        }
+        run.broker = broker.clone();
+        run.target = Some(Rc::new(RefCell::new(target)));
+        Ok(())
+    }
+
+    /// Stops what was started.
+    pub fn stop(&mut self) -> Result<()> {
+        let targets = self.targets.iter_mut().filter_map(|run| run.target.take());
+        let mut stopped = Ok(());
+        for target in targets.chain(self.ceiling.take()) {
+            stopped = stopped.and(target.borrow_mut().stop());
+        }
+        stopped
+    }
+
+    /// What the generator does with an experiment's closed loops where nothing is stored. Short:
+    /// what matters is whether the broker came near it.
+    async fn measure_ceilings(&mut self, number: usize, progress: &Progress) -> Result<()> {
+        let experiment = &self.loaded.experiments[number];
+        let native = experiment.kind == Kind::Produce && experiment.driver == Driver::Native;
+        let others = self.targets.iter().any(|run| run.choice != TargetChoice::Null);
+        if !native || !others {
+            return Ok(());
+        }
+        if self.ceiling.is_none() {
+            let spec = self.starter.spec(&TargetChoice::Null, &BTreeMap::new(), None)?;
+            self.ceiling = Some(Rc::new(RefCell::new(spec.start(&self.shard).await?)));
+        }
+        let Some(null) = self.ceiling.clone() else { return Ok(()) };
+        let loads = self.loaded.profile.loads.clone();
+        for (index, load) in loads.iter().enumerate() {
+            if load.mode != Mode::Closed {
+                continue;
+            }
+            let mut plan = self.load_run(number, load, Pace::Closed)?;
+            plan.times = CEILING_TIMES;
+            let outcome = self.measure(&null, &plan, (progress, 0)).await?;
+            let rate = outcome.recording.records as f64 / outcome.recording.seconds;
+            let at = number * loads.len() + index;
+            for run in self.targets.iter_mut().filter(|run| run.choice != TargetChoice::Null) {
+                run.measured[at].ceiling = Some(rate);
+            }
+        }
+        Ok(())
+    }
+
     fn show(&self, experiment: usize, loads: usize, progress: &Progress) {
-        for target in &self.targets {
+        for run in &self.targets {
+            let label = run.env.as_ref().map_or("", |env| env.target.as_str());
             let prefix = match self.targets.len() {
                 1 => String::new(),
-                _ => format!("{:<10} ", target.env.target),
+                _ => format!("{label:<10} "),
             };
-            for measured in &target.measured[experiment * loads..] {
+            for measured in &run.measured[experiment * loads..] {
                 progress.line(&format!("{prefix}{}", table::line(measured)));
             }
         }
     }
 
     async fn take_turn(&mut self, turn: Turn, progress: &Progress, index: usize) -> Result<()> {
-        let experiment = &self.loaded.experiments[turn.experiment];
-        let load = &self.loaded.profile.loads[turn.load];
-        let pace = pace(load, self.closed_rate(turn))?;
-        let name = format!("{} {}", experiment.name, load.mode.name());
+        let load = self.loaded.profile.loads[turn.load].clone();
+        let name =
+            format!("{} {}", self.loaded.experiments[turn.experiment].name, load.mode.name());
         progress.begin(index, &name);
-        let mut outcome = self
-            .run_one(turn.target, experiment, load, pace, (progress, index))
-            .await
-            .with_context(|| format!("experiment {name}"))?;
-        let loads = self.loaded.profile.loads.len();
-        let number = turn.experiment * loads + turn.load;
-        let target = &mut self.targets[turn.target];
-        let log = interval_log(&experiment.name, load.mode, &outcome)?;
-        let log_name = interval_log_name(number, &experiment.name, load.mode, turn.round);
-        target.folder.write(&log_name, &log)?;
+        let target = self.targets[turn.target].target.clone().context("a target that runs")?;
+        let measured = match load.mode {
+            Mode::Sustain => self.search(turn, &load, &target, (progress, index)).await,
+            _ => self.measure_once(turn, &load, &target, (progress, index)).await,
+        };
+        let (pace, outcome, tried) = measured.with_context(|| format!("experiment {name}"))?;
+        self.keep(turn, pace, outcome, tried)
+    }
+
+    async fn measure_once(
+        &mut self,
+        turn: Turn,
+        load: &LoadProfile,
+        target: &Rc<RefCell<Target>>,
+        shown: (&Progress, usize),
+    ) -> Result<(Pace, Outcome, Vec<Tried>)> {
+        let pace = pace(load, self.closed_rate(turn))?;
+        let plan = self.load_run(turn.experiment, load, pace)?;
+        Ok((pace, self.measure(target, &plan, shown).await?, Vec::new()))
+    }
+
+    /// Tries rates until the highest that is sustained is known; its outcome is the load's.
+    async fn search(
+        &mut self,
+        turn: Turn,
+        load: &LoadProfile,
+        target: &Rc<RefCell<Target>>,
+        shown: (&Progress, usize),
+    ) -> Result<(Pace, Outcome, Vec<Tried>)> {
+        let bound = load.p99_ms_max.context("a bound")?;
+        let first = self.closed_rate(turn).map_or(FIRST_RATE, |rate| rate / 2.0);
+        let mut search = Search::new(bound, first);
+        let mut best = None;
+        while let Some(rate) = search.next() {
+            let pace = Pace::Open(rate);
+            let plan = self.load_run(turn.experiment, load, pace)?;
+            let outcome = self.measure(target, &plan, shown).await?;
+            if search.learn(&outcome) {
+                best = Some((pace, outcome));
+            }
+        }
+        let (pace, outcome) =
+            best.with_context(|| format!("no rate keeps the 99th percentile below {bound} ms"))?;
+        Ok((pace, outcome, search.tried))
+    }
+
+    /// Writes the interval log, and adds the round to those before it.
+    fn keep(
+        &mut self,
+        turn: Turn,
+        pace: Pace,
+        mut outcome: Outcome,
+        tried: Vec<Tried>,
+    ) -> Result<()> {
+        let experiment = &self.loaded.experiments[turn.experiment];
+        let (loads, mode) = (&self.loaded.profile.loads, self.loaded.profile.loads[turn.load].mode);
+        let number = turn.experiment * loads.len() + turn.load;
+        let run = &mut self.targets[turn.target];
+        let log = interval_log(&experiment.name, mode, &outcome)?;
+        let log_name = interval_log_name(number, &experiment.name, mode, turn.round);
+        if let Some(folder) = run.folder.as_ref().filter(|_| outcome.printed.is_none()) {
+            folder.write(&log_name, &log)?;
+        }
         outcome.recording.forget_intervals();
         if turn.round > 0 {
-            target.measured[number].add(outcome);
+            let measured = &mut run.measured[number];
+            measured.tried.extend(tried);
+            measured.add(outcome);
             return Ok(());
         }
-        let value_bytes = self.loaded.profile.values().value_bytes;
-        target.measured.push(Measured {
+        let durability = run.target.as_ref().map(|target| target.borrow().durability.clone());
+        let value_bytes = experiment.values.value_bytes;
+        run.measured.push(Measured {
             name: experiment.name.clone(),
-            mode: load.mode,
+            mode,
+            kind: experiment.kind,
+            driver: experiment.driver,
+            durability: durability.unwrap_or_default(),
+            ceiling: None,
             target_rate: match pace {
                 Pace::Closed => None,
                 Pace::Open(rate) => Some(rate),
             },
+            tried,
             value_bytes,
             rounds: vec![RoundFigures::of(&outcome, value_bytes)],
             outcome,
@@ -149,16 +301,12 @@ impl Runner {
         measured.rounds.first().map(|round| round.records_per_second)
     }
 
-    async fn run_one(
+    async fn measure(
         &self,
-        target: usize,
-        experiment: &Experiment,
-        load: &LoadProfile,
-        pace: Pace,
+        target: &Rc<RefCell<Target>>,
+        plan: &LoadRun,
         (progress, index): (&Progress, usize),
     ) -> Result<Outcome> {
-        let target = &self.targets[target].target;
-        let plan = load_run(&self.shard, &self.loaded, experiment, load, pace);
         let (bootstrap, process) = {
             let target = target.borrow();
             (target.bootstrap.clone(), target.watch.clone())
@@ -170,12 +318,53 @@ impl Runner {
             index,
         };
         let watch = Rc::new(RefCell::new(guard));
-        let ran = experiment::run(&self.shard, &bootstrap, process, &plan, watch).await;
+        let ran = experiment::run(&self.shard, &bootstrap, process, plan, watch).await;
         if ran.is_err() {
             self.check_for_a_while(target).await?;
         }
         Target::wait_until_deleted(target, &self.shard).await?;
         ran
+    }
+
+    fn load_run(&mut self, number: usize, load: &LoadProfile, pace: Pace) -> Result<LoadRun> {
+        let experiment = &self.loaded.experiments[number];
+        let driver = match experiment.driver {
+            Driver::Native => ToolOrNative::Native,
+            Driver::Java => {
+                if self.kit.is_none() {
+                    self.kit = Some(Rc::new(KafkaKit::install()?));
+                }
+                ToolOrNative::Java(self.kit.clone().context("just installed")?)
+            }
+            Driver::Librdkafka => {
+                ensure!(
+                    cfg!(feature = "librdkafka"),
+                    "driver = \"librdkafka\": not in this build; cargo build --release --features \
+                     librdkafka"
+                );
+                ToolOrNative::Librdkafka(self.starter.program.clone())
+            }
+        };
+        let topic = &experiment.topic;
+        let configs = topic.configs.iter();
+        Ok(LoadRun {
+            topic: TopicSpec {
+                name: format!("ringlog-bench-{:016x}", self.shard.random()),
+                partitions: topic.partitions as i32,
+                replication_factor: topic.replication_factor.unwrap_or(-1),
+                configs: configs.map(|(key, value)| (key.clone(), value.to_string())).collect(),
+            },
+            producer: experiment.producer.clone(),
+            producers: experiment.producers.unwrap_or(load.producers) as usize,
+            values: experiment.values,
+            pace,
+            times: self.loaded.profile.measure.times(),
+            kind: experiment.kind,
+            driver,
+            consumer: experiment.consumer.clone(),
+            settings: experiment.producer_settings.pairs(),
+            records: self.loaded.profile.measure.records,
+        })
     }
 
     /// That the target has died says more than what became of a request. The kernel closes its
@@ -204,32 +393,9 @@ fn pace(load: &LoadProfile, closed_rate: Option<f64>) -> Result<Pace> {
         (Mode::Closed, ..) => Pace::Closed,
         (Mode::Open, Some(rate), ..) => Pace::Open(rate),
         (Mode::Open, None, Some(share), Some(rate)) if rate > 0.0 => Pace::Open(share * rate),
+        (Mode::Sustain, ..) => bail!("its rate is searched for"),
         (Mode::Open, ..) => bail!("the closed loop before it got no record through"),
     })
-}
-
-fn load_run(
-    shard: &Shard,
-    loaded: &LoadedProfile,
-    experiment: &Experiment,
-    load: &LoadProfile,
-    pace: Pace,
-) -> LoadRun {
-    let profile = &loaded.profile;
-    let configs = profile.topic.configs.iter();
-    LoadRun {
-        topic: TopicSpec {
-            name: format!("ringlog-bench-{:016x}", shard.random()),
-            partitions: profile.topic.partitions as i32,
-            replication_factor: profile.topic.replication_factor.unwrap_or(-1),
-            configs: configs.map(|(key, value)| (key.clone(), value.to_string())).collect(),
-        },
-        producer: experiment.producer.clone(),
-        producers: load.producers as usize,
-        values: profile.values(),
-        pace,
-        times: profile.measure.times(),
-    }
 }
 
 #[cfg(test)]
