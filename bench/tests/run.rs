@@ -387,6 +387,26 @@ fn an_interrupted_run_keeps_what_it_had_and_says_that_it_is_not_whole() {
     setting.assert_no_data();
 }
 
+/// A file that may not grow stands for a disk that is full: both are errors of the write.
+#[test]
+fn a_disk_without_room_ends_the_run_and_what_is_there_is_marked() {
+    let setting = Setting::new(PROFILE);
+    // Files of 2 KiB at most: the mark and the profile have room, env.json has not.
+    let limited = "trap '' XFSZ; ulimit -f 4; exec \"$0\" \"$@\"";
+    let output = Command::new("sh")
+        .current_dir(setting.dir.path())
+        .args(["-c", limited, PROGRAM, "run", "small.toml", "--data-dir", "data"])
+        .args(["--out", "out", "--target", "null"])
+        .stdin(Stdio::null())
+        .output()
+        .expect("it runs");
+    setting.assert_failed(&output, "env.json cannot be written: File too large");
+    assert!(!setting.out().join("env.json").exists(), "no file is there in part");
+    let names = fs::read_dir(setting.out()).expect("there").flatten();
+    let parts: Vec<_> = names.filter(|n| n.file_name().as_encoded_bytes()[0] == b'.').collect();
+    assert!(parts.is_empty(), "{parts:?}");
+}
+
 #[test]
 fn what_a_profile_says_wrong_is_named() {
     let setting = Setting::new(&PROFILE.replace("partitions = 3", "partitions = 3\npartition = 4"));

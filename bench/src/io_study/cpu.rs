@@ -1,5 +1,6 @@
 //! [`Meter`]: processor time of this process, and of the kernel's own threads.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::time::{Duration, Instant};
 
@@ -15,7 +16,8 @@ const KERNEL_THREAD: u64 = 0x0020_0000;
 pub struct Meter {
     began: Instant,
     process: f64,
-    kernel: f64,
+    /// Ticks of each kernel thread.
+    kernel: BTreeMap<u64, u64>,
 }
 
 impl Meter {
@@ -29,7 +31,7 @@ impl Meter {
     pub fn stop(self) -> Used {
         let process = cpu(ClockId::ProcessCPUTime) - self.process;
         let wall = self.began.elapsed();
-        Used { wall, process, kernel: kernel_threads() - self.kernel }
+        Used { wall, process, kernel: seconds_between(&self.kernel, &kernel_threads()) }
     }
 }
 
@@ -40,19 +42,22 @@ pub fn cpu(clock: ClockId) -> f64 {
     Duration::new(time.tv_sec.max(0) as u64, time.tv_nsec.max(0) as u32).as_secs_f64()
 }
 
-/// Seconds that all kernel threads have used: writeback, journals, interrupts in threads.
-fn kernel_threads() -> f64 {
-    let Ok(processes) = fs::read_dir("/proc") else { return 0.0 };
-    let stat = |entry: fs::DirEntry| fs::read_to_string(entry.path().join("stat")).ok();
-    let numbered =
-        |entry: &fs::DirEntry| entry.file_name().as_encoded_bytes().iter().all(u8::is_ascii_digit);
-    let ticks: u64 = processes
-        .flatten()
-        .filter(numbered)
-        .filter_map(stat)
-        .filter_map(|s| kernel_ticks(&s))
-        .sum();
-    ticks as f64 / clock_ticks_per_second() as f64
+/// Seconds that kernel threads have used meanwhile. One that has ended takes its count along.
+fn seconds_between(before: &BTreeMap<u64, u64>, after: &BTreeMap<u64, u64>) -> f64 {
+    let at_first = |id: &u64| before.get(id).copied().unwrap_or(0);
+    let used = after.iter().map(|(id, ticks)| ticks.saturating_sub(at_first(id)));
+    used.sum::<u64>() as f64 / clock_ticks_per_second() as f64
+}
+
+/// Ticks that each kernel thread has used: writeback, journals, interrupts in threads.
+fn kernel_threads() -> BTreeMap<u64, u64> {
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let thread = |entry: fs::DirEntry| {
+        let id = entry.file_name().to_str()?.parse().ok()?;
+        let stat = fs::read_to_string(entry.path().join("stat")).ok()?;
+        Some((id, kernel_ticks(&stat)?))
+    };
+    entries.filter_map(thread).collect()
 }
 
 /// User and system time of a kernel thread; `None` of a process.
@@ -73,6 +78,11 @@ mod tests {
         assert_eq!(kernel_ticks(kernel), Some(43));
         let process = "12 (a) b) S 2 0 0 0 -1 4194304 0 0 0 0 3 40 0 0 20 0 1 0";
         assert_eq!(kernel_ticks(process), None);
+        // A thread that has ended took its ticks along; that is no time given back.
+        let before = BTreeMap::from([(1, 50), (2, 900)]);
+        let after = BTreeMap::from([(1, 53), (3, 7)]);
+        let ticks = seconds_between(&before, &after) * clock_ticks_per_second() as f64;
+        assert_eq!(ticks.round(), 10.0);
         let meter = Meter::start();
         let sum = (0..20_000_000u64).fold(0u64, |sum, i| sum.wrapping_mul(31).wrapping_add(i));
         let used = meter.stop();
