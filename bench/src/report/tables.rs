@@ -83,20 +83,25 @@ pub fn results(result: &RunResult) -> String {
 /// What the generator can do by itself, and where it may have been the limit.
 fn ceilings(result: &RunResult) -> String {
     let mut html = String::new();
-    for measured in &result.measured {
+    let limited = |measured: &&Measured| measured.is_limited_by_generator() == Some(true);
+    for measured in result.measured.iter().filter(limited) {
         let (name, mode) = (escape(&measured.name), measured.mode.name());
-        if let Some(ceiling) = measured.ceiling {
-            let _ = writeln!(
-                html,
-                "<p class=\"soft\">{name}: the load generator reaches {} records/s against a \
-                 broker that stores nothing.</p>",
-                grouped(ceiling)
-            );
-        }
-        if measured.is_limited_by_generator() == Some(true) {
-            let _ =
-                writeln!(html, "<p><strong>{name}, {mode}: limited by the generator.</strong></p>");
-        }
+        let _ = writeln!(html, "<p><strong>{name}, {mode}: limited by the generator.</strong></p>");
+    }
+    let row = |measured: &Measured| {
+        let (ceiling, rate) = (measured.ceiling?, measured.records_per_second());
+        let share = format!("{:.0} %", rate / ceiling * 100.0);
+        Some(vec![measured.name.clone(), grouped(ceiling), share])
+    };
+    let rows: Vec<Vec<String>> = result.measured.iter().filter_map(row).collect();
+    if !rows.is_empty() {
+        let head = ["experiment", "records/s", "the broker's share of it"].map(str::to_owned);
+        html.push_str(
+            "<details><summary>What the load generator reaches against a broker that stores \
+             nothing</summary>\n",
+        );
+        html.push_str(&scroll_table("The load generator's ceiling", &head, &rows));
+        html.push_str("</details>\n");
     }
     html
 }
