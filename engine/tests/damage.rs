@@ -18,7 +18,7 @@ use ringlog_engine::io::sim::{CrashProfile, World, block_on};
 use ringlog_engine::io::{Buf, WritePath};
 use ringlog_engine::log::{
     Committer, CommitterOptions, LoadError, LoadOptions, Loaded, Log, LogConfig, Origin, ReadError,
-    ReadLimits, SyncMethod,
+    ReadLimits,
 };
 use ringlog_engine::shard::Shard;
 use ringlog_engine::stdx::prng::Prng;
@@ -52,7 +52,6 @@ async fn open(shard: &Shard, written: &Written) -> Result<Loaded, LoadError> {
     let options = CommitterOptions {
         sync_always: true,
         write_path: WritePath::Blocking,
-        sync_method: SyncMethod::Fdatasync,
         unread_cache_bytes: None,
     };
     let load = LoadOptions {

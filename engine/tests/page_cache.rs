@@ -6,10 +6,10 @@ use std::path::Path;
 use std::rc::Rc;
 
 use ringlog_engine::batch::{BatchBuilder, RecordFields};
-use ringlog_engine::io::uring::{Peers, UringDriver, UringOptions, probe};
-use ringlog_engine::io::{Buf, OpenOptions, WritePath};
+use ringlog_engine::io::uring::{UringOptions, probe};
+use ringlog_engine::io::{Buf, DriverChoice, DriverPlan, OpenOptions, WritePath};
 use ringlog_engine::log::{
-    Committer, CommitterOptions, LoadOptions, Log, LogConfig, Origin, ReadLimits, SyncMethod,
+    CacheCounts, Committer, CommitterOptions, LoadOptions, Log, LogConfig, Origin, ReadLimits,
 };
 use ringlog_engine::shard::{File, Shard, ShardOptions};
 use ringlog_engine::types::{LeaderEpoch, Offset, ShardId};
@@ -17,16 +17,17 @@ use ringlog_engine::types::{LeaderEpoch, Offset, ShardId};
 const BATCH_BYTES: usize = 512 << 10;
 const KEPT_BYTES: u64 = 1 << 20;
 
-async fn open(shard: &Shard, dir: &Path, unread_cache_bytes: Option<u64>) -> Rc<Log> {
-    let options = CommitterOptions {
-        sync_always: true,
-        write_path: WritePath::Blocking,
-        sync_method: SyncMethod::Fdatasync,
-        unread_cache_bytes,
-    };
+async fn open(
+    shard: &Shard,
+    dir: &Path,
+    unread_cache_bytes: Option<u64>,
+    segment_bytes: u32,
+) -> Rc<Log> {
+    let options =
+        CommitterOptions { sync_always: true, write_path: WritePath::Blocking, unread_cache_bytes };
     let committer = Committer::start(shard, options);
     let load = LoadOptions {
-        config: LogConfig { segment_bytes: 16 << 20, ..LogConfig::default() },
+        config: LogConfig { segment_bytes, ..LogConfig::default() },
         clean: true,
         recovery_point: Offset::ZERO,
         log_start_offset: None,
@@ -44,7 +45,7 @@ async fn cached_after_appends(
     read: impl AsyncFn(&Log),
 ) -> (u64, u64) {
     shard.make_dir_all(dir).await.expect("mkdir");
-    let log = open(shard, dir, unread_cache_bytes).await;
+    let log = open(shard, dir, unread_cache_bytes, 16 << 20).await;
     let value = vec![b'x'; BATCH_BYTES];
     for _ in 0..32 {
         let mut builder = BatchBuilder::default();
@@ -66,14 +67,18 @@ async fn cached_after_appends(
 
 #[test]
 fn pages_of_a_log_without_readers_are_given_back() {
-    if probe().is_err() {
-        eprintln!("skipped: io_uring is not available here");
-        return;
+    let uring = probe().is_ok().then_some(DriverChoice::Uring);
+    for choice in uring.into_iter().chain([DriverChoice::Epoll]) {
+        pages_are_given_back(choice);
     }
+}
+
+fn pages_are_given_back(choice: DriverChoice) {
     // On disk: a tmpfs has nowhere to give pages back to.
     let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a directory");
-    let driver = UringDriver::new(0, Peers::new(1), &UringOptions::default()).expect("works");
-    let shard = Shard::new(ShardId(0), Box::new(driver), ShardOptions::default());
+    let plan = DriverPlan::new(choice, 1, &UringOptions::default()).expect("works").0;
+    let driver = plan.driver(0).expect("works");
+    let shard = Shard::new(ShardId(0), driver, ShardOptions::default());
     let this = shard.clone();
     shard.run(async move {
         let nobody = async |_: &Log| {};
@@ -90,6 +95,63 @@ fn pages_of_a_log_without_readers_are_given_back() {
         assert!(cached >= len, "a reader's pages were dropped: {cached} of {len} are left");
         let (cached, len) = cached_after_appends(&this, &dir.path().join("c"), None, nobody).await;
         assert!(cached >= len, "dropped though it is off: {cached} of {len} are left");
+    });
+    shard.abandon();
+}
+
+/// Reads a whole log as a consumer does that is far behind; gives how much of its first segment is
+/// in memory then, how long that is, and what the reads found.
+async fn catch_up(shard: &Shard, dir: &Path) -> (u64, u64, CacheCounts) {
+    shard.make_dir_all(dir).await.expect("mkdir");
+    let log = open(shard, dir, None, 64 << 20).await;
+    let value = vec![b'x'; BATCH_BYTES];
+    for _ in 0..128 {
+        let mut builder = BatchBuilder::default();
+        builder
+            .append(shard.unix_ms(), &RecordFields { value: Some(&value), ..Default::default() });
+        let bytes = Buf::copy_of(&builder.build().expect("packs"));
+        log.append(bytes, Origin::Client, LeaderEpoch(0)).expect("acceptable");
+        log.flush().await.expect("the disk works");
+    }
+    let path = dir.join("00000000000000000000.log");
+    let file = File::open(shard, &path, OpenOptions::default()).await.expect("is there");
+    let len = shard.stat(&path).await.expect("stat").expect("is there").len;
+    file.distrust_cache().await.expect("lets go");
+    let mut read = 0;
+    while read < len {
+        let end = log.ends().durable_end_offset;
+        let from = Offset((read / (BATCH_BYTES as u64 + 100)) as i64);
+        let limits = ReadLimits { bytes_max: 1 << 20, at_least_one_batch: true };
+        let range = log.plan_read(from, end, limits).await.expect("in range").range;
+        let range = range.expect("there is more");
+        if range.file.path() != path {
+            break;
+        }
+        let range = match log.is_cached(&range).await {
+            true => range,
+            false => log.bring_in(range).await.expect("whole").0,
+        };
+        read = range.end();
+    }
+    let cached = file.cached_bytes(0, len).await.expect("this kernel has cachestat");
+    let counts = log.cache_counts();
+    log.close().await.expect("closes");
+    (cached, len, counts)
+}
+
+#[test]
+fn a_reader_that_catches_up_is_read_ahead_for_and_leaves_nothing_behind() {
+    let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a directory");
+    let plan = DriverPlan::new(DriverChoice::Auto, 1, &UringOptions::default()).expect("works").0;
+    let shard = Shard::new(ShardId(0), plan.driver(0).expect("works"), ShardOptions::default());
+    let this = shard.clone();
+    shard.run(async move {
+        let (cached, len, counts) = catch_up(&this, &dir.path().join("a")).await;
+        assert!(len > 60 << 20, "{len}");
+        assert!(counts.hit_bytes + counts.miss_bytes >= len, "{counts:?}");
+        assert!(counts.miss_bytes > 0, "{counts:?}");
+        // 16 MiB behind it, 8 ahead, 4 not yet let go of, and what one read takes.
+        assert!(cached < 34 << 20, "{cached} of {len} bytes are still cached");
     });
     shard.abandon();
 }

@@ -8,9 +8,10 @@ use std::path::PathBuf;
 use std::rc::Rc;
 
 use ringlog_engine::io::sim::{CrashProfile, World};
-use ringlog_engine::io::uring::{Peers, UringDriver, UringOptions, probe};
+use ringlog_engine::io::uring::{UringOptions, probe};
 use ringlog_engine::io::{
-    Buf, Chunk, Errno, ListenOptions, OpenOptions, Output, Payload, WritePath,
+    Buf, Chunk, DriverChoice, DriverPlan, Errno, ListenOptions, OpenOptions, Output, Payload,
+    SendPath, WritePath,
 };
 use ringlog_engine::shard::mesh::mesh_with_capacity;
 use ringlog_engine::shard::sync::{Budget, Queue, oneshot};
@@ -20,28 +21,35 @@ use ringlog_engine::types::ShardId;
 const LISTEN: ListenOptions =
     ListenOptions { backlog: 16, receive_buffer_bytes: None, send_buffer_bytes: None };
 
-fn uring_shard(shard: usize, peers: Peers, options: &UringOptions) -> Shard {
-    let driver = UringDriver::new(shard, peers, options).expect("io_uring works here");
-    Shard::new(ShardId(shard as u16), Box::new(driver), ShardOptions::default())
+fn shard_of(plan: &DriverPlan, shard: usize) -> Shard {
+    let driver = plan.driver(shard).expect("it was found to work");
+    Shard::new(ShardId(shard as u16), driver, ShardOptions::default())
 }
 
-/// Runs `test` on io_uring in several settings, and in twenty simulated worlds.
-fn on_every_driver<F: Future<Output = ()> + 'static>(
-    name: &str,
-    test: impl Fn(Shard, PathBuf) -> F,
-) {
-    if probe().is_ok() {
-        let plain = UringOptions::default();
-        let bare = UringOptions { registered_files: 0, entries: 8, ..UringOptions::default() };
-        let sqpoll = UringOptions { sqpoll: true, sqpoll_idle_ms: 10, ..UringOptions::default() };
-        for options in [plain, bare, sqpoll] {
-            let dir = tempfile::tempdir().expect("a temporary directory");
-            let shard = uring_shard(0, Peers::new(1), &options);
-            shard.run(test(shard.clone(), dir.path().to_owned()));
-            shard.abandon();
-        }
-    } else {
-        eprintln!("skipped {name} on io_uring: not available here");
+/// The drivers of nodes of so many shards: io_uring in several settings, and epoll.
+fn plans(shards: usize) -> Vec<DriverPlan> {
+    let plan = |choice, options: &UringOptions| {
+        DriverPlan::new(choice, shards, options).expect("it was found to work").0
+    };
+    let plain = UringOptions::default();
+    let mut plans = vec![plan(DriverChoice::Epoll, &plain)];
+    if probe().is_err() {
+        eprintln!("skipped on io_uring: not available here");
+        return plans;
+    }
+    let bare = UringOptions { registered_files: 0, entries: 8, ..UringOptions::default() };
+    let sqpoll = UringOptions { sqpoll: true, sqpoll_idle_ms: 10, ..UringOptions::default() };
+    plans.extend([plain, bare, sqpoll].iter().map(|options| plan(DriverChoice::Uring, options)));
+    plans
+}
+
+/// Runs `test` on epoll, on io_uring in several settings, and in twenty simulated worlds.
+fn on_every_driver<F: Future<Output = ()> + 'static>(test: impl Fn(Shard, PathBuf) -> F) {
+    for plan in plans(1) {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let shard = shard_of(&plan, 0);
+        shard.run(test(shard.clone(), dir.path().to_owned()));
+        shard.abandon();
     }
     for seed in 0..20 {
         let world = World::new(seed, 1, CrashProfile::Ext4);
@@ -54,7 +62,7 @@ const RW: OpenOptions =
 
 #[test]
 fn files_are_written_read_renamed_and_removed() {
-    on_every_driver("files", |shard, dir| async move {
+    on_every_driver(|shard, dir| async move {
         let path = dir.join("a");
         for write_path in [WritePath::Ring, WritePath::Blocking] {
             let file = File::open(&shard, &path, RW).await.expect("open");
@@ -106,7 +114,7 @@ async fn echo(shard: Shard, listener: ringlog_engine::io::Fd) {
 
 #[test]
 fn connections_carry_every_byte_in_order() {
-    on_every_driver("sockets", |shard, dir| async move {
+    on_every_driver(|shard, dir| async move {
         let address = SocketAddr::from(([127, 0, 0, 1], 0));
         let (listener, port) = shard.listen(address, LISTEN).await.expect("listen");
         shard.spawn(echo(shard.clone(), listener));
@@ -120,14 +128,17 @@ fn connections_carry_every_byte_in_order() {
             let (socket, half) = (socket.clone(), Buf::copy_of(half));
             async move {
                 socket.send(vec![half.into()], true).await.expect("send");
-                // Asked for more than the file has: it says how much there was.
-                let count = socket.send_file(file.fd(), 0, 250_000, false).await.expect("send");
-                assert_eq!(count, 200_000);
+                for path in [SendPath::SendFile, SendPath::Splice] {
+                    // Asked for more than the file has: it says how much there was.
+                    let sent = socket.send_file(file.fd(), 0, 250_000, false, path).await;
+                    assert_eq!(sent.expect("send"), 200_000);
+                }
             }
         };
         shard.spawn(sender);
+        let sent = [&sent[..], &sent[100_000..]].concat();
         let received = socket.receive_exact(Buf::with_capacity(sent.len()), sent.len()).await;
-        assert_eq!(&received.expect("receive")[..], &sent[..]);
+        assert!(received.expect("receive")[..] == sent[..]);
         let errno = shard.listen(to, LISTEN).await.expect_err("the port is taken");
         assert_eq!(errno, Errno::EADDRINUSE);
     });
@@ -135,7 +146,7 @@ fn connections_carry_every_byte_in_order() {
 
 #[test]
 fn a_receive_can_be_cancelled_and_gives_what_came_before() {
-    on_every_driver("cancel", |shard, _| async move {
+    on_every_driver(|shard, _| async move {
         let address = SocketAddr::from(([127, 0, 0, 1], 0));
         let (listener, port) = shard.listen(address, LISTEN).await.expect("listen");
         let mut accepted = shard.accept_stream(listener);
@@ -168,7 +179,7 @@ fn a_receive_can_be_cancelled_and_gives_what_came_before() {
 
 #[test]
 fn x01_a_stream_that_is_not_taken_up_pauses_and_loses_nothing() {
-    on_every_driver("paused", |shard, _| async move {
+    on_every_driver(|shard, _| async move {
         let address = SocketAddr::from(([127, 0, 0, 1], 0));
         let (listener, port) = shard.listen(address, LISTEN).await.expect("listen");
         let mut accepted = shard.accept_stream(listener);
@@ -203,7 +214,7 @@ fn x01_a_stream_that_is_not_taken_up_pauses_and_loses_nothing() {
 
 #[test]
 fn timers_fire_in_order_and_timeouts_cut_off() {
-    on_every_driver("timers", |shard, _| async move {
+    on_every_driver(|shard, _| async move {
         let fired = Rc::new(RefCell::new(Vec::new()));
         for ms in [9, 3, 6] {
             let (fired, sleeper) = (Rc::clone(&fired), shard.clone());
@@ -222,7 +233,7 @@ fn timers_fire_in_order_and_timeouts_cut_off() {
 
 #[test]
 fn tasks_wait_for_each_other() {
-    on_every_driver("sync", |shard, _| async move {
+    on_every_driver(|shard, _| async move {
         let (sender, receiver) = oneshot();
         shard.spawn(async move { sender.send(7) });
         assert_eq!(receiver.await, Some(7));
@@ -267,7 +278,7 @@ fn tasks_wait_for_each_other() {
 
 #[test]
 fn run_last_comes_after_all_that_is_ready() {
-    on_every_driver("run_last", |shard, _| async move {
+    on_every_driver(|shard, _| async move {
         let order = Rc::new(RefCell::new(Vec::new()));
         let (late, last) = (Rc::clone(&order), shard.clone());
         shard.spawn(async move {
@@ -289,19 +300,18 @@ fn run_last_comes_after_all_that_is_ready() {
 
 #[test]
 fn shards_exchange_messages_in_order_through_small_mailboxes() {
-    if probe().is_err() {
-        eprintln!("skipped: no io_uring here");
-        return;
-    }
-    const COUNT: u64 = 50_000;
-    let peers = Peers::new(2);
+    plans(2).iter().for_each(exchange_messages);
+}
+
+fn exchange_messages(plan: &DriverPlan) {
+    const COUNT: u64 = 20_000;
     let threads: Vec<_> = mesh_with_capacity::<u64>(2, 4)
         .into_iter()
         .enumerate()
         .map(|(index, mailboxes)| {
-            let peers = peers.clone();
+            let plan = plan.clone();
             std::thread::spawn(move || {
-                let shard = uring_shard(index, peers, &UringOptions::default());
+                let shard = shard_of(&plan, index);
                 let received = Rc::new(Cell::new(0));
                 let (count, done) = (Rc::clone(&received), Rc::new(Queue::default()));
                 let finished = Rc::clone(&done);
@@ -405,4 +415,23 @@ fn a_failed_sync_loses_its_pages_and_the_next_one_lies() {
     });
     world.borrow_mut().crash();
     assert_eq!(world.borrow().disk.content(&PathBuf::from("/f")), Some(&[][..]));
+}
+
+#[test]
+fn a_connection_that_nobody_takes_is_refused() {
+    for plan in plans(1) {
+        let shard = shard_of(&plan, 0);
+        let this = shard.clone();
+        shard.run(async move {
+            let address = SocketAddr::from(([127, 0, 0, 1], 0));
+            let (listener, port) = this.listen(address, LISTEN).await.expect("listen");
+            this.close(listener).await;
+            let to = SocketAddr::from(([127, 0, 0, 1], port));
+            for _ in 0..3 {
+                let refused = Socket::connect(&this, to).await.err();
+                assert_eq!(refused, Some(Errno(libc::ECONNREFUSED)));
+            }
+        });
+        shard.abandon();
+    }
 }

@@ -11,12 +11,11 @@ use std::time::Duration;
 use ringlog_engine::dirs::{
     DirectoryName, LogDir, LogDirOptions, OffsetCheckpoint, parse_directory_name,
 };
-use ringlog_engine::io::uring::{Peers, UringDriver, UringOptions};
+use ringlog_engine::io::uring::UringOptions;
 use ringlog_engine::io::{
-    StopSignals, Unpark, WritePath, available_cpus, host_name, memory_bytes, monotonic_ns,
-    pin_to_cpu, raise_open_files_max, thread_id,
+    DriverChoice, DriverPlan, StopSignals, Unpark, WritePath, available_cpus, host_name,
+    memory_bytes, monotonic_ns, pin_to_cpu, raise_open_files_max, thread_id,
 };
-use ringlog_engine::log::SyncMethod;
 use ringlog_engine::shard::mesh::{Mailboxes, mesh};
 use ringlog_engine::shard::sync::{Budget, Event};
 use ringlog_engine::shard::{Shard, ShardOptions, Source};
@@ -24,7 +23,7 @@ use ringlog_engine::types::ShardId;
 use ringlog_wire::Uuid;
 
 use crate::broker::{
-    Broker, Call, Control, DirInfo, Message, MetadataLog, Reply, RequestLimits, Settings,
+    Broker, Call, Control, DirInfo, FetchPath, Message, MetadataLog, Reply, RequestLimits, Settings,
 };
 use crate::config::{Listener, RawConfig, SecurityProtocol, parse_cpu_list};
 use crate::conn;
@@ -61,9 +60,10 @@ pub fn offline<F>(job: impl FnOnce(Shard) -> F) -> Result<(), String>
 where
     F: Future<Output = Result<(), String>> + 'static,
 {
-    let driver = UringDriver::new(0, Peers::new(1), &UringOptions::default())
-        .map_err(|error| format!("io_uring is not available: {error}"))?;
-    let shard = Shard::new(ShardId(0), Box::new(driver), ShardOptions::default());
+    let plan = DriverPlan::new(DriverChoice::Auto, 1, &UringOptions::default());
+    let (plan, _) = plan.map_err(|error| error.to_string())?;
+    let driver = plan.driver(0).map_err(|error| format!("no driver can be set up: {error}"))?;
+    let shard = Shard::new(ShardId(0), driver, ShardOptions::default());
     let result = shard.run(job(shard.clone()));
     shard.abandon();
     result
@@ -73,12 +73,7 @@ where
 pub fn run(config: RawConfig, format_itself: bool) -> Result<(), String> {
     init_logging();
     let started = std::time::Duration::from_nanos(monotonic_ns());
-    // Half a broker is worse than none: a panic anywhere ends the process.
-    let report = std::panic::take_hook();
-    std::panic::set_hook(Box::new(move |info| {
-        report(info);
-        std::process::abort();
-    }));
+    abort_on_panic();
     for warning in config.warnings() {
         tracing::warn!("{warning}");
     }
@@ -86,10 +81,15 @@ pub fn run(config: RawConfig, format_itself: bool) -> Result<(), String> {
     let stop_signals =
         StopSignals::block().map_err(|e| format!("signals cannot be blocked: {e}"))?;
     let options = uring_options(&config)?;
+    let choice = driver_choice(&config);
     let cpus = cpus_of(&config)?;
     let (settings, dirs) = open_dirs(config, format_itself, cpus.len())?;
     let settings = Arc::new(settings);
-    let peers = Peers::new(settings.shards);
+    let (drivers, lacking) =
+        DriverPlan::new(choice, settings.shards, &options).map_err(|error| error.to_string())?;
+    if let Some(error) = lacking {
+        tracing::warn!(%error, "io_uring_not_available");
+    }
     let stop = Arc::new(AtomicBool::new(false));
     let (ready, when_ready) = mpsc::channel();
     let (watched, watch) = mpsc::channel();
@@ -105,8 +105,8 @@ pub fn run(config: RawConfig, format_itself: bool) -> Result<(), String> {
         let thread = ShardThread {
             index,
             cpu: cpus[index],
-            peers: peers.clone(),
-            options: options.clone(),
+            drivers: drivers.clone(),
+            buffer_bytes: options.provided_buffer_bytes,
             settings: Arc::clone(&settings),
             mailboxes,
             dirs: dirs.take_if(|_| index == 0),
@@ -136,6 +136,15 @@ pub fn run(config: RawConfig, format_itself: bool) -> Result<(), String> {
         Ok(Ready::Stopped { clean: false }) => Err("not everything was closed properly".to_owned()),
         _ => Err("the node did not stop in time".to_owned()),
     }
+}
+
+/// Half a broker is worse than none: from here on a panic in any thread ends the process.
+pub fn abort_on_panic() {
+    let report = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        report(info);
+        std::process::abort();
+    }));
 }
 
 fn init_logging() {
@@ -169,11 +178,14 @@ fn check_supported(config: &RawConfig) -> Result<(), String> {
             ));
         }
     }
+    Ok(())
+}
+
+fn driver_choice(config: &RawConfig) -> DriverChoice {
     match config.string("ringlog.io.driver") {
-        Some("epoll") => {
-            Err("ringlog.io.driver=epoll: this version has the io_uring driver only".to_owned())
-        }
-        _ => Ok(()),
+        Some("epoll") => DriverChoice::Epoll,
+        Some("io_uring") => DriverChoice::Uring,
+        _ => DriverChoice::Auto,
     }
 }
 
@@ -297,14 +309,15 @@ fn settings_of(config: RawConfig, dirs: &[LogDir], shards: usize) -> Result<Sett
         cluster_id,
         node_id,
         shards,
-        listeners: config.broker_listeners(),
+        broker_listeners: config.broker_listeners().len(),
+        listeners: [config.broker_listeners(), config.controller_listeners()].concat(),
         advertised,
         sync_always: config.string("ringlog.durability") != Some("replicated"),
         write_path: match config.string("ringlog.io.write.path") {
             Some("ring") => WritePath::Ring,
             _ => WritePath::Blocking,
         },
-        sync_method: SyncMethod::Auto,
+        fetch_path: FetchPath::of(&config),
         unread_cache_bytes: u64::try_from(config.long("ringlog.unread.cache.bytes")).ok(),
         dirs: infos.collect(),
         data_dirs: config.log_dirs().len(),
@@ -325,8 +338,9 @@ enum Ready {
 struct ShardThread {
     index: usize,
     cpu: Option<usize>,
-    peers: Peers,
-    options: UringOptions,
+    drivers: DriverPlan,
+    /// What a connection receives at once.
+    buffer_bytes: usize,
     settings: Arc<Settings>,
     mailboxes: Mailboxes<Message>,
     /// Shard 0 gets the directories.
@@ -369,17 +383,22 @@ impl ShardThread {
         {
             tracing::warn!(shard = self.index, cpu, %error, "not_pinned");
         }
-        let driver = match UringDriver::new(self.index, self.peers, &self.options) {
+        let driver = match self.drivers.driver(self.index) {
             Ok(driver) => driver,
             Err(error) => {
-                let message = format!("io_uring cannot be set up: {error}");
+                let message = format!("shard {} has no driver: {error}", self.index);
                 // The receiver is gone only if the start has failed already.
                 let _ = self.ready.send(Ready::Failed(message));
                 return;
             }
         };
         let id = ShardId(self.index as u16);
-        let shard = Shard::new(id, Box::new(driver), ShardOptions::default());
+        let ahead_bytes = self.settings.requests.ahead_bytes;
+        let options = ShardOptions {
+            arrived_buffers_max: (ahead_bytes / self.buffer_bytes).max(1),
+            ..ShardOptions::default()
+        };
+        let shard = Shard::new(id, driver, options);
         if self.watchdog_ms > 0 {
             watchdog::watch_operations(&shard, self.watchdog_ms);
             // Kept to the end of the thread: the watchdog goes on as long as there is a shard.
@@ -476,12 +495,16 @@ fn identity_of(broker: &Broker, ports: &BTreeMap<&str, u16>) -> NodeIdentity {
     NodeIdentity {
         node_id: settings.node_id,
         incarnation_id: format::random_uuid(&broker.shard),
-        endpoints: settings.listeners.iter().map(endpoint).collect(),
+        endpoints: settings.listeners[..settings.broker_listeners].iter().map(endpoint).collect(),
         controller_endpoints: controllers
             .into_iter()
             .map(|l| {
                 let host = l.host.unwrap_or_else(host_name);
-                (l.name, host, l.port, l.protocol.id())
+                let port = match l.port {
+                    0 => ports.get(l.name.as_str()).copied().unwrap_or(0),
+                    port => port,
+                };
+                (l.name, host, port, l.protocol.id())
             })
             .collect(),
         rack: settings.config.string("broker.rack").map(str::to_owned),

@@ -8,7 +8,7 @@ use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use support::{Node, have, kafka_script, run, text};
+use support::{Node, have, have_kafka, kafka, kafka_script, run, text};
 
 fn kcat(node: &Node, args: &[&str]) -> Command {
     let mut command = Command::new("kcat");
@@ -111,4 +111,48 @@ fn confluent_kafka_for_python_produces_consumes_and_administers() {
     std::fs::write(&program, PYTHON).expect("writable");
     let out = run(Command::new(&script).arg(Path::new(&program)).arg(node.bootstrap()));
     assert_eq!(out.trim().lines().last(), Some("done"), "{out}");
+}
+
+const TRANSACTIONAL: &str = r#"
+import sys, time
+from confluent_kafka import Producer, KafkaException
+
+producer = Producer({"bootstrap.servers": sys.argv[1], "transactional.id": "tx"})
+start = time.monotonic()
+try:
+    producer.init_transactions(20)
+    print("initialised")
+except KafkaException as error:
+    error = error.args[0]
+    print(f"fatal={error.fatal()} retriable={error.retriable()} {error.name()}")
+print("at once" if time.monotonic() - start < 10 else "late")
+"#;
+
+/// There are no transactions yet: whoever asks for them is told so for good, and does not try again
+/// for ever.
+#[test]
+fn a_transactional_id_is_refused_with_an_error_that_clients_give_up_on() {
+    let script = kafka_script().with_file_name("python");
+    let python = have("confluent-kafka for Python", Command::new(&script).arg("install"));
+    let node = Node::start(&[]);
+    node.client().create_topic("t", 1, &[]);
+    if python {
+        let program = node.dir.path().join("tx.py");
+        std::fs::write(&program, TRANSACTIONAL).expect("writable");
+        let out = run(Command::new(&script).arg(&program).arg(node.bootstrap()));
+        assert!(out.contains("fatal=True retriable=False"), "{out}");
+        assert!(out.contains("at once"), "{out}");
+    }
+    if have_kafka() {
+        let source =
+            Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/java/TransactionalClient.java");
+        let out = run(kafka("class").arg(source).arg(node.bootstrap()));
+        let said: Vec<&str> = out.lines().filter(|l| l.contains(": ")).collect();
+        let fatal = ["UnsupportedVersionException", "TransactionalIdAuthorizationException"];
+        assert!(
+            matches!(&said[..], [init, then] if fatal.iter().any(|f| init.ends_with(f))
+                && then.starts_with("then: ")),
+            "{out}"
+        );
+    }
 }

@@ -19,7 +19,10 @@ use ringlog_wire::messages::{
     create_topics_request,
 };
 use support::stock::Stock;
-use support::{Client, Node, PATIENCE, batch, have_kafka, kafka, read_values, ringlog, run, text};
+use support::{
+    Client, Node, PATIENCE, batch, free_ports, have_kafka, kafka, properties, read_values, ringlog,
+    run, text,
+};
 
 const UNKNOWN_TOPIC_OR_PARTITION: i16 = 3;
 const TOPIC_ALREADY_EXISTS: i16 = 36;
@@ -344,7 +347,11 @@ fn kafka_serves_our_directory_and_we_serve_kafkas() {
     let mut node = Node::start(&[]);
     node.client().create_topic("t", 2, &[("segment.bytes", "1048576")]);
     // The lock keeps a stock broker out, and us out of a stock broker's directory (below).
-    let second = kafka("broker").arg(&node.properties).output().expect("it runs");
+    let [port, controller_port] = free_ports();
+    let elsewhere = node.dir.path().join("second.properties");
+    std::fs::write(&elsewhere, properties(&node.data(), port, controller_port, &[]))
+        .expect("written");
+    let second = kafka("broker").arg(&elsewhere).output().expect("it runs");
     assert!(!second.status.success());
     let locked = "Failed to acquire lock on file .lock in";
     assert!(text(&second).contains(locked), "{}", text(&second));

@@ -62,6 +62,30 @@ fn topics_are_made_grown_described_and_deleted() {
 }
 
 #[test]
+fn the_quorum_and_the_cluster_are_described_by_brokers_and_controllers() {
+    if !have_kafka() {
+        return;
+    }
+    let node = Node::start(&[]);
+    let controller = format!("localhost:{}", node.controller_port);
+    let meta = std::fs::read_to_string(node.data().join("meta.properties")).expect("readable");
+    let id = meta.lines().find_map(|l| l.strip_prefix("cluster.id=")).expect("an id");
+    for at in [["--bootstrap-server", &node.bootstrap()], ["--bootstrap-controller", &controller]] {
+        let quorum = |args: &[&str]| run(kafka("kafka-metadata-quorum").args(at).args(args));
+        let status = quorum(&["describe", "--status"]);
+        for line in ["LeaderId:               1", "MaxFollowerLag:         0", id] {
+            assert!(status.contains(line), "{at:?}: {line}: {status}");
+        }
+        let voter = format!(r#""endpoints": ["CONTROLLER://localhost:{}"]"#, node.controller_port);
+        assert!(status.contains(&voter), "{at:?}: {voter}: {status}");
+        let replication = quorum(&["describe", "--replication"]);
+        assert!(replication.contains("Leader"), "{at:?}: {replication}");
+        let cluster = run(kafka("kafka-cluster").arg("cluster-id").args(at));
+        assert!(cluster.contains(id), "{at:?}: {cluster}");
+    }
+}
+
+#[test]
 fn what_tools_produce_tools_consume_and_dump() {
     if !have_kafka() {
         return;

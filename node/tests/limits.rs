@@ -10,12 +10,16 @@ use std::os::unix::process::ExitStatusExt;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use ringlog_wire::messages::{ApiVersionsRequest, FetchRequest, ProduceRequest};
-use support::{Client, Node, PATIENCE, batch, fetch_request_of, produce_request, read_values, run};
+use ringlog_wire::messages::{ApiVersionsRequest, FetchRequest, ProduceRequest, fetch_request};
+use support::{
+    Client, Node, PATIENCE, batch, fetch_request_of, produce_request, read_values, run, text,
+};
 
 const STORAGE_ERROR: i16 = 56;
 const SIGABRT: i32 = 6;
 const MIB: u64 = 1 << 20;
+/// What a connection may cost that does nothing.
+const CONNECTION_BYTES_MAX: u64 = 48 << 10;
 
 fn assert_well(node: &mut Node, topic: &str) {
     assert!(node.is_alive(), "the node died: {}", node.log());
@@ -153,6 +157,83 @@ fn x02_consumers_that_never_read_hold_bounded_memory() {
     assert!(grown < 150 * MIB, "{grown} bytes for 60 consumers");
 }
 
+/// Requests that do not come to their end, large ones, and answers that nobody reads, all at once.
+#[test]
+fn x01_x02_a_node_stays_within_its_memory_limit() {
+    const LIMIT: u64 = 48 * MIB;
+    let mut node =
+        Node::start(&["ringlog.shards=2", &format!("ringlog.memory.limit.bytes={LIMIT}")]);
+    let mut client = node.client();
+    client.create_topic("t", 64, &[]);
+    let value = vec![b'x'; 30_000];
+    for partition in 0..64 {
+        let produced = client.produce("t", partition, -1, batch(&[&value], None));
+        assert_eq!(produced.error, 0);
+    }
+    let before = node.memory("VmRSS:");
+    // Records of every partition are copied for each of them: 190 MB in all.
+    let mut request: FetchRequest = fetch_request_of("t", 0, 0);
+    let one = request.topics[0].partitions[0].clone();
+    request.topics[0].partitions = (0..64)
+        .map(|partition| fetch_request::FetchPartition { partition, ..one.clone() })
+        .collect();
+    let mut greedy: Vec<Client> = (0..100).map(|_| node.client()).collect();
+    for client in &mut greedy {
+        client.send(&request, 11);
+        client.send(&request, 11);
+    }
+    // 60 frames of a megabyte each, all but the last byte.
+    let large = vec![b'y'; 1_000_000];
+    let frame = client.frame(&produce_request("t", 0, -1, batch(&[&large], None)), 9);
+    let port = node.port;
+    let slow: Vec<_> = (0..60)
+        .map(|_| {
+            let frame = frame.clone();
+            std::thread::spawn(move || {
+                let mut client = Client::try_connect(port).expect("the node listens");
+                let most = frame.len() - 1;
+                let taken = write_until_stuck(&mut client, &frame[..most], most);
+                (client, taken)
+            })
+        })
+        .collect();
+    let slow: Vec<_> = slow.into_iter().map(|thread| thread.join().expect("writes")).collect();
+    let whole = slow.iter().filter(|(_, taken)| *taken == frame.len() - 1).count();
+    assert!(whole > 0, "some are taken in");
+    let grown = node.peak_memory().saturating_sub(before);
+    // Connections cost what they cost.
+    let of_connections = (slow.len() + greedy.len()) as u64 * CONNECTION_BYTES_MAX;
+    let most = LIMIT + of_connections;
+    assert!(grown < most, "{grown} bytes with a limit of {LIMIT} and {of_connections}");
+    drop((slow, greedy));
+    assert_well(&mut node, "t");
+    // A frame that has no room in it is refused, and not taken for the node's end.
+    let huge = vec![b'z'; 8 << 20];
+    let mut client = node.client();
+    assert!(client.try_request(&produce_request("t", 0, -1, huge), 9).is_none());
+    assert_well(&mut node, "t");
+}
+
+/// The test runs itself again, to be the process that ends.
+#[test]
+fn p05_a_panic_in_any_thread_ends_the_process() {
+    const CHILD: &str = "RINGLOG_TEST_PANICS";
+    if std::env::var_os(CHILD).is_some() {
+        ringlog_node::boot::abort_on_panic();
+        let ended = std::thread::spawn(|| panic!("planted")).join();
+        println!("alive after {ended:?}");
+        return;
+    }
+    let own = std::env::current_exe().expect("this test");
+    let output = Command::new(own)
+        .args(["--exact", "p05_a_panic_in_any_thread_ends_the_process", "--nocapture"])
+        .env(CHILD, "1")
+        .output()
+        .expect("it runs");
+    assert_eq!(output.status.signal(), Some(SIGABRT), "{output:?}");
+    assert!(text(&output).contains("planted"), "it says why");
+}
+
 #[test]
 fn x02_thousands_of_connections_that_trickle_or_do_nothing_cost_little_each() {
     raise_own_limit();
@@ -180,7 +261,7 @@ fn x02_thousands_of_connections_that_trickle_or_do_nothing_cost_little_each() {
     }
     let grown = node.peak_memory().saturating_sub(before);
     let each = grown / CONNECTIONS as u64;
-    assert!(each < 48 << 10, "{each} bytes for each connection");
+    assert!(each < CONNECTION_BYTES_MAX, "{each} bytes for each connection");
     drop(all);
     assert_well(&mut node, "t");
 }

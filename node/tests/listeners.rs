@@ -7,6 +7,7 @@ mod support;
 use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv6Addr, SocketAddr, TcpStream};
 use std::os::fd::OwnedFd;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use ringlog_wire::messages::{
@@ -15,7 +16,7 @@ use ringlog_wire::messages::{
 };
 use rustix::net::sockopt::{socket_recv_buffer_size, socket_send_buffer_size};
 use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, pidfd_getfd, pidfd_open};
-use support::{Client, Node, PATIENCE, batch, free_ports, produce_request, ringlog, text};
+use support::{Client, Node, PATIENCE, batch, free_ports, have, produce_request, ringlog, text};
 
 /// How long something is watched that must not happen.
 const MOMENT: Duration = Duration::from_millis(300);
@@ -224,6 +225,59 @@ fn an_address_with_too_many_connections_is_turned_away() {
 }
 
 #[test]
+fn brokers_beyond_max_connections_push_out_the_clients_that_were_silent_longest() {
+    let [inside, outside, controller] = free_ports();
+    let node = Node::start_on(
+        outside,
+        &[
+            &format!(
+                "listeners=INSIDE://127.0.0.1:{inside},OUTSIDE://127.0.0.1:{outside},\
+                 CONTROLLER://127.0.0.1:{controller}"
+            ),
+            &format!("advertised.listeners=INSIDE://127.0.0.1:{inside},OUTSIDE://h:{outside}"),
+            &format!("controller.quorum.voters=1@127.0.0.1:{controller}"),
+            "listener.security.protocol.map=INSIDE:PLAINTEXT,OUTSIDE:PLAINTEXT,\
+             CONTROLLER:PLAINTEXT",
+            "inter.broker.listener.name=INSIDE",
+            "max.connections=4",
+            "ringlog.shards=1",
+        ],
+    );
+    let mut clients: Vec<Client> = (0..4).map(|_| node.client()).collect();
+    // The last one to come is the one that was silent for longest.
+    for client in clients.iter_mut().rev() {
+        assert!(served(client));
+    }
+    let mut controllers: Vec<_> = (0..4).filter_map(|_| Client::try_connect(controller)).collect();
+    assert!(controllers.iter_mut().all(served), "controllers are counted apart");
+    let mut brokers = Vec::new();
+    for left in [3, 2] {
+        let mut broker = Client::try_connect(inside).expect("it listens");
+        assert!(served(&mut broker));
+        brokers.push(broker);
+        let mut pushed_out = clients.pop().expect("one more");
+        assert!(pushed_out.read_frame().is_none(), "closed");
+        clients.iter_mut().rev().for_each(|client| assert!(served(client), "{left} are left"));
+    }
+    assert!(brokers.iter_mut().all(served));
+}
+
+#[test]
+fn connections_that_come_too_fast_wait_in_the_listeners_backlog() {
+    const RATE: u32 = 20;
+    let windows = ["quota.window.num=2", "quota.window.size.seconds=1"];
+    let own = format!("listener.name.plaintext.max.connection.creation.rate={RATE}");
+    for limit in [format!("max.connection.creation.rate={RATE}"), own] {
+        let node = Node::start(&[&limit, windows[0], windows[1]]);
+        let start = Instant::now();
+        // As many as a second's worth of them may come at once.
+        let mut all: Vec<Client> = (0..RATE + 8).map(|_| node.client()).collect();
+        assert!(all.iter_mut().all(served), "late, and not refused");
+        assert!(start.elapsed() > MOMENT, "{limit}: {:?}", start.elapsed());
+    }
+}
+
+#[test]
 fn a_request_above_socket_request_max_bytes_closes_the_connection() {
     let node = Node::start(&["socket.request.max.bytes=3000"]);
     node.client().create_topic("t", 1, &[]);
@@ -292,4 +346,48 @@ fn a_connection_without_traffic_is_closed() {
     client.socket.set_read_timeout(Some(MOMENT)).expect("a timeout");
     assert!(client.socket.read(&mut byte).is_err(), "closed although it may idle");
     assert!(served(&mut client));
+}
+
+/// Makes io_uring_setup(2) fail as Docker's default seccomp profile does, then becomes its
+/// arguments.
+const WITHOUT_URING: &str = r#"
+import ctypes, os, struct, sys
+libc = ctypes.CDLL(None, use_errno=True)
+statement = lambda code, true, false, k: struct.pack("HBBI", code, true, false, k)
+IO_URING_SETUP, EPERM = 425, 1
+program = (statement(0x20, 0, 0, 0) + statement(0x15, 0, 1, IO_URING_SETUP)
+           + statement(0x06, 0, 0, 0x00050000 | EPERM) + statement(0x06, 0, 0, 0x7fff0000))
+code = ctypes.create_string_buffer(program)
+filters = struct.pack("HxxxxxxP", 4, ctypes.addressof(code))
+libc.prctl(38, 1, 0, 0, 0)
+assert libc.prctl(22, 2, ctypes.c_char_p(filters), 0, 0) == 0, os.strerror(ctypes.get_errno())
+os.execv(sys.argv[1], sys.argv[1:])
+"#;
+
+#[test]
+fn where_io_uring_is_refused_a_node_runs_on_epoll() {
+    if !have("Python 3", Command::new("python3").arg("-V")) {
+        return;
+    }
+    let mut node = Node::prepare(&[]);
+    node.edit_properties(|line| !line.starts_with("ringlog.io.driver"));
+    node.format();
+    let script = node.dir.path().join("without_uring.py");
+    std::fs::write(&script, WITHOUT_URING).expect("writable");
+    node.limits = format!("exec python3 {} \"$0\" start \"$1\";", script.display());
+    node.restart();
+    assert!(node.log().contains("io_uring_not_available"), "{}", node.log());
+    assert!(node.log().contains("driver=\"epoll"), "{}", node.log());
+    let mut client = node.client();
+    client.create_topic("t", 4, &[]);
+    for partition in 0..4 {
+        assert_eq!(client.produce("t", partition, -1, batch(&[b"v"], None)).error, 0);
+        assert!(!client.fetch("t", partition, 0).1.is_empty());
+    }
+    assert_eq!(node.stop(), 0);
+    // Who asks for it and nothing else is told.
+    let properties = std::fs::read_to_string(&node.properties).expect("readable");
+    std::fs::write(&node.properties, properties + "ringlog.io.driver=io_uring\n").expect("written");
+    assert!(node.try_restart().is_some_and(|status| !status.success()));
+    assert!(node.log().contains("io_uring cannot be set up"), "{}", node.log());
 }

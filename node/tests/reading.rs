@@ -6,6 +6,7 @@
 mod support;
 
 use std::io::Read;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use ringlog_wire::messages::{
@@ -13,7 +14,7 @@ use ringlog_wire::messages::{
     delete_topics_request, fetch_request, metadata_request,
 };
 use ringlog_wire::{Message, Reader, Uuid};
-use support::{Client, Node, batch, fetch_request_of};
+use support::{Client, Node, batch, fetch_request_of, run};
 
 const UNKNOWN_TOPIC_OR_PARTITION: i16 = 3;
 const UNKNOWN_TOPIC_ID: i16 = 100;
@@ -203,8 +204,15 @@ fn auto_create_topics_enable_decides_whether_metadata_makes_topics() {
 
 #[test]
 fn a_large_answer_is_whole_for_a_slow_reader_even_if_its_topic_goes() {
+    for path in ["auto", "sendfile", "splice", "copy"] {
+        read_slowly(path);
+    }
+}
+
+fn read_slowly(path: &str) {
+    let path = format!("ringlog.fetch.path={path}");
     let mut node =
-        Node::start(&["socket.send.buffer.bytes=20000", "log.segment.delete.delay.ms=0"]);
+        Node::start(&["socket.send.buffer.bytes=20000", "log.segment.delete.delay.ms=0", &path]);
     let mut writer = node.client();
     writer.create_topic("t", 1, &[("segment.bytes", "1048576")]);
     let mut stored = Vec::new();
@@ -247,4 +255,46 @@ fn a_large_answer_is_whole_for_a_slow_reader_even_if_its_topic_goes() {
     let partition = &response.responses[0].partitions[0];
     assert!(partition.records.as_ref().expect("records") == &stored, "the first segment, whole");
     assert!(node.is_alive());
+}
+
+/// Has a file's pages leave the page cache.
+fn forget(path: &std::path::Path) {
+    let input = format!("if={}", path.display());
+    run(Command::new("sync").arg(path));
+    run(Command::new("dd").args([&input, "iflag=nocache", "count=0", "status=none"]));
+}
+
+#[test]
+fn d11_what_has_rotted_on_the_disk_is_refused_on_every_path() {
+    for path in ["auto", "sendfile", "splice", "copy"] {
+        let mut node = Node::start(&[&format!("ringlog.fetch.path={path}")]);
+        let mut client = node.client();
+        client.create_topic("t", 1, &[]);
+        let small = batch(&[&[7; 1000]], None);
+        let large = batch(&[&[8; 200_000]], None);
+        for bytes in [&small, &large, &small] {
+            assert_eq!(client.produce("t", 0, -1, bytes.clone()).error, 0);
+        }
+        assert_eq!(node.stop(), 0);
+        let log = node.data().join("t-0/00000000000000000000.log");
+        let sound = std::fs::read(&log).expect("readable");
+        // In the middle of the large batch.
+        let mut rotten = sound.clone();
+        rotten[small.len() + 100_000] ^= 1;
+        std::fs::write(&log, &rotten).expect("writable");
+        forget(&log);
+        node.restart();
+        let mut client = node.client();
+        assert_eq!(client.fetch("t", 0, 1), (2, Vec::new()), "{path}");
+        assert!(node.log().contains("has another CRC"), "{path}: {}", node.log());
+        // Others are read as before, off the disk and out of memory.
+        assert_eq!(node.stop(), 0);
+        std::fs::write(&log, &sound).expect("writable");
+        forget(&log);
+        node.restart();
+        for _ in 0..2 {
+            let (error, bytes) = node.client().fetch("t", 0, 0);
+            assert!(error == 0 && bytes == sound, "{path}: {error} {}", bytes.len());
+        }
+    }
 }

@@ -9,6 +9,7 @@ use thiserror::Error;
 use super::codec::{Codec, UNCOMPRESSED_BATCH_BYTES_MAX, decompressor};
 use super::header::{BATCH_HEADER_BYTES, BatchHeader, HeaderError, TimestampType, restamp_time};
 use crate::stdx::varint::{VarintError, read_varint, read_varlong};
+use crate::types::Offset;
 
 /// Faulty records that an answer names; the rest of a bad batch is not looked at.
 pub const RECORD_ERRORS_MAX: usize = 1000;
@@ -498,7 +499,7 @@ pub fn validate_stored(bytes: &[u8]) -> Result<BatchHeader, BatchError> {
         return Err(BatchError::Crc { stored: header.crc, computed });
     }
     let counts = header.last_offset_delta < 0 || header.records_count < 0;
-    if counts || !(0..i64::MAX - i64::from(i32::MAX)).contains(&header.base_offset.0) {
+    if counts || !(Offset::ZERO..Offset::LIMIT).contains(&header.base_offset) {
         return Err(invalid(format!("header {header:?}")));
     }
     Ok(header)

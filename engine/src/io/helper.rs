@@ -1,10 +1,11 @@
-//! Threads that carry out what has no ring opcode, or would block a shard: listing, locking,
-//! `syncfs`. They run one system call at a time and own nothing between calls.
+//! Threads that carry out what has no ring opcode, or would block a shard: listing, locking. They
+//! run one system call at a time and own nothing between calls.
 
 use std::collections::VecDeque;
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Condvar, Mutex};
 
+use super::group_sync::{GroupSync, Request};
 use super::{Completion, Op, Token, sys};
 
 /// How many threads a driver starts at most for operations that block.
@@ -14,6 +15,7 @@ pub(super) const HELPER_THREADS_MAX: usize = 4;
 pub(super) struct Helpers {
     shared: Arc<Shared>,
     threads_max: usize,
+    group_sync: Arc<GroupSync>,
 }
 
 struct Shared {
@@ -34,14 +36,26 @@ struct Queues {
 
 impl Helpers {
     /// Helpers that signal `eventfd` when something is done.
-    pub(super) fn new(eventfd: Arc<OwnedFd>, threads_max: usize) -> Self {
+    pub(super) fn new(
+        eventfd: Arc<OwnedFd>,
+        threads_max: usize,
+        group_sync: Arc<GroupSync>,
+    ) -> Self {
         assert!(threads_max > 0, "helpers without a thread");
         let shared = Shared { queues: Mutex::default(), work: Condvar::new(), eventfd };
-        Self { shared: Arc::new(shared), threads_max }
+        Self { shared: Arc::new(shared), threads_max, group_sync }
     }
 
     /// Queues an operation.
     pub(super) fn submit(&self, token: Token, op: Op) {
+        let op = match op {
+            Op::SyncAll { files, bytes } => {
+                let completer = Completer(Arc::clone(&self.shared));
+                self.group_sync.submit(Request { token, files, bytes, completer });
+                return;
+            }
+            op => op,
+        };
         let mut queues = self.shared.queues.lock().expect("no helper panics");
         queues.waiting.push_back((token, op));
         if queues.idle < queues.waiting.len() && queues.threads < self.threads_max {
@@ -57,6 +71,22 @@ impl Helpers {
     pub(super) fn reap(&self, completions: &mut Vec<Completion>) {
         let mut queues = self.shared.queues.lock().expect("no helper panics");
         completions.append(&mut queues.done);
+    }
+}
+
+/// Delivers completions to a driver from another thread, as if its helpers had done the work.
+pub(super) struct Completer(Arc<Shared>);
+
+impl Completer {
+    /// Whether both deliver to the same driver.
+    pub(super) fn same(&self, other: &Completer) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
+    /// Delivers.
+    pub(super) fn complete(&self, mut completions: Vec<Completion>) {
+        self.0.queues.lock().expect("no helper panics").done.append(&mut completions);
+        sys::signal(&self.0.eventfd);
     }
 }
 

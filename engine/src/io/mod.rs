@@ -13,8 +13,12 @@
 //! This module carries bytes. It knows no batches, offsets or topics.
 
 mod buffer;
+pub mod epoll;
 mod errno;
+mod group_sync;
 mod helper;
+mod memory;
+mod plan;
 #[cfg(feature = "sim")]
 pub mod sim;
 mod sys;
@@ -25,9 +29,11 @@ pub use buffer::{
     set_pool_limit,
 };
 pub use errno::Errno;
+pub use memory::memory_bytes;
+pub use plan::{DriverChoice, DriverPlan, NoUring};
 pub use sys::{
-    StopSignals, available_cpus, host_name, memory_bytes, monotonic_ns, pin_to_cpu,
-    raise_open_files_max, random_u64, thread_id,
+    StopSignals, available_cpus, host_name, monotonic_ns, pin_to_cpu, raise_open_files_max,
+    random_u64, thread_id,
 };
 
 use std::net::SocketAddr;
@@ -92,6 +98,15 @@ pub enum ReadPath {
     NoWait,
 }
 
+/// How bytes of a file get to a socket without a copy through user space.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SendPath {
+    /// sendfile(2).
+    SendFile,
+    /// splice(2) into a pipe and out of it.
+    Splice,
+}
+
 /// A listening socket's settings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ListenOptions {
@@ -116,8 +131,9 @@ pub enum Op {
     Write { file: Fd, chunks: Vec<Chunk>, offset: u64, path: WritePath },
     /// Makes the file's data, and the size needed to read it, durable.
     Fdatasync { file: Fd },
-    /// Makes everything written to the file system that holds `file` durable.
-    SyncFs { file: Fd },
+    /// Makes data and size of all of `files`, of one file system, durable: about `bytes` that were
+    /// written to them. Together with what other shards ask for at about the same time.
+    SyncAll { files: Vec<Fd>, bytes: u64 },
     /// Reserves space for `offset..offset + len`; the file grows unless `keep_size`.
     Allocate { file: Fd, offset: u64, len: u64, keep_size: bool },
     /// Cuts or extends the file.
@@ -150,6 +166,9 @@ pub enum Op {
     CacheStat { file: Fd, offset: u64, len: u64 },
     /// Lets go of those pages of `offset..offset + len` that are in the page cache and clean.
     DropCache { file: Fd, offset: u64, len: u64 },
+    /// Has `offset..offset + len` read into the page cache, as far as the file goes; completes
+    /// before it is.
+    ReadAhead { file: Fd, offset: u64, len: u64 },
     /// Opens a listening socket. Gives [`Output::Listening`].
     Listen { address: SocketAddr, options: ListenOptions },
     /// Accepts connections until cancelled: many completions of [`Output::Accepted`].
@@ -166,7 +185,7 @@ pub enum Op {
     Send { socket: Fd, chunks: Vec<Chunk>, more: bool },
     /// Sends `len` bytes of `file` at `offset` out of the page cache, without a copy through user
     /// space. May be short; 0 bytes: the file ends here. Gives [`Output::Count`].
-    SendFile { socket: Fd, file: Fd, offset: u64, len: usize, more: bool },
+    SendFile { socket: Fd, file: Fd, offset: u64, len: usize, more: bool, path: SendPath },
     /// Closes both directions of a connection; pending operations on it complete.
     Shutdown { socket: Fd },
 }
@@ -179,7 +198,7 @@ impl Op {
             Op::Read { .. } => "read",
             Op::Write { .. } => "write",
             Op::Fdatasync { .. } => "fdatasync",
-            Op::SyncFs { .. } => "syncfs",
+            Op::SyncAll { .. } => "sync",
             Op::Allocate { .. } => "fallocate",
             Op::SetLen { .. } => "ftruncate",
             Op::MakeDir { .. } => "mkdir",
@@ -193,7 +212,7 @@ impl Op {
             Op::Lock { .. } => "lock",
             Op::StatFs { .. } => "statfs",
             Op::CacheStat { .. } => "cachestat",
-            Op::DropCache { .. } => "fadvise",
+            Op::DropCache { .. } | Op::ReadAhead { .. } => "fadvise",
             Op::Close { .. }
             | Op::Listen { .. }
             | Op::Accept { .. }

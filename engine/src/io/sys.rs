@@ -9,7 +9,8 @@ use rustix::fs::{self as rfs, AtFlags, CWD, FallocateFlags, Mode, OFlags, Timesp
 use rustix::net as rnet;
 
 use super::{
-    Buf, Chunk, Errno, Fd, ListenOptions, Mono, Op, OpenOptions, Output, Payload, ReadPath, Stat,
+    Buf, Chunk, Errno, Fd, ListenOptions, Mono, Op, OpenOptions, Output, Payload, ReadPath,
+    SendPath, Stat,
 };
 
 impl From<rustix::io::Errno> for Errno {
@@ -82,7 +83,6 @@ fn execute_bare(op: Op) -> Result<Output, Errno> {
     Ok(match op {
         Op::Open { path, options } => return open(&path, options),
         Op::Fdatasync { file } => rfs::fdatasync(borrow(file)).map(done)?,
-        Op::SyncFs { file } => rfs::syncfs(borrow(file)).map(done)?,
         Op::Allocate { file, offset, len, keep_size } => {
             let flags = if keep_size { FallocateFlags::KEEP_SIZE } else { FallocateFlags::empty() };
             rfs::fallocate(borrow(file), flags, offset, len).map(done)?
@@ -107,6 +107,12 @@ fn execute_bare(op: Op) -> Result<Output, Errno> {
             Output::Space { total_bytes, available_bytes: space.f_bavail * space.f_frsize }
         }
         Op::CacheStat { file, offset, len } => cache_stat(file, offset, len)?,
+        Op::DropCache { file, offset, len } => {
+            advise(file, offset, len, libc::POSIX_FADV_DONTNEED)?
+        }
+        Op::ReadAhead { file, offset, len } => {
+            advise(file, offset, len, libc::POSIX_FADV_WILLNEED)?
+        }
         Op::Listen { address, options } => listen(address, options)?,
         Op::Shutdown { socket } => match rnet::shutdown(borrow(socket), rnet::Shutdown::Both) {
             Ok(()) | Err(rustix::io::Errno::NOTCONN) => Output::Unit,
@@ -132,7 +138,8 @@ fn open(path: &Path, options: OpenOptions) -> Result<Output, Errno> {
     Ok(Output::Fd(keep(rfs::open(path, flags, Mode::from(0o644))?)))
 }
 
-fn close(fd: Fd) -> Output {
+/// Closes a descriptor.
+pub(super) fn close(fd: Fd) -> Output {
     // SAFETY: the submitter of Close owned the descriptor and uses it no more.
     drop(unsafe { OwnedFd::from_raw_fd(fd.0) });
     Output::Unit
@@ -242,6 +249,15 @@ fn cache_stat(file: Fd, offset: u64, len: u64) -> Result<Output, Errno> {
     Ok(Output::Cached { bytes: counts.cached * rustix::param::page_size() as u64 })
 }
 
+fn advise(file: Fd, offset: u64, len: u64, advice: i32) -> Result<Output, Errno> {
+    let (offset, len) = (offset as libc::off_t, len as libc::off_t);
+    // SAFETY: no memory is involved.
+    match unsafe { libc::posix_fadvise(file.0, offset, len, advice) } {
+        0 => Ok(Output::Unit),
+        errno => Err(Errno(errno)),
+    }
+}
+
 fn listen(address: SocketAddr, options: ListenOptions) -> Result<Output, Errno> {
     let family = match address {
         SocketAddr::V4(_) => rnet::AddressFamily::INET,
@@ -303,13 +319,109 @@ pub(super) fn sendfile_nowait(
     file: Fd,
     offset: u64,
     len: usize,
+    path: SendPath,
 ) -> Result<Output, Errno> {
-    let socket = borrow(socket);
-    rfs::fcntl_setfl(socket, OFlags::NONBLOCK)?;
-    let mut offset = offset;
-    let sent = rfs::sendfile(socket, borrow(file), Some(&mut offset), len);
-    rfs::fcntl_setfl(socket, OFlags::empty())?;
-    Ok(Output::Count(sent?))
+    set_nonblocking(socket)?;
+    let sent = sendfile(socket, file, offset, len, path);
+    rfs::fcntl_setfl(borrow(socket), OFlags::empty())?;
+    sent
+}
+
+/// Sends file bytes as far as the socket takes them; EAGAIN if it is non-blocking and full.
+pub(super) fn sendfile(
+    socket: Fd,
+    file: Fd,
+    mut offset: u64,
+    len: usize,
+    path: SendPath,
+) -> Result<Output, Errno> {
+    if path == SendPath::Splice {
+        return splice(socket, file, offset, len);
+    }
+    Ok(Output::Count(rfs::sendfile(borrow(socket), borrow(file), Some(&mut offset), len)?))
+}
+
+thread_local! {
+    /// The pipe between file and socket.
+    static PIPE: std::cell::RefCell<Option<(OwnedFd, OwnedFd)>> =
+        const { std::cell::RefCell::new(None) };
+}
+
+/// Pages of the file into a pipe, and on to the socket.
+fn splice(socket: Fd, file: Fd, mut offset: u64, len: usize) -> Result<Output, Errno> {
+    use rustix::pipe::{PipeFlags, SpliceFlags, pipe_with, splice};
+    let flags = SpliceFlags::MOVE | SpliceFlags::NONBLOCK;
+    PIPE.with_borrow_mut(|kept| {
+        let (output, input) = match kept.take() {
+            Some(pipe) => pipe,
+            None => pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?,
+        };
+        let filled = splice(borrow(file), Some(&mut offset), &input, None, len, flags)?;
+        if filled == 0 {
+            *kept = Some((output, input));
+            return Ok(Output::Count(0));
+        }
+        let sent = splice(&output, None, borrow(socket), None, filled, flags)?;
+        // What the socket did not take goes with the pipe: it is taken from the file again.
+        if sent == filled {
+            *kept = Some((output, input));
+        }
+        Ok(Output::Count(sent))
+    })
+}
+
+/// Makes calls on a descriptor say EAGAIN instead of waiting.
+pub(super) fn set_nonblocking(fd: Fd) -> Result<(), Errno> {
+    Ok(rfs::fcntl_setfl(borrow(fd), OFlags::NONBLOCK)?)
+}
+
+/// Begins to connect a non-blocking socket.
+pub(super) fn connect(socket: Fd, address: &SocketAddr) -> Result<(), Errno> {
+    match rnet::connect(borrow(socket), address) {
+        Ok(()) | Err(rustix::io::Errno::INPROGRESS) => Ok(()),
+        Err(errno) => Err(errno.into()),
+    }
+}
+
+/// What became of connecting.
+pub(super) fn connection_error(socket: Fd) -> Result<(), Errno> {
+    Ok(rnet::sockopt::socket_error(borrow(socket))??)
+}
+
+/// Accepts a connection that is there, or EAGAIN.
+pub(super) fn accept_nowait(listener: Fd) -> Result<Output, Errno> {
+    adopt_connection(keep(rnet::accept(borrow(listener))?).0)
+}
+
+/// Sends what the socket takes at once, at most IOV_MAX chunks, or EAGAIN.
+pub(super) fn send_nowait(socket: Fd, chunks: &[Chunk], more: bool) -> Result<usize, Errno> {
+    let slices: Vec<std::io::IoSlice<'_>> =
+        chunks.iter().take(1024).map(|chunk| std::io::IoSlice::new(chunk.as_slice())).collect();
+    let mut flags = rnet::SendFlags::NOSIGNAL | rnet::SendFlags::DONTWAIT;
+    if more {
+        flags |= rnet::SendFlags::MORE;
+    }
+    let mut control = rnet::SendAncillaryBuffer::default();
+    Ok(rnet::sendmsg(borrow(socket), &slices, &mut control, flags)?)
+}
+
+/// Waits for events of an epoll descriptor, at most `timeout_ms` (-1: for ever); how many came.
+pub(super) fn epoll_wait(
+    epoll: &OwnedFd,
+    events: &mut [libc::epoll_event],
+    timeout_ms: i32,
+) -> usize {
+    let (pointer, most) = (events.as_mut_ptr(), events.len() as i32);
+    // SAFETY: the kernel writes at most `most` events, which is how many there is room for.
+    let count = unsafe { libc::epoll_wait(epoll.as_raw_fd(), pointer, most, timeout_ms) };
+    assert!(count >= 0 || Errno::last() == Errno::EINTR, "epoll_wait: {}", Errno::last());
+    count.max(0) as usize
+}
+
+/// Takes an eventfd's counter back to zero.
+pub(super) fn drain(eventfd: &OwnedFd) {
+    // It is readable: the call does not wait.
+    let _ = rustix::io::read(eventfd.as_fd(), &mut [0; 8]);
 }
 
 /// Pins the calling thread to one CPU.
@@ -334,6 +446,27 @@ pub fn random_u64() -> u64 {
     u64::from_ne_bytes(bytes)
 }
 
+/// Makes the file's data, and the size needed to read it, durable.
+pub(super) fn fdatasync(file: Fd) -> Result<(), Errno> {
+    Ok(rfs::fdatasync(borrow(file))?)
+}
+
+/// Makes everything written to the file system that holds `file` durable.
+pub(super) fn sync_fs(file: Fd) -> Result<(), Errno> {
+    Ok(rfs::syncfs(borrow(file))?)
+}
+
+/// Hands the file's dirty pages to the device, without waiting for it.
+pub(super) fn start_writeback(file: Fd) {
+    // SAFETY: no memory is involved.
+    unsafe { libc::sync_file_range(file.0, 0, 0, libc::SYNC_FILE_RANGE_WRITE) };
+}
+
+/// The file system that holds `file`, as a number.
+pub(super) fn device_of(file: Fd) -> u64 {
+    rfs::fstat(borrow(file)).map_or(0, |stat| stat.st_dev)
+}
+
 /// An eventfd: a counter that wakes whoever polls it.
 pub(super) fn eventfd() -> Result<OwnedFd, Errno> {
     Ok(rustix::event::eventfd(0, rustix::event::EventfdFlags::CLOEXEC)?)
@@ -350,10 +483,10 @@ pub(super) fn raw(fd: &OwnedFd) -> i32 {
     fd.as_raw_fd()
 }
 
-/// Receives what is there, appending to `buf`, or EAGAIN.
-pub(super) fn recv_nowait(socket: Fd, buf: &mut Buf) -> Result<usize, Errno> {
+/// Receives what is there, at most `len`, appending to `buf`, or EAGAIN.
+pub(super) fn recv_nowait(socket: Fd, buf: &mut Buf, len: usize) -> Result<usize, Errno> {
     let at = buf.len();
-    buf.set_len(buf.capacity());
+    buf.set_len(at + len);
     let received = rnet::recv(borrow(socket), &mut buf[at..], rnet::RecvFlags::DONTWAIT);
     let count = received.as_ref().map_or(0, |(count, _)| *count);
     buf.set_len(at + count);
@@ -366,7 +499,7 @@ pub fn monotonic_ns() -> u64 {
 }
 
 /// The machine's memory, in bytes.
-pub fn memory_bytes() -> u64 {
+pub(super) fn machine_memory_bytes() -> u64 {
     let info = rustix::system::sysinfo();
     info.totalram * u64::from(info.mem_unit)
 }

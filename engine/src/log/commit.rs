@@ -1,35 +1,23 @@
 //! The committer: one per shard and log directory. It writes what the logs of the directory have
-//! queued, then makes it durable, all together: group commit.
+//! queued, then asks for it to be made durable, all together: group commit, which goes on in the
+//! driver, across shards (`io::group_sync`).
 //!
-//! Writing and syncing overlap. While a sync runs, appends are written and wait for the next one,
-//! which starts as soon as the running one ends and covers all of them.
+//! Writing and syncing overlap. While a sync runs, appends are written and join the next one.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use super::partition_log::{Log, LogError, Work};
 use super::segment::{Segment, file_name};
-use crate::io::{Chunk, WritePath};
+use crate::io::{Chunk, WritePath, chunks_len};
 use crate::shard::sync::Event;
-use crate::shard::{File, IoError, Shard};
+use crate::shard::{IoError, Shard};
 use crate::types::Offset;
 
 /// Bytes of one coalesced write at most, so that one busy log does not keep the shard.
 const WRITE_BYTES_MAX: usize = 8 << 20;
-/// How often the slower way of syncing several files is tried, to notice when it is no longer.
-const PROBE_ONE_IN: u64 = 64;
-
-/// How several files are made durable at once.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum SyncMethod {
-    /// Whichever has been faster of late.
-    #[default]
-    Auto,
-    /// fdatasync of each, all at once.
-    Fdatasync,
-    /// One syncfs.
-    SyncFs,
-}
+/// Rounds of syncing that may be under way at once.
+const ROUNDS_MAX: u64 = 32;
 
 /// How a committer works.
 #[derive(Clone, Copy, Debug)]
@@ -38,8 +26,6 @@ pub struct CommitterOptions {
     pub sync_always: bool,
     /// Who writes.
     pub write_path: WritePath,
-    /// How several files are synced.
-    pub sync_method: SyncMethod,
     /// Bytes at the end of a log that stay in the page cache while nobody reads it
     /// (`ringlog.unread.cache.bytes`); `None` leaves all to the kernel.
     pub unread_cache_bytes: Option<u64>,
@@ -53,17 +39,10 @@ pub struct Committer {
     to_sync: RefCell<Vec<Rc<Log>>>,
     write_wanted: Event,
     sync_wanted: Event,
-    costs: Costs,
-    syncs: Cell<u64>,
+    rounds_started: Cell<u64>,
+    rounds_ended: Cell<u64>,
+    round_ended: Event,
     stopped: Cell<bool>,
-}
-
-/// What syncing a file has cost of late, by method, in nanoseconds; 0 is unknown.
-#[derive(Default)]
-struct Costs {
-    fdatasync: Cell<u64>,
-    sync_fs: Cell<u64>,
-    rounds: Cell<u64>,
 }
 
 impl Committer {
@@ -76,8 +55,9 @@ impl Committer {
             to_sync: RefCell::default(),
             write_wanted: Event::default(),
             sync_wanted: Event::default(),
-            costs: Costs::default(),
-            syncs: Cell::new(0),
+            rounds_started: Cell::new(0),
+            rounds_ended: Cell::new(0),
+            round_ended: Event::default(),
             stopped: Cell::new(false),
         });
         let writer = Rc::clone(&committer);
@@ -101,7 +81,7 @@ impl Committer {
 
     /// Rounds of syncing so far.
     pub fn sync_count(&self) -> u64 {
-        self.syncs.get()
+        self.rounds_ended.get()
     }
 
     /// The log has work queued.
@@ -186,6 +166,7 @@ impl Committer {
         end: Offset,
     ) -> Result<(), IoError> {
         let file = segment.file(&self.shard).await?;
+        let bytes = chunks_len(&chunks) as u64;
         file.write_at(chunks, u64::from(position), self.options.write_path).await?;
         let (flush_due, segment_bytes) = {
             let mut state = log.state.borrow_mut();
@@ -195,6 +176,7 @@ impl Committer {
             if !state.unsynced.iter().any(|other| other.fd() == file.fd()) {
                 state.unsynced.push(file.clone());
             }
+            state.unsynced_bytes += bytes;
             let unflushed = (end.0 - state.ends.durable_end_offset.0) as u64;
             let due = unflushed >= state.config.flush_messages
                 || state.flush_to > state.ends.durable_end_offset;
@@ -231,10 +213,11 @@ impl Committer {
                 }
                 old.seal_indexes(&self.shard).await?;
                 old.unload_indexes();
+                new.create_files(&self.shard).await?;
+                // ORDER: this makes all names in the directory durable, the new segment's too,
+                // before anything in it can count as such.
                 let path = log.dir().join(file_name(new.base_offset, "snapshot"));
                 self.shard.replace_file(&path, snapshot).await?;
-                new.create_files(&self.shard).await?;
-                log.state.borrow_mut().names_unsynced = true;
                 // Sealing is the one flush that Kafka's default settings make too.
                 self.want_sync(log);
                 Ok(())
@@ -247,7 +230,7 @@ impl Committer {
             let stop = self
                 .sync_wanted
                 .until(|| match self.to_sync.borrow().is_empty() {
-                    false => Some(false),
+                    false => (self.rounds_under_way() < ROUNDS_MAX).then_some(false),
                     true => self.stopped.get().then_some(true),
                 })
                 .await;
@@ -256,14 +239,21 @@ impl Committer {
             }
             self.shard.run_last().await;
             let logs = self.to_sync.take();
-            self.sync_logs(&logs).await;
+            let round = self.rounds_started.get();
+            self.rounds_started.set(round + 1);
+            let this = Rc::clone(&self);
+            self.shard.spawn(async move { this.sync_logs(&logs, round).await });
         }
     }
 
-    /// One round: all of `logs`, up to what they have written by now.
-    async fn sync_logs(&self, logs: &[Rc<Log>]) {
+    fn rounds_under_way(&self) -> u64 {
+        self.rounds_started.get() - self.rounds_ended.get()
+    }
+
+    /// One round, the `number`th: all of `logs`, up to what they have written by now.
+    async fn sync_logs(&self, logs: &[Rc<Log>], number: u64) {
         let mut round = Vec::with_capacity(logs.len());
-        let mut files = Vec::new();
+        let (mut files, mut bytes) = (Vec::new(), 0);
         for log in logs {
             let mut state = log.state.borrow_mut();
             state.sync_queued = false;
@@ -271,23 +261,24 @@ impl Committer {
                 continue;
             }
             files.append(&mut state.unsynced);
-            let names = std::mem::take(&mut state.names_unsynced);
-            round.push((log, state.ends.written_end_offset, names));
+            bytes += std::mem::take(&mut state.unsynced_bytes);
+            round.push((log, state.ends.written_end_offset));
         }
-        let synced = self.sync_files(files).await;
-        self.syncs.set(self.syncs.get() + 1);
-        for (log, end, names) in round {
-            let result = match &synced {
-                // ORDER: a new segment's name is durable before anything in it counts as such.
-                Ok(()) if names => self.shard.sync_dir(&log.dir()).await,
-                other => other.clone(),
-            };
-            match result {
+        let synced = self.shard.sync_files(&files, bytes).await;
+        // ORDER: a round covers what was written since the one before it was formed, so it proves
+        // nothing until that one has ended.
+        let my_turn = || (self.rounds_ended.get() == number).then_some(());
+        self.round_ended.until(my_turn).await;
+        for (log, end) in round {
+            match &synced {
                 Ok(()) => self.mark_durable(log, end),
                 // Not tried again: the kernel marks the pages clean, and a second sync would lie.
-                Err(error) => log.fail(LogError::DirFailed(error)),
+                Err(error) => log.fail(LogError::DirFailed(error.clone())),
             }
         }
+        self.rounds_ended.set(number + 1);
+        self.round_ended.notify();
+        self.sync_wanted.notify();
     }
 
     fn mark_durable(&self, log: &Rc<Log>, end: Offset) {
@@ -303,52 +294,6 @@ impl Committer {
         {
             log.drop_cache_behind(keep);
         }
-    }
-
-    async fn sync_files(&self, files: Vec<File>) -> Result<(), IoError> {
-        let one_by_one = match (files.len(), self.options.sync_method) {
-            (0, _) => return Ok(()),
-            (1, _) | (_, SyncMethod::Fdatasync) => true,
-            (_, SyncMethod::SyncFs) => false,
-            (_, SyncMethod::Auto) => self.costs.prefers_fdatasync(),
-        };
-        let start = self.shard.clock();
-        let count = files.len() as u64;
-        if one_by_one {
-            let started: Vec<_> = files.iter().map(|file| file.start_fdatasync()).collect();
-            let mut result = Ok(());
-            for (sync, file) in started.into_iter().zip(&files) {
-                // Each is awaited even after a failure: none may be left running unseen.
-                let this = file.finish_fdatasync(sync).await;
-                result = result.and(this);
-            }
-            result?;
-        } else {
-            files[0].sync_fs().await?;
-        }
-        if count > 1 {
-            let cost = self.shard.clock().0.saturating_sub(start.0) / count;
-            self.costs.learn(one_by_one, cost);
-        }
-        Ok(())
-    }
-}
-
-impl Costs {
-    fn prefers_fdatasync(&self) -> bool {
-        let round = self.rounds.get();
-        self.rounds.set(round + 1);
-        let (fdatasync, sync_fs) = (self.fdatasync.get(), self.sync_fs.get());
-        let better = fdatasync == 0 || (sync_fs != 0 && fdatasync <= sync_fs);
-        better != (round % PROBE_ONE_IN == PROBE_ONE_IN - 1)
-    }
-
-    fn learn(&self, fdatasync: bool, cost_ns: u64) {
-        let slot = if fdatasync { &self.fdatasync } else { &self.sync_fs };
-        slot.set(match slot.get() {
-            0 => cost_ns.max(1),
-            old => (old * 7 + cost_ns) / 8,
-        });
     }
 }
 

@@ -16,6 +16,7 @@
 
 mod append;
 mod checkpoint;
+mod cold;
 mod commit;
 mod config;
 mod epochs;
@@ -30,11 +31,12 @@ mod segment;
 
 pub use append::{AppendError, Appended, Origin};
 pub use checkpoint::{CheckpointError, parse_entries, render_entries};
-pub use commit::{Committer, CommitterOptions, SyncMethod};
+pub use cold::{COLD_BYTES_MAX, CacheCounts};
+pub use commit::{Committer, CommitterOptions};
 pub use config::LogConfig;
 pub use epochs::{EpochEnd, LeaderEpochs};
 pub use lookup::{OffsetLookup, TimestampAnswer};
 pub use partition_log::{Log, LogEnds, LogError};
 pub use producers::{ProducerError, Producers};
-pub use reader::{FileRange, ReadError, ReadLimits, ReadPlan, send_range};
+pub use reader::{FileRange, ReadError, ReadLimits, ReadPlan};
 pub use recovery::{LoadError, LoadOptions, Loaded};

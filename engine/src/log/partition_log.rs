@@ -7,6 +7,7 @@ use std::rc::Rc;
 
 use thiserror::Error;
 
+use super::cold::ColdReads;
 use super::commit::Committer;
 use super::config::LogConfig;
 use super::epochs::LeaderEpochs;
@@ -75,6 +76,7 @@ pub struct Log {
     /// Any of the ends has moved, or the log has failed.
     pub changed: Event,
     last_read: Cell<Option<Mono>>,
+    pub(super) cold_reads: ColdReads,
 }
 
 pub(super) struct State {
@@ -96,8 +98,8 @@ pub(super) struct State {
     pub(super) sync_queued: bool,
     /// Files written to since the last sync.
     pub(super) unsynced: Vec<File>,
-    /// Names were made in the directory since it was last synced.
-    pub(super) names_unsynced: bool,
+    /// How many bytes were written to them.
+    pub(super) unsynced_bytes: u64,
     pub(super) last_flush_ms: i64,
     /// Up to here somebody waits for a flush.
     pub(super) flush_to: Offset,
@@ -118,6 +120,7 @@ impl Log {
             state: RefCell::new(state),
             changed: Event::default(),
             last_read: Cell::new(None),
+            cold_reads: ColdReads::default(),
         };
         log.state.borrow().invariants();
         Rc::new(log)

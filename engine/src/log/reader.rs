@@ -1,15 +1,11 @@
-//! Reading: which bytes of which file answer a fetch, and how they reach a socket.
+//! Reading: which bytes of which file answer a fetch.
 
 use thiserror::Error;
 
 use super::partition_log::{Log, LogError};
-use crate::io::{Buf, Chunk, Errno};
-use crate::shard::{File, IoError, Shard, Socket};
+use crate::io::Buf;
+use crate::shard::{File, IoError};
 use crate::types::Offset;
-
-/// How much of a cold range is read into memory at once before it is sent.
-const COLD_CHUNK_BYTES: usize = 1 << 20;
-const PAGE_BYTES: u64 = 4096;
 
 /// Why a read gives nothing.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
@@ -53,6 +49,15 @@ pub struct FileRange {
     pub position: u64,
     /// How long it is.
     pub len: usize,
+    /// The size of its first batch, which must come whole.
+    pub first_batch_bytes: usize,
+}
+
+impl FileRange {
+    /// Where it ends.
+    pub fn end(&self) -> u64 {
+        self.position + self.len as u64
+    }
 }
 
 /// The answer to a read: one part of one segment, or nothing.
@@ -124,7 +129,12 @@ impl Log {
             return Ok(ReadPlan { range: None, more: available > 0 });
         }
         let file = segment.file(&self.shard).await?;
-        let range = FileRange { file, position: u64::from(first.position), len };
+        let range = FileRange {
+            file,
+            position: u64::from(first.position),
+            len,
+            first_batch_bytes: (first.size as usize).min(len),
+        };
         Ok(ReadPlan { range: Some(range), more: available > len })
     }
 
@@ -134,66 +144,4 @@ impl Log {
         let buf = Buf::with_capacity(range.len);
         Ok(range.file.read_at(buf, range.position, range.len).await?)
     }
-}
-
-/// Why a range did not reach its socket.
-#[derive(Debug, Error)]
-pub enum SendRangeError {
-    /// The connection is gone.
-    #[error("send: {0}")]
-    Socket(Errno),
-    /// The file ended early or could not be read: the response cannot be completed.
-    #[error(transparent)]
-    File(#[from] IoError),
-}
-
-/// Sends a part of a file. What is in the page cache goes out by sendfile; what is not is first
-/// read through the ring, so that the shard never waits for a device.
-pub async fn send_range(
-    shard: &Shard,
-    socket: &Socket,
-    range: &FileRange,
-    more: bool,
-) -> Result<(), SendRangeError> {
-    let file = &range.file;
-    let (mut position, mut left) = (range.position, range.len);
-    while left > 0 {
-        let chunk = left.min(COLD_CHUNK_BYTES);
-        let more = more || left > chunk;
-        if is_cached(file, position, chunk).await {
-            let sent = socket.send_file(file.fd(), position, chunk, more).await;
-            let sent = sent.map_err(SendRangeError::Socket)?;
-            if sent < chunk {
-                return Err(cut_off(file).into());
-            }
-        } else {
-            let buf = file.read_at(Buf::with_capacity(chunk), position, chunk).await?;
-            if buf.len() < chunk {
-                return Err(cut_off(file).into());
-            }
-            let sent = socket.send(vec![Chunk::from(buf)], more).await;
-            sent.map_err(SendRangeError::Socket)?;
-        }
-        position += chunk as u64;
-        left -= chunk;
-        if left > 0 {
-            shard.yield_now().await;
-        }
-    }
-    Ok(())
-}
-
-async fn is_cached(file: &File, position: u64, len: usize) -> bool {
-    let first_page = position / PAGE_BYTES;
-    let pages = (position + len as u64).div_ceil(PAGE_BYTES) - first_page;
-    match file.cached_bytes(first_page * PAGE_BYTES, pages * PAGE_BYTES).await {
-        Ok(bytes) => bytes >= pages * PAGE_BYTES,
-        // A kernel without cachestat (before 6.5): the ring's read finds cached pages too, at the
-        // price of a copy.
-        Err(_) => false,
-    }
-}
-
-fn cut_off(file: &File) -> IoError {
-    IoError { op: "read", path: file.path().to_owned(), errno: Errno::EIO }
 }

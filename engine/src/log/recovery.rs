@@ -22,7 +22,7 @@ use super::lookup::{HeaderWalk, time_entry_is_true};
 use super::partition_log::{Log, LogEnds, State};
 use super::producers::Producers;
 use super::reader::ReadError;
-use super::segment::{OFFSET_END, Segment, file_name, parse_file_name};
+use super::segment::{Segment, file_name, parse_file_name};
 use crate::batch::{BATCH_HEADER_BYTES, BatchHeader, validate_stored};
 use crate::io::Buf;
 use crate::shard::{File, IoError, Shard};
@@ -151,7 +151,7 @@ impl Loader<'_> {
         let bases = self.clear_leftovers(&names).await?;
         self.load_epochs().await?;
         let mut segments = self.open_segments(&bases).await?;
-        let log_start = self.options.log_start_offset.filter(|start| *start < OFFSET_END);
+        let log_start = self.options.log_start_offset.filter(|start| *start < Offset::LIMIT);
         let log_start = log_start.unwrap_or(Offset::ZERO);
         let mut end = self.settle_segments(&mut segments).await?;
         if end < self.options.recovery_point {
@@ -203,7 +203,7 @@ impl Loader<'_> {
             sync_queued: false,
             unsynced: Vec::new(),
             flush_to: end,
-            names_unsynced: false,
+            unsynced_bytes: 0,
             last_flush_ms: self.now_ms,
             failed: None,
         })
@@ -462,7 +462,7 @@ impl Loader<'_> {
         } else if self.options.one_at_a_time && self.options.clean {
             "in a log that was closed properly".to_owned()
         } else if self.options.one_at_a_time
-            && (scan.next_base.is_some() || scan.finds_another(OFFSET_END).await?)
+            && (scan.next_base.is_some() || scan.finds_another(Offset::LIMIT).await?)
         {
             "with whole batches behind it".to_owned()
         } else if segment.base_offset < recovery_point && scan.finds_another(recovery_point).await?
@@ -483,6 +483,9 @@ impl Loader<'_> {
     ) -> Result<(Offset, Option<String>), LoadError> {
         let size = u64::from(segment.size.get());
         let file = segment.file(self.shard).await?;
+        // After a sync that failed the page cache shows what is not on the disk, and takes it for
+        // clean: a process that started after that one would make promises about it.
+        file.distrust_cache().await?;
         segment.set_indexes(Some(Indexes::default()), false);
         segment.size.set(0);
         segment.max_timestamp.set(-1);

@@ -10,9 +10,6 @@ use crate::io::{Buf, OpenOptions, WritePath};
 use crate::shard::{File, IoError, Shard};
 use crate::types::Offset;
 
-/// No log reaches this offset: it leaves room for a segment's worth of arithmetic.
-pub(super) const OFFSET_END: Offset = Offset(i64::MAX - (1 << 32));
-
 /// A file's name in a partition's directory.
 pub(super) fn file_name(offset: Offset, suffix: &str) -> String {
     format!("{:020}.{suffix}", offset.0)
@@ -22,7 +19,10 @@ pub(super) fn file_name(offset: Offset, suffix: &str) -> String {
 pub(super) fn parse_file_name(name: &str, suffix: &str) -> Option<Offset> {
     let digits = name.strip_suffix(suffix)?.strip_suffix('.')?;
     let number = digits.len() == 20 && digits.bytes().all(|byte| byte.is_ascii_digit());
-    number.then(|| digits.parse().ok().map(Offset)).flatten().filter(|offset| *offset < OFFSET_END)
+    number
+        .then(|| digits.parse().ok().map(Offset))
+        .flatten()
+        .filter(|offset| *offset < Offset::LIMIT)
 }
 
 pub(super) const READ_WRITE: OpenOptions =

@@ -24,10 +24,18 @@ const TASKS_PER_TURN_MAX: usize = 256;
 pub struct Shard(pub(super) Rc<Inner>);
 
 /// How a shard runs.
-#[derive(Default)]
 pub struct ShardOptions {
     /// Simulation: picks the next task at random among the ready ones.
     pub shuffle: Option<Prng>,
+    /// Buffers that may have been received for connections and wait for their tasks; each
+    /// connection may have one more.
+    pub arrived_buffers_max: usize,
+}
+
+impl Default for ShardOptions {
+    fn default() -> Self {
+        Self { shuffle: None, arrived_buffers_max: 4096 }
+    }
 }
 
 /// Something that feeds a shard from outside its driver: the mailboxes of other shards.
@@ -67,7 +75,7 @@ impl Shard {
         Shard(Rc::new(Inner {
             id,
             driver: RefCell::new(driver),
-            ops: RefCell::default(),
+            ops: RefCell::new(Ops::new(options.arrived_buffers_max)),
             timers: RefCell::default(),
             tasks: RefCell::default(),
             generation: Cell::new(0),

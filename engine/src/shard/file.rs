@@ -150,21 +150,6 @@ impl File {
         self.unit("fdatasync", Op::Fdatasync { file: self.0.fd }).await
     }
 
-    /// Starts [`File::fdatasync`], to be awaited with [`File::finish_fdatasync`].
-    pub fn start_fdatasync(&self) -> super::OpFuture {
-        self.0.shard.submit(Op::Fdatasync { file: self.0.fd }).started()
-    }
-
-    /// Awaits a sync that was started before.
-    pub async fn finish_fdatasync(&self, started: super::OpFuture) -> Result<(), IoError> {
-        started.await.result.map(drop).map_err(|errno| self.error("fdatasync", errno))
-    }
-
-    /// Makes everything on the file's file system durable.
-    pub async fn sync_fs(&self) -> Result<(), IoError> {
-        self.unit("syncfs", Op::SyncFs { file: self.0.fd }).await
-    }
-
     /// Cuts or extends the file.
     pub async fn set_len(&self, len: u64) -> Result<(), IoError> {
         self.unit("ftruncate", Op::SetLen { file: self.0.fd, len }).await
@@ -176,10 +161,22 @@ impl File {
         self.unit("fallocate", op).await
     }
 
-    /// Lets go of the clean pages of the range, without waiting for it. A hint: what the kernel
-    /// makes of it has no effect on what is read.
+    /// From here on reads see what is on the disk: writes what is dirty there, and lets go of the
+    /// rest.
+    pub async fn distrust_cache(&self) -> Result<(), IoError> {
+        self.fdatasync().await?;
+        self.unit("fadvise", Op::DropCache { file: self.0.fd, offset: 0, len: 0 }).await
+    }
+
+    /// Lets go of the clean pages of the range (a length of 0 reaches to the end), without waiting
+    /// for it. Reads differ only where a sync has failed.
     pub fn drop_cache(&self, offset: u64, len: u64) {
         drop(self.0.shard.submit(Op::DropCache { file: self.0.fd, offset, len }).started());
+    }
+
+    /// Has the range read into the page cache, without waiting for it.
+    pub fn read_ahead(&self, offset: u64, len: u64) {
+        drop(self.0.shard.submit(Op::ReadAhead { file: self.0.fd, offset, len }).started());
     }
 
     /// How many bytes of the range are in the page cache.
@@ -202,6 +199,15 @@ fn must_buf(payload: Payload) -> Buf {
 
 /// Operations on paths.
 impl Shard {
+    /// Makes data and size of all of `files` durable, together with what the node's other shards
+    /// want durable at about the same time. They lie on one file system, and about `bytes` were
+    /// written to them. For errors see [`File::fdatasync`].
+    pub async fn sync_files(&self, files: &[File], bytes: u64) -> Result<(), IoError> {
+        let Some(first) = files.first() else { return Ok(()) };
+        let op = Op::SyncAll { files: files.iter().map(File::fd).collect(), bytes };
+        self.submit(op).await.result.map(drop).map_err(|errno| first.error("sync", errno))
+    }
+
     async fn path_op(
         &self,
         name: &'static str,

@@ -13,9 +13,11 @@ use crate::stdx::slab::Slab;
 const ARRIVED_BUFFERS_MAX: usize = 16;
 
 /// The shard's operations, by token.
-#[derive(Default)]
 pub(super) struct Ops {
     slots: Slab<Slot>,
+    /// Buffers of all series that wait to be taken.
+    arrived: usize,
+    arrived_max: usize,
 }
 
 enum Slot {
@@ -39,7 +41,19 @@ struct Multi {
     paused: bool,
 }
 
+/// Whether this is bytes that were received.
+fn is_received(completion: &Completion) -> bool {
+    matches!(completion.payload, Payload::Buf(_))
+        && matches!(completion.result, Ok(Output::Count(1..)))
+}
+
 impl Ops {
+    /// Of a shard on which `arrived_max` buffers may wait before every series is paused that has
+    /// one waiting.
+    pub(super) fn new(arrived_max: usize) -> Self {
+        Self { slots: Slab::default(), arrived: 0, arrived_max }
+    }
+
     /// Hands a completion to whoever awaits it. Gives the token of a series that must be cancelled,
     /// because too much of it waits.
     pub(super) fn complete(&mut self, completion: Completion) -> Option<Token> {
@@ -63,17 +77,19 @@ impl Ops {
                     }
                     return None;
                 }
-                let received = matches!(completion.payload, Payload::Buf(_))
-                    && matches!(completion.result, Ok(Output::Count(1..)));
+                let received = is_received(&completion);
                 if multi.paused && multi.ended {
                     // It may have come to an end of its own meanwhile.
                     multi.paused = received || completion.result == Err(Errno::ECANCELED);
                 }
                 if received || !multi.paused {
+                    self.arrived += usize::from(received);
                     multi.arrived.push_back(completion);
                 }
                 multi.waker.take().into_iter().for_each(Waker::wake);
-                let full = received && multi.arrived.len() >= ARRIVED_BUFFERS_MAX;
+                let full =
+                    multi.arrived.len() >= ARRIVED_BUFFERS_MAX || self.arrived >= self.arrived_max;
+                let full = received && full;
                 if full && !multi.ended && !multi.paused {
                     multi.paused = true;
                     return Some(token);
@@ -220,6 +236,7 @@ impl OpStream {
             unreachable!("the slot lives as long as the stream")
         };
         if let Some(completion) = multi.arrived.pop_front() {
+            ops.arrived -= usize::from(is_received(&completion));
             return Poll::Ready(Some(completion));
         }
         if !multi.ended {
@@ -254,15 +271,15 @@ impl Drop for OpStream {
         }
         let mut ops = self.shard.0.ops.borrow_mut();
         let Some(Slot::Multi(multi)) = ops.slots.get_mut(self.token) else { return };
-        if multi.ended {
-            let gone = ops.slots.remove(self.token);
-            drop(ops);
-            drop(gone);
-            return;
-        }
+        let arrived = std::mem::take(&mut multi.arrived);
+        let ended = multi.ended;
         multi.orphan = true;
         multi.waker = None;
-        let arrived = std::mem::take(&mut multi.arrived);
+        ops.arrived -= arrived.iter().filter(|completion| is_received(completion)).count();
+        if ended {
+            ops.slots.remove(self.token);
+            return;
+        }
         drop(ops);
         drop(arrived);
         self.shard.0.driver.borrow_mut().cancel(self.token);

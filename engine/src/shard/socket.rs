@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use super::{OpStream, Shard};
 use crate::io::{
-    Buf, Chunk, Errno, Fd, ListenOptions, Op, Output, Payload, advance_chunks, chunks_len,
+    Buf, Chunk, Errno, Fd, ListenOptions, Op, Output, Payload, SendPath, advance_chunks, chunks_len,
 };
 
 /// A connection. Clones are the same connection; it closes when the last one is dropped.
@@ -99,10 +99,11 @@ impl Socket {
         mut offset: u64,
         len: usize,
         more: bool,
+        path: SendPath,
     ) -> Result<usize, Errno> {
         let mut left = len;
         while left > 0 {
-            let op = Op::SendFile { socket: self.0.fd, file, offset, len: left, more };
+            let op = Op::SendFile { socket: self.0.fd, file, offset, len: left, more, path };
             match self.0.shard.submit(op).await.result {
                 Ok(Output::Count(0)) => break,
                 Ok(Output::Count(count)) => {

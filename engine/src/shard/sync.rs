@@ -269,6 +269,16 @@ impl Drop for Ticket<'_> {
     }
 }
 
+impl Share {
+    /// Gives back all but `units`.
+    pub fn shrink_to(&mut self, units: usize) {
+        let surplus = self.units.saturating_sub(units);
+        self.units -= surplus;
+        self.budget.free.set(self.budget.free.get() + surplus);
+        self.budget.changed.notify();
+    }
+}
+
 impl Drop for Share {
     fn drop(&mut self) {
         self.budget.free.set(self.budget.free.get() + self.units);

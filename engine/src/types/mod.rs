@@ -49,6 +49,8 @@ number! {
 impl Offset {
     /// The first offset of an untouched log.
     pub const ZERO: Offset = Offset(0);
+    /// No log reaches this offset: it leaves room for a segment's worth of arithmetic.
+    pub const LIMIT: Offset = Offset(i64::MAX - (1 << 32));
 
     /// The offset `count` records further on.
     #[must_use]

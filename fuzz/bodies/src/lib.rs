@@ -15,7 +15,6 @@ use ringlog_engine::io::WritePath;
 use ringlog_engine::io::sim::{CrashProfile, World, block_on};
 use ringlog_engine::log::{
     Committer, CommitterOptions, LeaderEpochs, LoadOptions, Log, LogConfig, Producers, ReadLimits,
-    SyncMethod,
 };
 use ringlog_engine::types::Offset;
 use ringlog_node::config::{RawConfig, parse_properties};
@@ -131,7 +130,6 @@ pub fn segment(data: &[u8]) {
         let options = CommitterOptions {
             sync_always: true,
             write_path: WritePath::Blocking,
-            sync_method: SyncMethod::Fdatasync,
             unread_cache_bytes: None,
         };
         let committer = Committer::start(&shard, options);

@@ -6,12 +6,12 @@ use ringlog_wire::messages::api_versions_response::{
 };
 use ringlog_wire::messages::{ApiVersionsRequest, ApiVersionsResponse};
 
-use super::{Incoming, Outcome, OutcomeFuture};
+use super::{Incoming, Outcome, OutcomeFuture, RequestContext, apis_of};
 use crate::broker::Broker;
 use crate::error_code::ErrorCode;
 use crate::features::FEATURES;
 use crate::wire::frame::Response;
-use crate::wire::versions::{BROKER_APIS, Served};
+use crate::wire::versions::Served;
 
 /// From here on clients read a supported range that begins at 0 (KAFKA-17492).
 const MIN_VERSION_ZERO_FROM: i16 = 4;
@@ -22,7 +22,11 @@ fn entry(served: &Served) -> ApiVersion {
     ApiVersion { api_key: served.key as i16, min_version: served.min, max_version: served.max }
 }
 
-pub(super) fn answer(broker: &Broker, incoming: &Incoming) -> Option<Outcome> {
+pub(super) fn answer(
+    broker: &Broker,
+    context: &RequestContext,
+    incoming: &Incoming,
+) -> Option<Outcome> {
     let version = incoming.header.version;
     let request: ApiVersionsRequest = incoming.decode()?;
     if version >= SOFTWARE_FROM
@@ -54,7 +58,7 @@ pub(super) fn answer(broker: &Broker, incoming: &Incoming) -> Option<Outcome> {
     });
     Some(incoming.respond(&ApiVersionsResponse {
         error_code: ErrorCode::None.code(),
-        api_keys: BROKER_APIS.iter().map(entry).collect(),
+        api_keys: apis_of(context.kind).iter().map(entry).collect(),
         supported_features: supported.collect(),
         finalized_features_epoch: image.end_offset - 1,
         finalized_features: finalized.collect(),
@@ -72,8 +76,8 @@ fn is_software(text: &str) -> bool {
 }
 
 /// A version of ApiVersions that is not known is answered in version 0, with the range that is.
-pub(super) fn unsupported_version(correlation_id: i32) -> OutcomeFuture {
-    let own = BROKER_APIS.iter().filter(|served| served.key == ApiKey::ApiVersions);
+pub(super) fn unsupported_version(apis: &[Served], correlation_id: i32) -> OutcomeFuture {
+    let own = apis.iter().filter(|served| served.key == ApiKey::ApiVersions);
     let response = ApiVersionsResponse {
         error_code: ErrorCode::UnsupportedVersion.code(),
         api_keys: own.map(entry).collect(),

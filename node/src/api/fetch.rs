@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
+use std::sync::Arc;
 
-use ringlog_engine::io::{Buf, Chunk, Mono};
+use ringlog_engine::io::{Chunk, Mono};
+use ringlog_engine::shard::sync::Share;
 use ringlog_engine::types::{Offset, ShardId};
 use ringlog_wire::messages::FetchRequest;
 use ringlog_wire::{ApiKey, Uuid};
@@ -39,14 +41,14 @@ pub(super) fn dispatch(
         let plan = match planned {
             Ok(plan) => plan,
             Err(error) => {
-                let response = Response { parts: vec![] };
+                let response = Response { parts: vec![], share: None };
                 return respond(response, version, header.correlation_id, error, 0, Vec::new());
             }
         };
         // A long poll works on nothing: it does not count as a request that does.
-        let fetched = gather(&broker, &request, &plan, version).await;
+        let (fetched, share) = gather(&broker, &request, &plan, version).await;
         let fetched = only_news(&context, &plan, fetched);
-        let response = Response { parts: vec![] };
+        let response = Response { parts: vec![], share: Some(share) };
         let (id, none) = (plan.session_id, ErrorCode::None);
         respond(response, version, header.correlation_id, none, id, fetched)
     }))
@@ -71,19 +73,21 @@ async fn gather(
     request: &FetchRequest,
     plan: &FetchPlan,
     version: i16,
-) -> Vec<Fetched> {
+) -> (Vec<Fetched>, Share) {
     let deadline = broker.shard.now().plus_ms(request.max_wait_ms.max(0) as u64);
     let min_bytes = (request.min_bytes.max(0) as usize).min(bytes_max(broker, request));
     loop {
         let specs = resolve(&broker.image(), request, plan, version);
+        let mut share = broker.read_budget.take(memory_of(broker, request, &specs)).await;
         let fetched = read(broker, request, &specs).await;
+        share.shrink_to(fetched.iter().map(|f| f.outcome.memory_bytes()).sum());
         let bytes: usize = fetched.iter().map(|f| f.outcome.len).sum();
         let failed = fetched
             .iter()
             .any(|f| f.outcome.error != ErrorCode::None || f.outcome.diverging.is_some());
         let up = broker.shard.now() >= deadline || broker.stopping.get();
         if bytes >= min_bytes || failed || up || fetched.is_empty() {
-            return fetched;
+            return (fetched, share);
         }
         // What it read so far is let go; it is read again together with what comes.
         let seen: Vec<(Uuid, i32, Offset)> = specs
@@ -94,13 +98,20 @@ async fn gather(
                 Some((spec.topic, spec.partition, Offset(f.outcome.high_watermark)))
             })
             .collect();
-        drop(fetched);
+        drop((fetched, share));
         watch(broker, seen, deadline).await;
     }
 }
 
 fn bytes_max(broker: &Broker, request: &FetchRequest) -> usize {
     (request.max_bytes.max(0) as usize).min(broker.settings.requests.fetch_bytes)
+}
+
+/// What the answer may take in memory, so that it can be paid for before it is read.
+fn memory_of(broker: &Broker, request: &FetchRequest, specs: &Resolved) -> usize {
+    let each = specs.iter().flat_map(|(_, spec)| spec.as_ref().ok());
+    let all: usize = each.map(|spec| broker.read_memory_max(spec.bytes_max)).sum();
+    all.min(bytes_max(broker, request))
 }
 
 type Resolved = Vec<(FetchKey, Result<ReadSpec, ErrorCode>)>;
@@ -320,7 +331,8 @@ fn respond(
             records_len += o.len;
             for piece in o.pieces {
                 bytes_len += out.len();
-                response.parts.push(Part::Bytes(Chunk::from(Buf::copy_of(&out))));
+                // Too small for a page of the pool's while the client does not read.
+                response.parts.push(Part::Bytes(Chunk::from(Arc::<[u8]>::from(&out[..]))));
                 out.clear();
                 response.parts.push(match piece {
                     Piece::Memory(buf) => Part::Bytes(Chunk::from(buf)),
@@ -343,11 +355,11 @@ fn finish(mut response: Response, out: Vec<u8>, before: usize, records: usize) -
         return Outcome::Respond(Response::of_bytes(&out));
     }
     let total = before + out.len() + records;
-    response.parts.push(Part::Bytes(Chunk::from(Buf::copy_of(&out))));
+    response.parts.push(Part::Bytes(Chunk::from(Arc::<[u8]>::from(&out[..]))));
     let Part::Bytes(first) = &response.parts[0] else { unreachable!("the head comes first") };
     let mut head = first.as_slice().to_vec();
     let rest = total - head.len();
     set_length(&mut head, rest);
-    response.parts[0] = Part::Bytes(Chunk::from(Buf::copy_of(&head)));
+    response.parts[0] = Part::Bytes(Chunk::from(Arc::<[u8]>::from(head)));
     Outcome::Respond(response)
 }

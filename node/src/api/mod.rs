@@ -7,6 +7,7 @@ mod create_topics;
 mod delete_topics;
 mod describe_cluster;
 mod describe_configs;
+mod describe_quorum;
 mod describe_topic_partitions;
 mod fetch;
 mod fetch_sessions;
@@ -26,9 +27,9 @@ use ringlog_wire::{ApiKey, Message, Reader, Request};
 
 pub use fetch_sessions::FetchSessions;
 
-use crate::broker::Broker;
+use crate::broker::{Broker, ListenerKind};
 use crate::wire::frame::{RequestFrame, RequestHeader, Response, decode_budget};
-use crate::wire::versions::serves;
+use crate::wire::versions::{BROKER_APIS, CONTROLLER_APIS, Served, serves};
 
 /// What may be done to a topic, as bits by the numbers of Kafka's `AclOperation`: without an
 /// authorizer, all of it.
@@ -53,13 +54,23 @@ pub type OutcomeFuture = Pin<Box<dyn Future<Output = Outcome>>>;
 pub struct RequestContext {
     /// Which listener the connection came by.
     pub listener: usize,
+    /// Whom that serves.
+    pub kind: ListenerKind,
     sessions: Rc<RefCell<FetchSessions>>,
 }
 
 impl RequestContext {
     /// Of a connection that came by this listener, with its shard's sessions.
-    pub fn new(listener: usize, sessions: &Rc<RefCell<FetchSessions>>) -> Self {
-        Self { listener, sessions: Rc::clone(sessions) }
+    pub fn new(kind: ListenerKind, listener: usize, sessions: &Rc<RefCell<FetchSessions>>) -> Self {
+        Self { listener, kind, sessions: Rc::clone(sessions) }
+    }
+}
+
+/// What a listener offers.
+fn apis_of(kind: ListenerKind) -> &'static [Served] {
+    match kind {
+        ListenerKind::Broker => BROKER_APIS,
+        ListenerKind::Controller => CONTROLLER_APIS,
     }
 }
 
@@ -108,9 +119,10 @@ pub async fn dispatch(
     let (mut bytes, share) = frame.into_parts();
     let header = RequestHeader::parse(&bytes).ok()?;
     let key = ApiKey::try_from(header.api_key).ok()?;
-    if !serves(key, header.version) {
+    let apis = apis_of(context.kind);
+    if !serves(apis, key, header.version) {
         if key == ApiKey::ApiVersions {
-            return Some(api_versions::unsupported_version(header.correlation_id));
+            return Some(api_versions::unsupported_version(apis, header.correlation_id));
         }
         tracing::debug!(api = key.name(), version = header.version, "unsupported_version");
         return None;
@@ -143,7 +155,7 @@ async fn answer(
     incoming: &Incoming,
 ) -> Option<Outcome> {
     Some(match incoming.key {
-        ApiKey::ApiVersions => api_versions::answer(broker, incoming)?,
+        ApiKey::ApiVersions => api_versions::answer(broker, context, incoming)?,
         ApiKey::Metadata => metadata::answer(broker, context, incoming).await?,
         ApiKey::ListOffsets => list_offsets::answer(broker, incoming).await?,
         ApiKey::CreateTopics => create_topics::answer(broker, incoming).await?,
@@ -152,6 +164,7 @@ async fn answer(
         ApiKey::InitProducerId => init_producer_id::answer(broker, incoming).await?,
         ApiKey::DescribeConfigs => describe_configs::answer(broker, incoming)?,
         ApiKey::DescribeCluster => describe_cluster::answer(broker, context, incoming)?,
+        ApiKey::DescribeQuorum => describe_quorum::answer(broker, incoming).await?,
         ApiKey::DescribeTopicPartitions => describe_topic_partitions::answer(broker, incoming)?,
         ApiKey::ListPartitionReassignments => list_partition_reassignments::answer(incoming)?,
         key => unreachable!("{} is in the table of versions but not here", key.name()),

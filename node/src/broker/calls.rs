@@ -10,6 +10,7 @@ use ringlog_engine::types::Offset;
 use ringlog_wire::Uuid;
 
 use super::reads::Piece;
+use super::settings::ListenerKind;
 use crate::controller::{
     Assignment, DeletedTopic, NewTopic, NewTopicResult, TopicFault, TopicSelector,
 };
@@ -24,8 +25,12 @@ pub enum Message {
     Reply { id: u32, reply: Reply },
     /// Serve a connection, accepted on the listener of this number.
     Connection { socket: Fd, peer: IpAddr, listener: usize },
-    /// A connection has ended.
-    ConnectionClosed { peer: IpAddr, listener: usize },
+    /// A connection has ended; `shed` if it was closed because there were too many.
+    ConnectionClosed { peer: IpAddr, listener: usize, shed: bool },
+    /// There are too many connections: close so many, those first that have been silent longest.
+    ShedConnections { kind: ListenerKind, count: usize },
+    /// So many of those were no longer there.
+    NotShed { kind: ListenerKind, count: usize },
 }
 
 /// What one shard asks of another.
@@ -171,6 +176,7 @@ pub enum ControlCall {
         topics: Vec<TopicSelector>,
     },
     NextProducerId,
+    DescribeQuorum,
     /// What is due from time to time.
     Upkeep,
 }
@@ -181,9 +187,21 @@ pub enum ControlReply {
     Partitions(Vec<Result<(), TopicFault>>),
     Deleted(Vec<DeletedTopic>),
     ProducerId(Option<i64>),
+    Quorum(QuorumState),
     Done,
     /// The request as a whole was refused.
     Refused(TopicFault),
+}
+
+/// The metadata log as its leader, the only voter, knows it.
+pub struct QuorumState {
+    pub epoch: i32,
+    pub high_watermark: i64,
+    pub log_end_offset: i64,
+    /// Zero where the voters are in the configuration and not in the log.
+    pub directory_id: Uuid,
+    /// Where the voter can be reached: listener, host, port.
+    pub endpoints: Vec<(String, String, u16)>,
 }
 
 /// A new image and what it changed.

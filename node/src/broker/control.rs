@@ -268,6 +268,9 @@ impl Control {
                 self.upkeep().await?;
                 ControlReply::Done
             }
+            ControlCall::DescribeQuorum => {
+                ControlReply::Quorum(self.log.quorum_state(config.current()))
+            }
             ControlCall::NextProducerId => {
                 ControlReply::ProducerId(self.next_producer_id(&image).await?)
             }

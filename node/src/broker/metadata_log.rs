@@ -12,7 +12,7 @@ use ringlog_engine::dirs::write_partition_metadata;
 use ringlog_engine::io::{Buf, WritePath};
 use ringlog_engine::log::{
     AppendError, Committer, CommitterOptions, LoadError, LoadOptions, Log, LogConfig, LogError,
-    Origin, ReadError, ReadLimits, SyncMethod,
+    Origin, ReadError, ReadLimits,
 };
 use ringlog_engine::shard::{IoError, Shard};
 use ringlog_engine::types::{LeaderEpoch, Offset, TopicId};
@@ -23,6 +23,7 @@ use ringlog_wire::records::metadata::MetadataRecord;
 use ringlog_wire::{Message, Reader, Uuid};
 use thiserror::Error;
 
+use super::calls::QuorumState;
 use super::metadata_snapshots::{Retention, SNAPSHOT_BYTES_MAX, SnapshotId};
 use crate::config::RawConfig;
 use crate::controller::record_version;
@@ -37,6 +38,13 @@ const SMALL_FILE_BYTES_MAX: u64 = 1 << 20;
 const REPLAY_BYTES: usize = 1 << 20;
 /// Record bytes in one batch; a decision that needs more is not one that Kafka would make.
 pub(super) const BATCH_BYTES_MAX: usize = 8 << 20;
+
+/// Where a voter of the configuration can be reached.
+fn static_endpoint(config: &RawConfig, node_id: i32) -> Vec<(String, String, u16)> {
+    let name = config.controller_listener_names().into_iter().next().unwrap_or_default();
+    let voter = config.voters().remove(&node_id);
+    voter.into_iter().map(|at| (name.clone(), at.host, at.port)).collect()
+}
 
 /// Why a node cannot take up its metadata.
 #[derive(Debug, Error)]
@@ -122,7 +130,6 @@ impl MetadataLog {
         let options = CommitterOptions {
             sync_always: true,
             write_path: WritePath::Blocking,
-            sync_method: SyncMethod::Fdatasync,
             unread_cache_bytes: None,
         };
         let committer = Committer::start(shard, options);
@@ -162,6 +169,28 @@ impl MetadataLog {
     /// The epoch in which this node leads.
     pub fn epoch(&self) -> i32 {
         self.epoch
+    }
+
+    /// What there is to say of the quorum. What is in the log is decided: there is one voter.
+    pub(super) fn quorum_state(&self, config: &RawConfig) -> QuorumState {
+        let ends = self.log.ends();
+        let voters = self.voters.iter().flat_map(|record| &record.voters);
+        let (directory_id, endpoints) =
+            match voters.into_iter().find(|voter| voter.voter_id == self.node_id) {
+                Some(voter) => {
+                    let endpoints = voter.endpoints.iter();
+                    let endpoints = endpoints.map(|e| (e.name.clone(), e.host.clone(), e.port));
+                    (voter.voter_directory_id, endpoints.collect())
+                }
+                None => (Uuid::default(), static_endpoint(config, self.node_id)),
+            };
+        QuorumState {
+            epoch: self.epoch,
+            high_watermark: ends.durable_end_offset.0,
+            log_end_offset: ends.log_end_offset.0,
+            directory_id,
+            endpoints,
+        }
     }
 
     /// The offset the next record will get.

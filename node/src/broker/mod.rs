@@ -2,11 +2,13 @@
 //! (`controller`, `metadata`, `quorum`), the bytes in the engine.
 
 mod calls;
+mod connection_limits;
 mod connections;
 mod control;
 mod metadata_log;
 mod metadata_snapshots;
 mod partition;
+mod rate;
 mod reads;
 mod replicas;
 mod settings;
@@ -15,7 +17,7 @@ mod upkeep;
 
 pub use calls::{
     Acks, AppendBatch, AppendOutcome, Call, ControlCall, ControlReply, ListOffsetAnswer,
-    ListOffsetQuery, Message, MetadataUpdate, ReadOutcome, ReadSpec, Reply,
+    ListOffsetQuery, Message, MetadataUpdate, QuorumState, ReadOutcome, ReadSpec, Reply,
 };
 pub use connections::Connections;
 pub use control::Control;
@@ -27,5 +29,5 @@ pub use replicas::{
     EARLIEST_LOCAL_TIMESTAMP, EARLIEST_TIMESTAMP, LATEST_TIERED_TIMESTAMP, LATEST_TIMESTAMP,
     MAX_TIMESTAMP,
 };
-pub use settings::{DirInfo, LARGE_FRAME_BYTES, RequestLimits, Settings};
-pub use shard_broker::{Answer, Broker, NewConnection, shard_of};
+pub use settings::{DirInfo, FetchPath, LARGE_FRAME_BYTES, ListenerKind, RequestLimits, Settings};
+pub use shard_broker::{Answer, Broker, NewConnection, ServedConnection, shard_of};

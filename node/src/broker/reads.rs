@@ -4,21 +4,17 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use ringlog_engine::io::{Buf, Fd};
-use ringlog_engine::log::{FileRange, ReadError, ReadLimits};
+use ringlog_engine::io::{BUF_ALIGN, Buf, Fd, SendPath};
+use ringlog_engine::log::{COLD_BYTES_MAX, FileRange, ReadError, ReadLimits};
 use ringlog_engine::shard::File;
 use ringlog_engine::types::LeaderEpoch;
 
 use super::calls::{ReadOutcome, ReadSpec};
 use super::partition::Partition;
+use super::settings::FetchPath;
 use super::shard_broker::Broker;
 use crate::error_code::ErrorCode;
 
-/// Up to this size records are copied out of the page cache: cheaper than a sendfile of their own.
-const COPY_BYTES_MAX: usize = 32 << 10;
-/// How much of a cold range is brought in at once.
-const WARM_CHUNK_BYTES: usize = 1 << 20;
-const PAGE_BYTES: u64 = 4096;
 /// Fewer leases than this are not worth a sweep.
 const LEASES_SWEPT_MIN: usize = 64;
 
@@ -40,6 +36,17 @@ impl Piece {
     }
 }
 
+impl ReadOutcome {
+    /// How much memory its records take.
+    pub fn memory_bytes(&self) -> usize {
+        let of_piece = |piece: &Piece| match piece {
+            Piece::Memory(buf) => buf.capacity(),
+            Piece::File(_) => 0,
+        };
+        self.pieces.iter().map(of_piece).sum()
+    }
+}
+
 /// A part of a segment that is in the page cache, lent to whoever sends it, on whichever shard.
 /// The owner keeps the file open until this is dropped. Only operations that complete at submission
 /// may use the descriptor on another shard than the owner's.
@@ -50,6 +57,8 @@ pub struct LentRange {
     pub position: u64,
     /// How long it is.
     pub len: usize,
+    /// How it is sent.
+    pub path: SendPath,
     _lease: Arc<()>,
 }
 
@@ -148,57 +157,64 @@ impl Broker {
             }
             Err(error) => return failure(error),
         }
+        let failed = |error: ReadError| {
+            tracing::error!(topic = %partition.topic_name, partition = partition.index, %error,
+                "read_failed");
+            // What is damaged stays so: a consumer that tried again would try for ever.
+            let damaged = matches!(error, ReadError::Corrupt(_));
+            failure(match damaged {
+                true => ErrorCode::CorruptMessage,
+                false => ErrorCode::KafkaStorageError,
+            })
+        };
         let plan = match partition.log.plan_read(read.offset, upper, limits).await {
             Ok(plan) => plan,
             Err(ReadError::OutOfRange { .. }) => return failure(ErrorCode::OffsetOutOfRange),
-            Err(error) => {
-                tracing::error!(topic = %partition.topic_name, partition = partition.index, %error,
-                    "read_failed");
-                // What is damaged stays so: a consumer that tried again would try for ever.
-                let damaged = matches!(error, ReadError::Corrupt(_));
-                return failure(match damaged {
-                    true => ErrorCode::CorruptMessage,
-                    false => ErrorCode::KafkaStorageError,
-                });
-            }
+            Err(error) => return failed(error),
         };
         let Some(range) = plan.range else { return outcome(ErrorCode::None, Vec::new()) };
-        match self.lend(range).await {
+        match self.lend(partition, range).await {
             Ok(piece) => outcome(ErrorCode::None, vec![piece]),
-            Err(error) => {
-                tracing::error!(topic = %partition.topic_name, partition = partition.index, %error,
-                    "read_failed");
-                failure(ErrorCode::KafkaStorageError)
-            }
+            Err(error) => failed(error),
         }
     }
 
+    /// How much of `bytes` of one partition may be held in memory to be sent.
+    pub fn read_memory_max(&self, bytes: usize) -> usize {
+        // As a buffer takes it.
+        let copied = bytes.min(self.settings.fetch_path.copy_bytes_max()).min(COLD_BYTES_MAX);
+        copied.max(BUF_ALIGN).next_power_of_two()
+    }
+
     /// Turns a range into bytes that can be sent without waiting for a device.
-    async fn lend(&self, range: FileRange) -> Result<Piece, ReadError> {
-        let FileRange { file, position, len } = range;
-        if len <= COPY_BYTES_MAX {
-            let buf = match file.read_cached_at(Buf::with_capacity(len), position, len).await? {
-                Some(buf) => buf,
-                None => file.read_at(Buf::with_capacity(len), position, len).await?,
-            };
-            return Ok(Piece::Memory(buf));
+    async fn lend(&self, partition: &Partition, mut range: FileRange) -> Result<Piece, ReadError> {
+        let log = &partition.log;
+        let path = self.settings.fetch_path;
+        if path == FetchPath::Copy {
+            // An answer may be smaller than what was asked for.
+            range.len = range.len.min(COLD_BYTES_MAX.max(range.first_batch_bytes));
         }
-        let first_page = position / PAGE_BYTES;
-        let page_end = (position + len as u64).div_ceil(PAGE_BYTES);
-        let bytes = (page_end - first_page) * PAGE_BYTES;
-        // A kernel without cachestat (before 6.5) answers with an error: take it for cold.
-        let cached = file.cached_bytes(first_page * PAGE_BYTES, bytes).await.unwrap_or(0);
-        if cached < bytes {
-            let mut at = 0;
-            while at < len {
-                let chunk = (len - at).min(WARM_CHUNK_BYTES);
-                let buf = Buf::with_capacity(chunk);
-                file.read_at(buf, position + at as u64, chunk).await?;
-                at += chunk;
+        if range.len <= path.copy_bytes_max() {
+            if let Some(buf) = log.read_cached(&range).await? {
+                return Ok(Piece::Memory(buf));
             }
+            let _turn = self.cold_budget.take(range.len).await;
+            return Ok(Piece::Memory(log.bring_in(range).await?.1));
         }
+        let range = match log.is_cached(&range).await {
+            true => range,
+            false => {
+                let _turn = self.cold_budget.take(range.len.min(COLD_BYTES_MAX)).await;
+                log.bring_in(range).await?.0
+            }
+        };
+        let FileRange { file, position, len, .. } = range;
         let fd = file.fd();
         let _lease = self.leases.borrow_mut().lend(file);
-        Ok(Piece::File(LentRange { fd, position, len, _lease }))
+        let path = match path {
+            FetchPath::Splice => SendPath::Splice,
+            FetchPath::Auto | FetchPath::SendFile | FetchPath::Copy => SendPath::SendFile,
+        };
+        Ok(Piece::File(LentRange { fd, position, len, path, _lease }))
     }
 }

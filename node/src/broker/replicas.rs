@@ -78,7 +78,7 @@ impl Broker {
         *self.image.borrow_mut() = image;
     }
 
-    fn follow_configs(&self, image: &MetadataImage, update: &MetadataUpdate) {
+    fn follow_configs(self: &Rc<Self>, image: &MetadataImage, update: &MetadataUpdate) {
         let changed = |kind: i8| update.delta.configs_changed.iter().any(|(k, _)| *k == kind);
         if changed(RESOURCE_BROKER) {
             let mut config = BrokerConfig::clone(&self.config());
@@ -89,7 +89,8 @@ impl Broker {
                 }
             }
             if self.shard.id() == ShardId(0) {
-                self.open_connections.set_limits(config.current(), &self.settings.listeners);
+                self.limit_connections(config.current());
+                self.shed_excess();
             }
             *self.config.borrow_mut() = Rc::new(config);
         }

@@ -5,7 +5,6 @@ use std::path::PathBuf;
 
 use ringlog_engine::dirs::TopicPartition;
 use ringlog_engine::io::WritePath;
-use ringlog_engine::log::SyncMethod;
 use ringlog_engine::types::Offset;
 use ringlog_wire::Uuid;
 
@@ -29,8 +28,50 @@ pub struct DirInfo {
 /// From here on a frame is paid for from the budget for large ones.
 pub const LARGE_FRAME_BYTES: usize = 4 << 20;
 
-/// Share of the machine's memory for request frames.
-const FRAME_MEMORY_SHARE: u64 = 8;
+/// Parts of the memory limit: requests, records for consumers, tails of logs, kept buffers.
+const MEMORY_PARTS: u64 = 4;
+/// More than this a shard does not keep for reuse: the allocator has it back.
+const POOL_BYTES_MAX: u64 = 64 << 20;
+
+/// Up to this size records are copied out of the page cache: cheaper than a sendfile of their own.
+const COPY_BYTES_MAX: usize = 32 << 10;
+/// What one shard has under way off the disk for consumers.
+pub const COLD_READ_BYTES: usize = 32 << 20;
+
+/// ringlog.fetch.path
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum FetchPath {
+    /// A copy of what is small, sendfile for the rest.
+    #[default]
+    Auto,
+    /// sendfile(2), always.
+    SendFile,
+    /// splice(2), always.
+    Splice,
+    /// A copy, always.
+    Copy,
+}
+
+impl FetchPath {
+    /// What the configuration says.
+    pub fn of(config: &RawConfig) -> Self {
+        match config.string("ringlog.fetch.path") {
+            Some("sendfile") => Self::SendFile,
+            Some("splice") => Self::Splice,
+            Some("copy") => Self::Copy,
+            _ => Self::Auto,
+        }
+    }
+
+    /// Up to which size records are sent from memory.
+    pub fn copy_bytes_max(self) -> usize {
+        match self {
+            Self::Auto => COPY_BYTES_MAX,
+            Self::SendFile | Self::Splice => 0,
+            Self::Copy => usize::MAX,
+        }
+    }
+}
 
 /// What a node is started with.
 #[derive(Debug)]
@@ -43,16 +84,18 @@ pub struct Settings {
     pub node_id: i32,
     /// How many shards.
     pub shards: usize,
-    /// Listeners for clients and brokers, in the order of the file.
+    /// Listeners for clients and brokers, in the order of the file, then those for controllers.
     pub listeners: Vec<Listener>,
+    /// How many of them are for clients and brokers.
+    pub broker_listeners: usize,
     /// What clients of each of them are told to connect to, by listener name.
     pub advertised: BTreeMap<String, (String, u16)>,
     /// ringlog.durability=sync
     pub sync_always: bool,
     /// Who writes to log files.
     pub write_path: WritePath,
-    /// How several files are synced.
-    pub sync_method: SyncMethod,
+    /// How records reach consumers.
+    pub fetch_path: FetchPath,
     /// ringlog.unread.cache.bytes
     pub unread_cache_bytes: Option<u64>,
     /// Log directories; the metadata log's own comes last, if it has one.
@@ -78,25 +121,69 @@ pub struct RequestLimits {
     pub count: usize,
     /// Record bytes of one answer to a fetch.
     pub fetch_bytes: usize,
+    /// Bytes of records that are in memory for consumers.
+    pub read_bytes: usize,
+    /// Bytes of buffers that are kept for reuse.
+    pub pool_bytes: usize,
+    /// Bytes received for connections that have not come to them yet.
+    pub ahead_bytes: usize,
+    /// Bytes of one frame.
+    pub one_frame_bytes: usize,
     /// Incremental fetch sessions.
     pub fetch_sessions: usize,
 }
 
+/// Whom a listener serves. The two are counted apart, and offer different APIs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ListenerKind {
+    /// Clients and brokers.
+    Broker,
+    /// Controllers, and those who ask them directly (KIP-919).
+    Controller,
+}
+
+impl Settings {
+    /// Whom the listener of this number serves.
+    pub fn kind_of(&self, listener: usize) -> ListenerKind {
+        match listener < self.broker_listeners {
+            true => ListenerKind::Broker,
+            false => ListenerKind::Controller,
+        }
+    }
+}
+
 impl RequestLimits {
-    /// queued.max.requests and queued.max.request.bytes, dealt out to `shards`. Without the latter
-    /// frames get their share of the machine's memory: there is always a limit.
+    /// ringlog.memory.limit.bytes, queued.max.requests and queued.max.request.bytes, dealt out to
+    /// `shards`; the process may use `memory_bytes`.
     pub fn of(config: &RawConfig, shards: usize, memory_bytes: u64) -> Self {
-        let bytes = match config.long("queued.max.request.bytes") {
-            limit @ 1.. => limit as u64,
-            _ => memory_bytes / FRAME_MEMORY_SHARE,
+        let (limit, is_set) = match config.long("ringlog.memory.limit.bytes") {
+            limit @ 1.. => (limit as u64, true),
+            _ => (memory_bytes / 2, false),
         };
+        let part = limit / MEMORY_PARTS;
+        let bytes = match config.long("queued.max.request.bytes") {
+            own @ 1.. if is_set => part.min(own as u64),
+            own @ 1.. => own as u64,
+            _ => part,
+        };
+        let of_shard = |bytes: u64| (bytes / shards as u64).max(1) as usize;
+        let large_frame_bytes = of_shard(bytes / 4);
+        let read_bytes = of_shard(part);
+        let of_key = |key: &str| config.int(key).max(0) as usize;
+        // Kafka takes one frame and one answer of any size that its keys allow, whatever is free.
+        // Who sets a limit means it.
+        let fit = |bytes: usize, room: usize| if is_set { bytes.min(room) } else { bytes };
         let slots = config.int("max.incremental.fetch.session.cache.slots");
         let requests = config.int("queued.max.requests").max(1) as usize;
         Self {
-            frame_bytes: (bytes / 4 * 3 / shards as u64).max(1) as usize,
-            large_frame_bytes: (bytes / 4 / shards as u64).max(1) as usize,
+            frame_bytes: of_shard(bytes / 4 * 3),
+            large_frame_bytes,
             count: requests.div_ceil(shards),
-            fetch_bytes: config.int("fetch.max.bytes").max(0) as usize,
+            fetch_bytes: fit(of_key("fetch.max.bytes"), read_bytes),
+            read_bytes,
+            ahead_bytes: of_shard(part / 4),
+            pool_bytes: of_shard(part.min(POOL_BYTES_MAX * shards as u64)),
+            one_frame_bytes: fit(of_key("socket.request.max.bytes"), large_frame_bytes),
             fetch_sessions: (slots.max(0) as usize).div_ceil(shards),
         }
     }
@@ -122,6 +209,10 @@ mod tests {
             large_frame_bytes: 1000,
             count: 250,
             fetch_bytes: 55 << 20,
+            read_bytes: 4000,
+            ahead_bytes: 1000,
+            pool_bytes: 4000,
+            one_frame_bytes: 100 << 20,
             fetch_sessions: 500,
         };
         assert_eq!(of(""), unlimited);
@@ -134,8 +225,24 @@ mod tests {
             large_frame_bytes: 500,
             count: 3,
             fetch_bytes: 2000,
+            one_frame_bytes: 4000,
             fetch_sessions: 2,
+            ..unlimited
         };
         assert_eq!(of(set), limited);
+        let kept_small = RequestLimits {
+            frame_bytes: 300,
+            large_frame_bytes: 100,
+            fetch_bytes: 400,
+            read_bytes: 400,
+            ahead_bytes: 100,
+            pool_bytes: 400,
+            one_frame_bytes: 100,
+            ..unlimited
+        };
+        assert_eq!(of("ringlog.memory.limit.bytes=3200"), kept_small);
+        let both = "ringlog.memory.limit.bytes=3200\nsocket.request.max.bytes=200\n\
+                    queued.max.request.bytes=9000";
+        assert_eq!(of(both), kept_small);
     }
 }

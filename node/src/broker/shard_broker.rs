@@ -8,11 +8,11 @@ use std::sync::Arc;
 
 use ringlog_engine::batch::{BatchError, HeaderError, RecordFault};
 use ringlog_engine::dirs::LogDir;
-use ringlog_engine::io::Fd;
+use ringlog_engine::io::{Fd, Mono};
 use ringlog_engine::log::{AppendError, Committer, CommitterOptions, Origin, ProducerError};
-use ringlog_engine::shard::Shard;
 use ringlog_engine::shard::mesh::Mesh;
 use ringlog_engine::shard::sync::{Budget, OneshotSender, Queue, oneshot};
+use ringlog_engine::shard::{Shard, Socket};
 use ringlog_engine::stdx::hash::FxHashMap;
 use ringlog_engine::stdx::slab::Slab;
 use ringlog_engine::types::{Offset, ShardId};
@@ -23,7 +23,7 @@ use super::connections::Connections;
 use super::control::Control;
 use super::partition::Partition;
 use super::reads::Leases;
-use super::settings::Settings;
+use super::settings::{COLD_READ_BYTES, Settings};
 use crate::config::BrokerConfig;
 use crate::controller::TopicFault;
 use crate::error_code::ErrorCode;
@@ -45,6 +45,18 @@ pub struct NewConnection {
     pub listener: usize,
 }
 
+/// A connection that is served on this shard.
+pub struct ServedConnection {
+    /// The socket.
+    pub socket: Socket,
+    /// Which listener it came by.
+    pub listener: usize,
+    /// When it last brought or took anything.
+    pub last_used: Cell<Mono>,
+    /// It is being closed because there are too many.
+    pub shed: Cell<bool>,
+}
+
 /// Which shard owns a partition: nothing moves unless the number of shards changes.
 pub fn shard_of(topic: Uuid, partition: i32, shards: usize) -> ShardId {
     let (high, low) = topic.0.split_at(8);
@@ -64,6 +76,10 @@ pub struct Broker {
     pub frame_budget: Rc<Budget>,
     /// The same of large frames.
     pub large_frame_budget: Rc<Budget>,
+    /// Records in memory on their way to consumers, in bytes.
+    pub read_budget: Rc<Budget>,
+    /// Bytes that are being read off the disk for consumers.
+    pub(super) cold_budget: Rc<Budget>,
     /// Requests that are being worked on.
     pub request_budget: Rc<Budget>,
     /// Connections handed over by the accepting shard.
@@ -80,8 +96,11 @@ pub struct Broker {
     pub(super) partitions: RefCell<Partitions>,
     pub(super) committers: Vec<Rc<Committer>>,
     pub(super) leases: RefCell<Leases>,
-    /// Shard 0: the connections of the node.
-    pub open_connections: Connections,
+    /// Shard 0: the connections of clients and brokers.
+    pub(super) open_connections: Connections,
+    /// Shard 0: the connections of controllers.
+    pub(super) controller_connections: Connections,
+    pub(super) served: RefCell<Slab<Rc<ServedConnection>>>,
     mesh: RefCell<Option<Mesh<Message>>>,
     calls: RefCell<Slab<OneshotSender<Reply>>>,
 }
@@ -92,18 +111,16 @@ impl Broker {
         let options = CommitterOptions {
             sync_always: settings.sync_always,
             write_path: settings.write_path,
-            sync_method: settings.sync_method,
             unread_cache_bytes: settings.unread_cache_bytes,
         };
-        let open_connections = Connections::default();
-        if shard.id() == ShardId(0) {
-            open_connections.set_limits(&settings.config, &settings.listeners);
-        }
         let committers = settings.dirs.iter().map(|_| Committer::start(shard, options)).collect();
-        Rc::new(Broker {
+        ringlog_engine::io::set_pool_limit(settings.requests.pool_bytes);
+        let broker = Rc::new(Broker {
             shard: shard.clone(),
             frame_budget: Budget::new(settings.requests.frame_bytes),
             large_frame_budget: Budget::new(settings.requests.large_frame_bytes),
+            read_budget: Budget::new(settings.requests.read_bytes),
+            cold_budget: Budget::new(COLD_READ_BYTES),
             request_budget: Budget::new(settings.requests.count),
             connections: Queue::default(),
             stopping: Cell::new(false),
@@ -115,11 +132,15 @@ impl Broker {
             partitions: RefCell::default(),
             committers,
             leases: RefCell::default(),
-            open_connections,
+            open_connections: Connections::default(),
+            controller_connections: Connections::default(),
+            served: RefCell::default(),
             mesh: RefCell::new(None),
             calls: RefCell::default(),
             settings,
-        })
+        });
+        broker.limit_connections(&broker.settings.config);
+        broker
     }
 
     /// Gives the broker its way to the other shards.
@@ -191,9 +212,12 @@ impl Broker {
             Message::Connection { socket, peer, listener } => {
                 self.connections.push(NewConnection { socket, peer, listener });
             }
-            Message::ConnectionClosed { peer, listener } => {
-                self.open_connections.close(listener, peer);
+            Message::ConnectionClosed { peer, listener, shed } => {
+                let kind = self.settings.kind_of(listener);
+                self.connections_of(kind).close(listener, peer, from, shed);
             }
+            Message::ShedConnections { kind, count } => self.shed_connections(kind, count),
+            Message::NotShed { kind, count } => self.connections_of(kind).not_shed(from, count),
         }
     }
 

@@ -203,8 +203,6 @@ pub(super) mod reason {
     pub const ONE_BROKER: &str = "checked and shown; there are no other brokers so far";
     /// The other voters.
     pub const ONE_VOTER: &str = "one voter only so far: others are refused at start";
-    /// Another driver.
-    pub const URING_ONLY: &str = "io_uring only so far: `epoll` is refused at start";
     /// A sweep of finished requests.
     pub const PURGATORY: &str = "finished waiters go at once: nothing piles up";
 }

@@ -97,7 +97,8 @@ async fn listen(
 /// Accepts connections until the node stops.
 pub async fn run_accept(broker: Rc<Broker>, bound: Bound) {
     let mut next = 0usize;
-    let open = &broker.open_connections;
+    let kind = broker.settings.kind_of(bound.index);
+    let open = broker.connections_of(kind);
     while !broker.stopping.get() {
         let mut accepted = broker.shard.accept_stream(bound.fd);
         let mut refused = false;
@@ -116,21 +117,24 @@ pub async fn run_accept(broker: Rc<Broker>, bound: Bound) {
                     continue;
                 }
             };
-            if !open.has_room(bound.index) {
+            let throttle_ms = open.throttle_ms(bound.index, broker.shard.now());
+            if throttle_ms > 0 || !open.has_room(bound.index) {
                 // Those behind it wait in the backlog.
                 accepted.cancel();
+                broker.shard.sleep_ms(throttle_ms).await;
                 open.room(bound.index).await;
             }
+            let shard = ShardId((next % broker.settings.shards) as u16);
             // The kernel gives the lowest number that is free, so it says how many are taken.
             let out_of_descriptors = socket.0 as u64 >= broker.settings.connection_fd_end;
-            if out_of_descriptors || !open.open(bound.index, peer) {
+            if out_of_descriptors || !open.open(bound.index, peer, shard) {
                 tracing::warn!(%peer, "connection_refused_too_many");
                 broker.shard.close(socket).await;
                 continue;
             }
-            let shard = ShardId((next % broker.settings.shards) as u16);
             next += 1;
             broker.post(shard, Message::Connection { socket, peer, listener: bound.index });
+            broker.shed_excess();
         }
         if refused {
             broker.shard.sleep_ms(ACCEPT_PAUSE_MS).await;

@@ -2,6 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
+use std::net::IpAddr;
 use std::rc::Rc;
 use std::task::Poll;
 
@@ -11,7 +12,7 @@ use ringlog_engine::shard::sync::Queue;
 
 use super::frames::{FrameEnd, FrameReader};
 use crate::api::{self, FetchSessions, Outcome, OutcomeFuture, RequestContext};
-use crate::broker::{Broker, Message, NewConnection};
+use crate::broker::{Broker, Message, ServedConnection};
 use crate::wire::frame::{Part, Response};
 
 /// Requests of one connection that are worked on at a time; a client that pipelines more waits.
@@ -25,31 +26,49 @@ pub async fn run_connections(broker: Rc<Broker>) {
     let sessions = Rc::new(RefCell::new(FetchSessions::new(slots)));
     while let Some(connection) = broker.connections.pop().await {
         let this = Rc::clone(&broker);
-        let context = Rc::new(RequestContext::new(connection.listener, &sessions));
+        let context = Rc::new(RequestContext::new(
+            broker.settings.kind_of(connection.listener),
+            connection.listener,
+            &sessions,
+        ));
         broker.shard.spawn(async move {
             let (peer, listener) = (connection.peer, connection.listener);
-            serve(&this, connection, context).await;
+            let served = Rc::new(ServedConnection {
+                socket: Socket::adopt(&this.shard, connection.socket),
+                listener,
+                last_used: Cell::new(this.shard.now()),
+                shed: Cell::new(false),
+            });
+            let id = this.note_served(&served);
+            serve(&this, &served, peer, context).await;
+            this.forget_served(id);
+            let shed = served.shed.get();
+            // The descriptor is free before shard 0 counts one less.
+            drop(served);
             this.post(
                 ringlog_engine::types::ShardId(0),
-                Message::ConnectionClosed { peer, listener },
+                Message::ConnectionClosed { peer, listener, shed },
             );
         });
     }
 }
 
-async fn serve(broker: &Rc<Broker>, connection: NewConnection, context: Rc<RequestContext>) {
-    let NewConnection { socket, peer, .. } = connection;
-    let socket = Socket::adopt(&broker.shard, socket);
+async fn serve(
+    broker: &Rc<Broker>,
+    served: &Rc<ServedConnection>,
+    peer: IpAddr,
+    context: Rc<RequestContext>,
+) {
     let queue: Rc<Queue<OutcomeFuture>> = Rc::default();
     let broken = Rc::new(Cell::new(false));
     let writer = {
-        let socket = socket.clone();
+        let (broker, served) = (Rc::clone(broker), Rc::clone(served));
         let (queue, broken) = (Rc::clone(&queue), Rc::clone(&broken));
         async move {
-            if write_responses(&socket, &queue).await.is_err() {
+            if write_responses(&broker, &served, &queue).await.is_err() {
                 broken.set(true);
                 // The reader may wait for a peer that will never be answered.
-                socket.shutdown().await;
+                served.socket.shutdown().await;
                 queue.close();
             }
         }
@@ -59,7 +78,7 @@ async fn serve(broker: &Rc<Broker>, connection: NewConnection, context: Rc<Reque
         writer.await;
         done.send(());
     });
-    let end = read_requests(broker, &socket, &context, &queue, &broken).await;
+    let end = read_requests(broker, served, &context, &queue, &broken).await;
     match end {
         FrameEnd::BadLength(length) => tracing::warn!(%peer, length, "bad_frame_length"),
         FrameEnd::Idle => tracing::debug!(%peer, "connection_idle"),
@@ -72,21 +91,22 @@ async fn serve(broker: &Rc<Broker>, connection: NewConnection, context: Rc<Reque
 
 async fn read_requests(
     broker: &Rc<Broker>,
-    socket: &Socket,
+    served: &ServedConnection,
     context: &Rc<RequestContext>,
     queue: &Rc<Queue<OutcomeFuture>>,
     broken: &Rc<Cell<bool>>,
 ) -> FrameEnd {
     let config = broker.config();
-    let frame_bytes_max = config.current().int("socket.request.max.bytes").max(0) as usize;
+    let frame_bytes_max = broker.settings.requests.one_frame_bytes;
     let idle_ms = config.current().long("connections.max.idle.ms");
     let idle_ms = u64::try_from(idle_ms).unwrap_or(u64::MAX / 2_000_000);
-    let mut frames = FrameReader::new(broker, socket.clone(), frame_bytes_max, idle_ms);
+    let mut frames = FrameReader::new(broker, served.socket.clone(), frame_bytes_max, idle_ms);
     loop {
         let frame = match frames.next().await {
             Ok(frame) => frame,
             Err(end) => return end,
         };
+        served.last_used.set(broker.shard.now());
         if broken.get() || broker.stopping.get() {
             return FrameEnd::Closed;
         }
@@ -102,7 +122,12 @@ async fn read_requests(
 /// The connection is of no more use.
 struct Gone;
 
-async fn write_responses(socket: &Socket, queue: &Queue<OutcomeFuture>) -> Result<(), Gone> {
+async fn write_responses(
+    broker: &Broker,
+    served: &ServedConnection,
+    queue: &Queue<OutcomeFuture>,
+) -> Result<(), Gone> {
+    let socket = &served.socket;
     let mut held: Option<OutcomeFuture> = None;
     loop {
         let next = match held.take() {
@@ -114,11 +139,14 @@ async fn write_responses(socket: &Socket, queue: &Queue<OutcomeFuture>) -> Resul
         };
         let mut outcome = next.await;
         let mut chunks = Vec::new();
+        // Paid for until all is sent.
+        let mut shares = Vec::new();
         loop {
             match outcome {
                 Outcome::Close => return Err(Gone),
                 Outcome::Silent => {}
-                Outcome::Respond(response) => {
+                Outcome::Respond(mut response) => {
+                    shares.extend(response.share.take());
                     send_response(socket, response, &mut chunks).await?;
                 }
             }
@@ -138,6 +166,7 @@ async fn write_responses(socket: &Socket, queue: &Queue<OutcomeFuture>) -> Resul
         if !chunks.is_empty() {
             socket.send(chunks, false).await.map_err(|_| Gone)?;
         }
+        served.last_used.set(broker.shard.now());
     }
 }
 
@@ -166,7 +195,7 @@ async fn send_file(
     more: bool,
 ) -> Result<(), Gone> {
     socket.send(before, true).await.map_err(|_| Gone)?;
-    let sent = socket.send_file(range.fd, range.position, range.len, more).await;
+    let sent = socket.send_file(range.fd, range.position, range.len, more, range.path).await;
     // A file that ends early leaves the response incomplete: the frame's length was promised.
     if sent.is_ok_and(|sent| sent == range.len) { Ok(()) } else { Err(Gone) }
 }

@@ -5,7 +5,7 @@ use ringlog_engine::shard::sync::Share;
 use ringlog_wire::{ApiKey, EncodeError, Message, Writer};
 
 use crate::broker::LentRange;
-use crate::wire::versions::serves;
+use crate::wire::versions::is_known;
 
 /// Memory a request's decoding may take, as a multiple of its size and at least this much.
 const DECODE_BUDGET_MIN: usize = 64 << 10;
@@ -73,7 +73,7 @@ impl RequestHeader {
             body_at,
         };
         // The shape of a header is known only where the version is.
-        let known = ApiKey::try_from(api_key).ok().filter(|key| serves(*key, version));
+        let known = ApiKey::try_from(api_key).ok().filter(|key| is_known(*key, version));
         let Some(key) = known else { return Ok(header(None, frame.len())) };
         let mut at = 10;
         let client_id = match i16_at(8)? {
@@ -106,6 +106,8 @@ pub enum Part {
 pub struct Response {
     /// Its parts, in order.
     pub parts: Vec<Part>,
+    /// What pays for the memory of its records until they are sent.
+    pub share: Option<Share>,
 }
 
 /// Room for the length that precedes every response.
@@ -129,7 +131,7 @@ pub fn set_length(out: &mut [u8], rest: usize) {
 impl Response {
     /// A response that is all in memory.
     pub fn of_bytes(bytes: &[u8]) -> Response {
-        Response { parts: vec![Part::Bytes(Chunk::from(Buf::copy_of(bytes)))] }
+        Response { parts: vec![Part::Bytes(Chunk::from(Buf::copy_of(bytes)))], share: None }
     }
 
     /// Encodes a generated message as a response.

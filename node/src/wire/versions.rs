@@ -33,16 +33,33 @@ pub const BROKER_APIS: &[Served] = &[
     served(ApiKey::DescribeConfigs, 1, 4),
     served(ApiKey::CreatePartitions, 0, 3),
     served(ApiKey::ListPartitionReassignments, 0, 0),
+    served(ApiKey::DescribeQuorum, 0, 2),
     served(ApiKey::DescribeCluster, 0, 2),
     served(ApiKey::DescribeTopicPartitions, 0, 0),
+];
+
+/// On controller listeners.
+pub const CONTROLLER_APIS: &[Served] = &[
+    served(ApiKey::ApiVersions, 0, 4),
+    served(ApiKey::CreateTopics, 2, 7),
+    served(ApiKey::DeleteTopics, 1, 6),
+    served(ApiKey::CreatePartitions, 0, 3),
+    served(ApiKey::ListPartitionReassignments, 0, 0),
+    served(ApiKey::DescribeQuorum, 0, 2),
+    served(ApiKey::DescribeCluster, 0, 2),
 ];
 
 /// The oldest version of Produce that is served.
 pub const PRODUCE_VERSION_MIN: i16 = 3;
 
-/// Whether a version of an API is served.
-pub fn serves(key: ApiKey, version: i16) -> bool {
-    BROKER_APIS.iter().any(|served| {
+/// Whether a version of an API is served by any listener, so that the shape of its header is known.
+pub fn is_known(key: ApiKey, version: i16) -> bool {
+    serves(BROKER_APIS, key, version) || serves(CONTROLLER_APIS, key, version)
+}
+
+/// Whether a version of an API is served by a listener that offers `apis`.
+pub fn serves(apis: &[Served], key: ApiKey, version: i16) -> bool {
+    apis.iter().any(|served| {
         let min = if key == ApiKey::Produce { PRODUCE_VERSION_MIN } else { served.min };
         served.key == key && min <= version && version <= served.max
     })

@@ -28,6 +28,7 @@ const LETTERS_SHOWN: usize = 200;
 pub struct Side {
     pub client: Client,
     pub node: Node,
+    port: u16,
     pub is_stock: bool,
     ids: BTreeMap<String, Uuid>,
     /// What is this side's alone, and what both say instead.
@@ -42,12 +43,17 @@ impl Side {
             (node.dir.path().display().to_string(), "DIR".to_owned()),
             (cluster_id(&node), "CLUSTER_ID".to_owned()),
         ];
-        Side { client: node.client(), node, is_stock, ids: BTreeMap::new(), masks }
+        Side { client: node.client(), port: node.port, node, is_stock, ids: BTreeMap::new(), masks }
     }
 
     /// A topic's id.
     pub fn id(&self, topic: &str) -> Uuid {
         self.ids[topic]
+    }
+
+    fn connect(&mut self, port: u16) {
+        self.client = Client::try_connect(port).expect("it listens");
+        self.port = port;
     }
 
     fn masked(&self, text: String) -> String {
@@ -117,6 +123,14 @@ impl Pair {
         }
     }
 
+    /// Asks the controller listeners from here on, or those for clients again.
+    pub fn ask_controllers(&mut self, controllers: bool) {
+        for side in [&mut self.stock, &mut self.ours] {
+            let port = if controllers { side.node.controller_port } else { side.node.port };
+            side.connect(port);
+        }
+    }
+
     /// Makes a topic on both.
     pub fn create_topic(&mut self, name: &str, partitions: i32, configs: &[(&str, &str)]) {
         for side in [&mut self.stock, &mut self.ours] {
@@ -155,7 +169,7 @@ impl Pair {
                     spread(&format!("{response:?}"))
                 }
                 None => {
-                    side.client = side.node.client();
+                    side.connect(side.port);
                     "the connection is closed".to_owned()
                 }
             };

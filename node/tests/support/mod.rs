@@ -59,6 +59,10 @@ pub fn properties(data: &Path, port: u16, controller_port: u16, extra: &[&str]) 
          transaction.state.log.replication.factor=1\ntransaction.state.log.min.isr=1\n",
         data.display()
     );
+    // The same tests on another driver.
+    if let Ok(driver) = std::env::var("RINGLOG_TEST_DRIVER") {
+        text.push_str(&format!("ringlog.io.driver={driver}\n"));
+    }
     for line in extra {
         text.push_str(line);
         text.push('\n');

@@ -34,6 +34,9 @@ pub struct DiskFaults {
     pub write_error_after: Option<u64>,
     /// The next so many syncs succeed, the one after fails once and loses what it covered.
     pub sync_error_after: Option<u64>,
+    /// An operation on a file or directory fails with EIO, once in so many; a sync that does loses
+    /// what it covered.
+    pub error_once_in: Option<u64>,
     /// Reads of this file (by the end of its path) fail with EIO.
     pub read_error_path: Option<String>,
     /// Bytes the disk holds in all; beyond, ENOSPC.
@@ -252,6 +255,17 @@ impl SimDisk {
         Ok(self.inode(fd)?.pending.len())
     }
 
+    /// Lets go of what is in memory and clean: reads see the platter again, and what is still to
+    /// be written to it.
+    pub(super) fn drop_cache(&mut self, fd: i32) -> Result<(), Errno> {
+        let inode = self.inode(fd)?;
+        inode.content = inode.durable.clone();
+        for change in &inode.pending {
+            apply_change(&mut inode.content, change);
+        }
+        Ok(())
+    }
+
     /// A sync submitted when the file had `covered` pending changes completes.
     pub(super) fn sync(&mut self, fd: i32, covered: usize) -> Result<(), Errno> {
         let failed = count_down(&mut self.faults.sync_error_after).is_err();
@@ -268,23 +282,6 @@ impl SimDisk {
         if self.profile == CrashProfile::Ext4 {
             self.commit_names(|_| true);
         }
-        Ok(())
-    }
-
-    /// Syncs everything.
-    pub(super) fn sync_all(&mut self) -> Result<(), Errno> {
-        let failed = count_down(&mut self.faults.sync_error_after).is_err();
-        for inode in self.inodes.values_mut() {
-            for change in inode.pending.drain(..) {
-                if !failed {
-                    apply_change(&mut inode.durable, &change);
-                }
-            }
-        }
-        if failed {
-            return Err(Errno::EIO);
-        }
-        self.commit_names(|_| true);
         Ok(())
     }
 

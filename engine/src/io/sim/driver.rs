@@ -49,8 +49,8 @@ struct PendingOp {
     shard: usize,
     token: Token,
     op: Op,
-    /// Changes that a sync covers: those made before it was submitted.
-    covered: usize,
+    /// By a sync: the pending changes of each file when it was submitted.
+    covered: Vec<usize>,
     cancelled: bool,
 }
 
@@ -105,7 +105,7 @@ impl World {
             if matches!(pending.op, Op::Write { .. } | Op::SetLen { .. }) && self.prng.chance(1, 2)
             {
                 // Its outcome reaches nobody.
-                let _ = self.step(pending.op, pending.covered);
+                let _ = self.step(pending.op, &pending.covered);
             }
         }
     }
@@ -147,14 +147,17 @@ impl World {
                 | Op::Close { .. }
         );
         if at_once {
-            let Step::Done(result, payload) = self.step(op, 0) else {
+            let Step::Done(result, payload) = self.step(op, &[]) else {
                 unreachable!("complete at submission")
             };
             return Some(Completion { token, result, payload, more: false });
         }
         let covered = match &op {
-            Op::Fdatasync { file } => self.disk.changes(file.0).unwrap_or(0),
-            _ => 0,
+            Op::Fdatasync { file } => vec![self.disk.changes(file.0).unwrap_or(0)],
+            Op::SyncAll { files, .. } => {
+                files.iter().map(|file| self.disk.changes(file.0).unwrap_or(0)).collect()
+            }
+            _ => Vec::new(),
         };
         let network = matches!(
             op,
@@ -189,7 +192,7 @@ impl World {
                 Op::RecvMulti { socket } => Some(Op::RecvMulti { socket: *socket }),
                 _ => None,
             };
-            match self.step(op, covered) {
+            match self.step(op, &covered) {
                 Step::Done(result, payload) => {
                     self.deliver(shard, Completion { token, result, payload, more: false });
                 }
@@ -210,7 +213,16 @@ impl World {
         self.shards[shard].completions.push(completion);
     }
 
-    fn step(&mut self, op: Op, covered: usize) -> Step {
+    fn step(&mut self, op: Op, covered: &[usize]) -> Step {
+        if self.is_unlucky(&op) {
+            match op {
+                // It fails as it is carried out: what it covered is lost.
+                Op::Fdatasync { .. } | Op::SyncAll { .. } | Op::SyncDir { .. } => {
+                    self.disk.faults.sync_error_after = Some(0);
+                }
+                other => return Step::Done(Err(Errno::EIO), payload_of(other)),
+            }
+        }
         match op {
             Op::Read { file, buf, len, offset, .. } => self.step_read(file, buf, len, offset),
             Op::Write { file, chunks, offset, .. } => {
@@ -250,7 +262,7 @@ impl World {
                     Some(sent) => Step::Done(sent.map(Output::Count), Payload::Chunks(chunks)),
                 }
             }
-            Op::SendFile { socket, file, offset, len, more } => {
+            Op::SendFile { socket, file, offset, len, more, path } => {
                 let mut calm = Prng::new(0);
                 let bytes = match self.disk.read(file.0, offset as usize, len, &mut calm) {
                     Ok(bytes) if bytes.is_empty() => {
@@ -260,12 +272,25 @@ impl World {
                     Err(errno) => return Step::Done(Err(errno), Payload::None),
                 };
                 match self.net.send(socket.0, &bytes, &mut self.prng) {
-                    None => Step::Again(Op::SendFile { socket, file, offset, len, more }),
+                    None => Step::Again(Op::SendFile { socket, file, offset, len, more, path }),
                     Some(sent) => Step::Done(sent.map(Output::Count), Payload::None),
                 }
             }
             op => Step::Done(self.step_bare(op, covered), Payload::None),
         }
+    }
+
+    fn is_unlucky(&mut self, op: &Op) -> bool {
+        let fails = op.on_file().is_some()
+            && !matches!(
+                op,
+                Op::CacheStat { .. }
+                    | Op::DropCache { .. }
+                    | Op::ReadAhead { .. }
+                    | Op::Lock { .. }
+            );
+        let once_in = self.disk.faults.error_once_in.filter(|_| fails);
+        once_in.is_some_and(|n| self.prng.chance(1, n))
     }
 
     fn step_read(&mut self, file: Fd, mut buf: Buf, len: usize, offset: u64) -> Step {
@@ -287,7 +312,7 @@ impl World {
         }
     }
 
-    fn step_bare(&mut self, op: Op, covered: usize) -> Result<Output, Errno> {
+    fn step_bare(&mut self, op: Op, covered: &[usize]) -> Result<Output, Errno> {
         let now_ms = self.unix_ms();
         let unit = |()| Output::Unit;
         match op {
@@ -299,8 +324,14 @@ impl World {
                 let fd = self.fd();
                 self.disk.lock(fd, &path, now_ms).map(|()| Output::Fd(Fd(fd)))
             }
-            Op::Fdatasync { file } => self.disk.sync(file.0, covered).map(unit),
-            Op::SyncFs { .. } => self.disk.sync_all().map(unit),
+            Op::Fdatasync { file } => self.disk.sync(file.0, covered[0]).map(unit),
+            Op::SyncAll { files, .. } => {
+                let mut result = Ok(());
+                for (file, covered) in files.iter().zip(covered) {
+                    result = result.and(self.disk.sync(file.0, *covered));
+                }
+                result.map(unit)
+            }
             Op::Allocate { file, offset, len, keep_size } => {
                 if keep_size {
                     return Ok(Output::Unit);
@@ -324,7 +355,8 @@ impl World {
                 let total_bytes = self.disk.faults.capacity_bytes.unwrap_or(1 << 40);
                 Ok(Output::Space { total_bytes, available_bytes: total_bytes })
             }
-            Op::DropCache { .. } => Ok(Output::Unit),
+            Op::DropCache { file, .. } => self.disk.drop_cache(file.0).map(unit),
+            Op::ReadAhead { .. } => Ok(Output::Unit),
             Op::CacheStat { len, .. } => Ok(Output::Cached { bytes: len }),
             Op::Listen { address, .. } => {
                 let fd = self.fd();
@@ -446,7 +478,7 @@ pub fn run_turns<T: 'static, F: Future<Output = T> + 'static>(
 ) -> Option<T> {
     let shuffle = Some(Prng::new(world.borrow_mut().prng.next_u64()));
     let driver = Box::new(SimDriver::new(Rc::clone(world), 0));
-    let shard = Shard::new(ShardId(0), driver, ShardOptions { shuffle });
+    let shard = Shard::new(ShardId(0), driver, ShardOptions { shuffle, ..ShardOptions::default() });
     let result = shard.run_turns(turns_max, main(shard.clone()));
     shard.abandon();
     result

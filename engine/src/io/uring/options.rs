@@ -24,8 +24,6 @@ pub struct UringOptions {
     pub coop_taskrun: Option<bool>,
     /// Slots of the ring's file table; 0 uses plain descriptors.
     pub registered_files: u32,
-    /// Bytes of buffer memory registered with the ring; 0 registers none.
-    pub registered_buffer_bytes: usize,
     /// Buffers provided for multishot receives; a power of two.
     pub provided_buffers: u16,
     /// Size of each.
@@ -43,7 +41,6 @@ impl Default for UringOptions {
             defer_taskrun: None,
             coop_taskrun: None,
             registered_files: 4096,
-            registered_buffer_bytes: 0,
             provided_buffers: 64,
             provided_buffer_bytes: 16 << 10,
         }

@@ -13,6 +13,7 @@ use io_uring::{IoUring, cqueue, opcode, squeue};
 
 use super::buffers::{BUFFER_GROUP, ProvidedBuffers};
 use super::options::{Probe, UringOptions, probe};
+use crate::io::group_sync::GroupSync;
 use crate::io::helper::{HELPER_THREADS_MAX, Helpers};
 use crate::io::{
     Completion, Driver, Errno, Fd, Mono, Op, Output, Payload, ReadPath, Token, Unpark, WritePath,
@@ -28,9 +29,16 @@ const IOV_MAX: usize = 1024;
 /// How often a dropped driver waits 10 ms for its operations to end.
 const DROP_ROUNDS_MAX: usize = 100;
 
-/// The rings of a node's shards, by which they wake each other.
+/// What the shards of a node share: their rings, by which they wake each other, and the threads
+/// that make durable what all of them wrote.
 #[derive(Clone, Default)]
-pub struct Peers(Arc<Vec<OnceLock<Peer>>>);
+pub struct Peers(Arc<Shared>);
+
+#[derive(Default)]
+struct Shared {
+    rings: Vec<OnceLock<Peer>>,
+    group_sync: Arc<GroupSync>,
+}
 
 struct Peer {
     ring: i32,
@@ -40,7 +48,8 @@ struct Peer {
 impl Peers {
     /// Room for `shards` rings.
     pub fn new(shards: usize) -> Self {
-        Self(Arc::new((0..shards).map(|_| OnceLock::new()).collect()))
+        let rings = (0..shards).map(|_| OnceLock::new()).collect();
+        Self(Arc::new(Shared { rings, group_sync: Arc::default() }))
     }
 }
 
@@ -101,7 +110,7 @@ impl UringDriver {
         let ring = build_ring(options, &probe)?;
         let eventfd = Arc::new(sys::eventfd()?);
         let peer = Peer { ring: ring.as_raw_fd(), eventfd: Arc::clone(&eventfd) };
-        if let Some(slot) = peers.0.get(shard) {
+        if let Some(slot) = peers.0.rings.get(shard) {
             assert!(slot.set(peer).is_ok(), "shard {shard} has two drivers");
         }
         // The kernel takes no larger table than this process may have files.
@@ -120,7 +129,11 @@ impl UringDriver {
             ring: ManuallyDrop::new(ring),
             in_flight: Vec::new(),
             provided,
-            helpers: Helpers::new(Arc::clone(&eventfd), HELPER_THREADS_MAX),
+            helpers: Helpers::new(
+                Arc::clone(&eventfd),
+                HELPER_THREADS_MAX,
+                Arc::clone(&peers.0.group_sync),
+            ),
             eventfd,
             eventfd_value: Box::new(0),
             peers,
@@ -241,8 +254,8 @@ impl UringDriver {
                     .mode(mode)
                     .build())
             }
-            Op::DropCache { file, offset, len } => {
-                drop_cache_entry(self.target(*file), *offset, *len)
+            Op::DropCache { file, .. } | Op::ReadAhead { file, .. } => {
+                advise_entry(self.target(*file), op)
             }
             Op::Close { fd } => {
                 self.forget(*fd);
@@ -417,10 +430,10 @@ impl UringDriver {
         flight: InFlight,
         ready: Result<usize, Errno>,
     ) -> Option<Completion> {
-        let Op::SendFile { socket, file, offset, len, .. } = flight.op else {
+        let Op::SendFile { socket, file, offset, len, path, .. } = flight.op else {
             unreachable!("called for SendFile only")
         };
-        let result = ready.and_then(|_| sys::sendfile_nowait(socket, file, offset, len));
+        let result = ready.and_then(|_| sys::sendfile_nowait(socket, file, offset, len, path));
         match result {
             Err(Errno::EAGAIN) if !flight.cancelled => self.start(token, flight),
             result => Some(flight.complete(token, result, false)),
@@ -451,8 +464,13 @@ fn build_ring(options: &UringOptions, probe: &Probe) -> Result<IoUring, Errno> {
     builder.build(options.entries).map_err(|e| errno(&e))
 }
 
-fn drop_cache_entry(target: Target, offset: u64, len: u64) -> squeue::Entry {
-    let (len, advice) = (len as libc::off_t, libc::POSIX_FADV_DONTNEED);
+fn advise_entry(target: Target, op: &Op) -> squeue::Entry {
+    let (offset, len, advice) = match op {
+        Op::DropCache { offset, len, .. } => (*offset, *len, libc::POSIX_FADV_DONTNEED),
+        Op::ReadAhead { offset, len, .. } => (*offset, *len, libc::POSIX_FADV_WILLNEED),
+        op => unreachable!("no advice: {op:?}"),
+    };
+    let len = len as libc::off_t;
     on_target!(target, |t| opcode::Fadvise::new(t, len, advice).offset(offset).build())
 }
 
@@ -489,6 +507,7 @@ impl Driver for UringDriver {
             | Op::Fdatasync { .. }
             | Op::Allocate { .. }
             | Op::DropCache { .. }
+            | Op::ReadAhead { .. }
             | Op::Close { .. }
             | Op::Accept { .. }
             | Op::Connect { .. }
@@ -556,7 +575,7 @@ impl Driver for UringDriver {
     }
 
     fn wake(&mut self, shard: usize) {
-        let Some(peer) = self.peers.0.get(shard).and_then(OnceLock::get) else { return };
+        let Some(peer) = self.peers.0.rings.get(shard).and_then(OnceLock::get) else { return };
         if self.probe.msg_ring {
             let entry = opcode::MsgRingData::new(types::Fd(peer.ring), 0, USER_WAKE, None);
             self.push(entry.build().user_data(USER_IGNORED).flags(squeue::Flags::SKIP_SUCCESS));
@@ -618,8 +637,9 @@ fn poll_for(socket: Fd, events: i16) -> squeue::Entry {
 
 fn recv_now(op: &Op) -> Option<(Result<Output, Errno>, Payload)> {
     let Op::RecvMulti { socket } = op else { unreachable!("called for RecvMulti only") };
-    let mut buf = crate::io::Buf::with_capacity(16 << 10);
-    let received = sys::recv_nowait(*socket, &mut buf);
+    const BYTES: usize = 16 << 10;
+    let mut buf = crate::io::Buf::with_capacity(BYTES);
+    let received = sys::recv_nowait(*socket, &mut buf, BYTES);
     match received {
         Err(Errno::EAGAIN) => None,
         result => Some((result.map(Output::Count), Payload::Buf(buf))),

@@ -69,6 +69,7 @@ pub(super) static KEYS: &[ConfigKey] = &[
     ),
     key("max.connection.creation.rate", Int, Text("2147483647"), Medium, ClusterWide)
         .at_least(0)
+        .acts()
         .doc(
             "Most new connections per second, for the broker or, with the prefix \
             `listener.name.<name>.`, for one listener.",

@@ -6,9 +6,11 @@ use super::row::*;
 pub(super) static KEYS: &[ConfigKey] = &[
     key("quota.window.num", Int, Text("11"), Low, ReadOnly)
         .at_least(1)
+        .acts()
         .doc("Samples kept per client to measure its rate against a quota."),
     key("quota.window.size.seconds", Int, Text("1"), Low, ReadOnly)
         .at_least(1)
+        .acts()
         .doc("Length of one sample of a client's rate."),
     key("replication.quota.window.num", Int, Text("11"), Low, ReadOnly)
         .at_least(1)

@@ -29,9 +29,13 @@ pub(super) static KEYS: &[ConfigKey] = &[
             there are at least four CPUs; on fewer, which the broker shares with everything \
             else, the kernel may move it.",
         ),
-    key("ringlog.memory.limit.bytes", Long, Text("0"), Medium, ReadOnly).at_least(0).doc(
-        "Memory for requests, responses and the tails of logs. 0 means half of what the \
-        process may use.",
+    key("ringlog.memory.limit.bytes", Long, Text("0"), Medium, ReadOnly).at_least(0).acts().doc(
+        "Memory for what comes and goes with the load: a quarter each for requests \
+            (queued.max.request.bytes, if that is less), for records on their way to consumers, \
+            for tails of logs that are not read from the page cache, and for buffers kept for \
+            reuse. 0 means half of what the machine or the process's control group has. If it is \
+            set, requests and answers are also kept to what fits their part of one shard. Each \
+            connection costs up to 48 KiB besides.",
     ),
     key("ringlog.dirty.bytes.max", Long, Text("268435456"), Medium, ReadOnly).at_least(1).doc(
         "Bytes that may be written but not yet flushed before writes no longer go through \
@@ -56,7 +60,7 @@ pub(super) static KEYS: &[ConfigKey] = &[
     ),
     key("ringlog.io.driver", String, Text("auto"), Medium, ReadOnly)
         .valid(Valid::OneOf(&["auto", "io_uring", "epoll"]))
-        .stored(URING_ONLY)
+        .acts()
         .doc(
             "What carries out I/O. `auto` takes io_uring where the kernel has it, else epoll \
             and a pool of threads for files.",
@@ -87,14 +91,12 @@ pub(super) static KEYS: &[ConfigKey] = &[
         "Whether files and sockets are registered with the ring, which spares a lookup per \
         operation.",
     ),
-    key("ringlog.io.registered.buffers", Boolean, Text("false"), Low, ReadOnly).doc(
-        "Whether buffers are registered with the ring, which spares pinning their pages per \
-        operation and counts against the memlock limit.",
-    ),
     key("ringlog.fetch.path", String, Text("auto"), Low, ReadOnly)
-        .valid(Valid::OneOf(&["auto", "sendfile", "copy"]))
+        .valid(Valid::OneOf(&["auto", "sendfile", "splice", "copy"]))
+        .acts()
         .doc(
-            "How records reach a consumer's socket. `auto` takes sendfile where the pages are \
-            in memory.",
+            "How records reach a consumer's socket: out of the page cache by sendfile(2) or \
+            splice(2), or by a copy. `auto` copies what is small and takes sendfile for the rest. \
+            What is not in memory is read and checked first, always.",
         ),
 ];

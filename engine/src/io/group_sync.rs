@@ -1,0 +1,309 @@
+//! Group commit across the shards of a node: threads of each file system make durable, in one
+//! round, whatever the shards have asked for by then.
+//!
+//! A sync of a growing file costs a commit of the file system's journal and a flush of the device,
+//! however little it covers; so rounds are few and large. While one runs, the requests for the
+//! next gather. And where a round would cover little, it waits for half as long as rounds take, if
+//! waiting has paid of late (PostgreSQL's commit_delay, learned instead of set).
+
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::Duration;
+
+use super::helper::Completer;
+use super::{Completion, Errno, Fd, Mono, Output, Payload, Token, sys};
+
+/// Requests of fewer bytes than this are in a hurry: nothing waits for company.
+const HURRIED_BYTES: u64 = 16 << 10;
+/// So many bytes are worth a round of their own, beside one that runs.
+const ROUND_BYTES: u64 = 1 << 20;
+/// Rounds of one file system at a time.
+const ROUNDS_AT_ONCE: usize = 2;
+/// No request waits longer than this for company.
+const WAIT_NS_MAX: u64 = 2_000_000;
+/// One round in so many tries again what has not paid.
+const PROBE_ONE_IN: u64 = 32;
+
+/// The sync threads of a node, by the file systems that its shards write to.
+#[derive(Default)]
+pub(super) struct GroupSync {
+    groups: Mutex<Vec<(u64, Arc<Group>)>>,
+}
+
+struct Group {
+    gathering: Mutex<Gathering>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct Gathering {
+    requests: Vec<Request>,
+    bytes: u64,
+    /// When the first of them came.
+    since: Mono,
+    /// Rounds that run.
+    running: usize,
+    patience: Patience,
+    costs: Costs,
+    closed: bool,
+}
+
+/// Files to be made durable, and who wants to know.
+pub(super) struct Request {
+    pub(super) token: Token,
+    pub(super) files: Vec<Fd>,
+    /// About how much was written to them.
+    pub(super) bytes: u64,
+    pub(super) completer: Completer,
+}
+
+impl GroupSync {
+    /// Adds a request to the next round of its file system.
+    pub(super) fn submit(&self, request: Request) {
+        let device = request.files.first().map_or(0, |file| sys::device_of(*file));
+        let mut groups = self.groups.lock().expect("no sync thread panics");
+        let known = groups.iter().position(|(of, _)| *of == device);
+        let at = known.unwrap_or_else(|| {
+            groups.push((device, Group::start()));
+            groups.len() - 1
+        });
+        groups[at].1.add(request);
+    }
+}
+
+impl Drop for GroupSync {
+    fn drop(&mut self) {
+        for (_, group) in self.groups.get_mut().expect("no sync thread panics") {
+            group.gathering.lock().expect("no sync thread panics").closed = true;
+            group.changed.notify_all();
+        }
+    }
+}
+
+impl Group {
+    fn start() -> Arc<Group> {
+        let group = Arc::new(Group { gathering: Mutex::default(), changed: Condvar::new() });
+        for _ in 0..ROUNDS_AT_ONCE {
+            let run = Arc::clone(&group);
+            #[allow(clippy::disallowed_methods, reason = "the driver's own threads")]
+            std::thread::Builder::new()
+                .name("sync".to_owned())
+                .spawn(move || run.run())
+                .expect("a thread can be started");
+        }
+        group
+    }
+
+    fn add(&self, request: Request) {
+        let mut gathering = self.gathering.lock().expect("no sync thread panics");
+        let first = gathering.requests.is_empty();
+        if first {
+            gathering.since = sys::monotonic();
+        }
+        let before = gathering.bytes;
+        gathering.bytes += request.bytes;
+        let enough = before < ROUND_BYTES && gathering.bytes >= ROUND_BYTES;
+        gathering.requests.push(request);
+        if first || enough {
+            self.changed.notify_one();
+        }
+    }
+
+    fn run(&self) {
+        let mut gathering = self.gathering.lock().expect("no sync thread panics");
+        loop {
+            let crowded = gathering.running > 0 && gathering.bytes < ROUND_BYTES;
+            if gathering.requests.is_empty() || crowded {
+                if gathering.closed {
+                    return;
+                }
+                gathering = self.changed.wait(gathering).expect("no sync thread panics");
+                continue;
+            }
+            if let Some(wait) = gathering.company_wait(sys::monotonic()) {
+                let waited = self.changed.wait_timeout(gathering, wait);
+                gathering = waited.expect("no sync thread panics").0;
+                continue;
+            }
+            let requests = std::mem::take(&mut gathering.requests);
+            gathering.patience.note(requests.len());
+            gathering.bytes = 0;
+            gathering.running += 1;
+            let mut files: Vec<Fd> =
+                requests.iter().flat_map(|r| r.files.iter().copied()).collect();
+            files.sort_unstable();
+            files.dedup();
+            let one_by_one = files.len() < 2 || gathering.costs.prefers_one_by_one();
+            drop(gathering);
+            let start = sys::monotonic();
+            let results = sync(&requests, &files, one_by_one);
+            let took_ns = sys::monotonic().0 - start.0;
+            answer(requests, results);
+            gathering = self.gathering.lock().expect("no sync thread panics");
+            gathering.running -= 1;
+            gathering.patience.learn(took_ns);
+            if files.len() > 1 {
+                gathering.costs.learn(one_by_one, took_ns / files.len() as u64);
+            }
+        }
+    }
+}
+
+impl Gathering {
+    fn company_wait(&mut self, now: Mono) -> Option<Duration> {
+        if self.closed || self.running > 0 {
+            return None;
+        }
+        self.patience.wait(self.requests.len(), self.bytes, self.since, now)
+    }
+}
+
+/// Whether to wait for company.
+#[derive(Default)]
+struct Patience {
+    rounds: u64,
+    /// What a round has taken of late.
+    round_ns: u64,
+    /// Requests there when the wait for this round began; 0: it has not waited.
+    had: usize,
+    /// How often waiting has paid of late, less how often it has not.
+    credit: i32,
+}
+
+impl Patience {
+    fn wait(&mut self, requests: usize, bytes: u64, since: Mono, now: Mono) -> Option<Duration> {
+        let worth_waiting = (HURRIED_BYTES..ROUND_BYTES).contains(&bytes);
+        let probing = self.rounds.is_multiple_of(PROBE_ONE_IN);
+        if !worth_waiting || (self.credit < 0 && !probing) {
+            return None;
+        }
+        if self.had == 0 {
+            self.had = requests;
+        }
+        let until = since.0 + (self.round_ns / 2).min(WAIT_NS_MAX);
+        (until > now.0).then(|| Duration::from_nanos(until - now.0))
+    }
+
+    fn learn(&mut self, round_ns: u64) {
+        self.round_ns = (self.round_ns * 7 + round_ns) / 8;
+    }
+
+    fn note(&mut self, requests: usize) {
+        self.rounds += 1;
+        if self.had > 0 {
+            let paid = requests > self.had;
+            self.credit = (self.credit + if paid { 1 } else { -1 }).clamp(-2, 4);
+        }
+        self.had = 0;
+    }
+}
+
+/// What making several files durable has cost of late, in nanoseconds a file, by method; 0 is
+/// unknown.
+#[derive(Default)]
+struct Costs {
+    one_by_one: u64,
+    all_at_once: u64,
+    rounds: u64,
+}
+
+impl Costs {
+    fn prefers_one_by_one(&mut self) -> bool {
+        self.rounds += 1;
+        let (one, all) = (self.one_by_one, self.all_at_once);
+        let better = one == 0 || (all != 0 && one <= all);
+        better != self.rounds.is_multiple_of(2 * PROBE_ONE_IN)
+    }
+
+    fn learn(&mut self, one_by_one: bool, cost_ns: u64) {
+        let slot = if one_by_one { &mut self.one_by_one } else { &mut self.all_at_once };
+        *slot = if *slot == 0 { cost_ns.max(1) } else { (*slot * 7 + cost_ns) / 8 };
+    }
+}
+
+/// Makes `files`, all those of `requests`, durable. The results, request by request.
+fn sync(requests: &[Request], files: &[Fd], one_by_one: bool) -> Vec<Result<(), Errno>> {
+    if !one_by_one {
+        return vec![sys::sync_fs(files[0]); requests.len()];
+    }
+    if files.len() > 1 {
+        // The device works on all of them while the first is waited for. Only a head start: what
+        // fails here fails again below.
+        files.iter().for_each(|file| sys::start_writeback(*file));
+    }
+    let synced: Vec<Result<(), Errno>> = files.iter().map(|file| sys::fdatasync(*file)).collect();
+    let result_of =
+        |file: &Fd| synced[files.binary_search(file).expect("every request's files are synced")];
+    requests.iter().map(|request| request.files.iter().try_for_each(result_of)).collect()
+}
+
+/// Tells the drivers, each once.
+fn answer(requests: Vec<Request>, results: Vec<Result<(), Errno>>) {
+    let mut by_driver: Vec<(Completer, Vec<Completion>)> = Vec::new();
+    for (Request { token, completer, .. }, result) in requests.into_iter().zip(results) {
+        let result = result.map(|()| Output::Unit);
+        let completion = Completion { token, result, payload: Payload::None, more: false };
+        match by_driver.iter_mut().find(|(of, _)| of.same(&completer)) {
+            Some((_, completions)) => completions.push(completion),
+            None => by_driver.push((completer, vec![completion])),
+        }
+    }
+    for (completer, completions) in by_driver {
+        completer.complete(completions);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wait(patience: &mut Patience, bytes: u64, since: u64, now: u64) -> Option<u128> {
+        patience.wait(1, bytes, Mono(since), Mono(now)).map(|wait| wait.as_nanos())
+    }
+
+    #[test]
+    fn little_and_much_wait_for_nothing() {
+        let mut patience = Patience { round_ns: 1000, ..Patience::default() };
+        assert_eq!(wait(&mut patience, HURRIED_BYTES - 1, 5, 5), None);
+        assert_eq!(wait(&mut patience, ROUND_BYTES, 5, 5), None);
+        assert_eq!(wait(&mut patience, ROUND_BYTES - 1, 5, 5), Some(500));
+    }
+
+    #[test]
+    fn company_is_waited_for_half_a_round_and_not_for_long() {
+        let mut patience = Patience { round_ns: 1000, ..Patience::default() };
+        assert_eq!(wait(&mut patience, HURRIED_BYTES, 7, 7), Some(500));
+        assert_eq!(wait(&mut patience, HURRIED_BYTES, 7, 506), Some(1));
+        assert_eq!(wait(&mut patience, HURRIED_BYTES, 7, 507), None);
+        patience.round_ns = 3 * WAIT_NS_MAX;
+        let longest = wait(&mut patience, HURRIED_BYTES, 7, 7);
+        assert_eq!(longest, Some(u128::from(WAIT_NS_MAX)));
+    }
+
+    #[test]
+    fn waiting_that_does_not_pay_is_given_up_and_tried_again_now_and_then() {
+        let mut patience = Patience { round_ns: 1000, ..Patience::default() };
+        let mut waited = 0;
+        for _ in 0..PROBE_ONE_IN * 4 {
+            waited += u64::from(wait(&mut patience, HURRIED_BYTES, 0, 0).is_some());
+            patience.note(1);
+        }
+        assert!((4..8).contains(&waited), "waited {waited} times");
+        for _ in 0..PROBE_ONE_IN * 4 {
+            wait(&mut patience, HURRIED_BYTES, 0, 0);
+            patience.note(2);
+        }
+        assert!(wait(&mut patience, HURRIED_BYTES, 0, 0).is_some());
+    }
+
+    #[test]
+    fn both_methods_are_tried_and_the_cheaper_one_is_kept() {
+        let mut costs = Costs::default();
+        let mut one_by_one = 0;
+        for _ in 0..PROBE_ONE_IN * 4 {
+            let one = costs.prefers_one_by_one();
+            one_by_one += u64::from(one);
+            costs.learn(one, if one { 100 } else { 10 });
+        }
+        assert!((1..5).contains(&one_by_one), "the dear method was taken {one_by_one} times");
+    }
+}
