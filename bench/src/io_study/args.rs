@@ -85,7 +85,7 @@ pub struct IoArgs {
     /// Seconds that a case takes at most.
     #[arg(long, default_value_t = 1.0)]
     pub seconds: f64,
-    /// The result folder [default: results/local/<UTC time>-io].
+    /// The result folder [default: results/local/TIME-io].
     #[arg(long)]
     pub out: Option<PathBuf>,
 }
