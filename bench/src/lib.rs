@@ -11,7 +11,10 @@
 )]
 
 pub mod client;
+pub mod compare;
 pub mod experiment;
+pub mod export;
+pub mod io_study;
 #[cfg(feature = "librdkafka")]
 pub mod librdkafka;
 pub mod load;
@@ -22,6 +25,7 @@ pub mod progress;
 pub mod report;
 pub mod results;
 pub mod run;
+pub mod stats;
 pub mod table;
 pub mod target;
 

@@ -1,14 +1,24 @@
 //! `ringlog-bench`: the harness's binary.
 
+#![allow(
+    clippy::disallowed_methods,
+    reason = "before there is a shard, time comes from the system"
+)]
+
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::{SystemTime, UNIX_EPOCH};
 
-use anyhow::Result;
+use anyhow::{Context, Result, bail};
 use clap::{Parser, Subcommand, ValueEnum};
 use ringlog_bench::client::Endpoint;
+use ringlog_bench::compare::compare;
+use ringlog_bench::io_study::{self, IoArgs};
 use ringlog_bench::null_broker::run_null_broker;
+use ringlog_bench::results::RunResult;
 use ringlog_bench::run::{RunOptions, TargetChoice, run};
 use ringlog_bench::target::{default_data_dir, die_with_parent, run_node, this_program};
+use ringlog_bench::{export, report};
 
 /// Experiments on Kafka brokers.
 #[derive(Parser)]
@@ -23,6 +33,22 @@ enum Command {
     /// Runs a profile's experiments, prints a table beside its reference figures, and
     /// leaves a result folder: summary.json, report.html, env.json, HdrHistogram logs.
     Run(RunArgs),
+    /// Says whether result B is faster than result A, and with what certainty.
+    ///
+    /// The durability of both comes first. Then each experiment is `faster`, `slower` or
+    /// `not distinguishable`, by the 95 % interval of its rounds and a margin of 3 %. There is no
+    /// verdict where host or load differ, or where the faster side promises less, and the exit
+    /// status is 1.
+    Compare(CompareArgs),
+    /// Builds report.html of results anew; of several, one page with all of them side by side.
+    Report(ReportArgs),
+    /// Prints a result for other programs.
+    Export(ExportArgs),
+    /// Studies what storage and sockets of this machine give: appends, reads and sends by several
+    /// engines and flags, in blocks of several sizes, with the processor time that each takes.
+    ///
+    /// At the end it names the settings of `ringlog start` that reach what was best.
+    Io(IoArgs),
     /// Produces records by librdkafka to a topic that exists, and prints JSON.
     #[cfg(feature = "librdkafka")]
     Librdkafka(LibrdkafkaArgs),
@@ -39,10 +65,14 @@ struct RunArgs {
     /// Seconds measured of each experiment and load, instead of the profile's.
     #[arg(long)]
     seconds: Option<f64>,
-    /// What is started and measured.
-    #[arg(long, value_enum, default_value = "node", conflicts_with = "bootstrap")]
-    target: StartedTarget,
-    /// A broker of your own, as HOST:PORT, instead of one that is started.
+    /// How often each experiment is run, instead of the profile's. Four and more can be compared.
+    #[arg(long)]
+    rounds: Option<u32>,
+    /// What is started and measured. Given more than once, targets take turns in every round
+    /// (A B B A), and of two it is said which is faster [default: node].
+    #[arg(long = "target", value_enum)]
+    targets: Vec<StartedTarget>,
+    /// A broker of your own, as HOST:PORT.
     #[arg(long)]
     bootstrap: Option<Endpoint>,
     /// Process id of that broker, if it runs here: its CPU time and memory are measured then.
@@ -55,6 +85,44 @@ struct RunArgs {
     /// The result folder [default: results/local/<UTC time>-<profile>].
     #[arg(long)]
     out: Option<PathBuf>,
+}
+
+#[derive(clap::Args)]
+struct ReportArgs {
+    /// Result folders.
+    #[arg(required = true)]
+    folders: Vec<PathBuf>,
+    /// The page [default: report.html in the folder; with several, in the first of them].
+    #[arg(long)]
+    out: Option<PathBuf>,
+}
+
+#[derive(clap::Args)]
+struct ExportArgs {
+    /// A result folder.
+    folder: PathBuf,
+    /// As what.
+    #[arg(long, value_enum, default_value = "csv")]
+    format: ExportFormat,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum ExportFormat {
+    /// A line for each round.
+    Csv,
+    /// JSON as the OpenMessaging Benchmark writes it, one document for each experiment and load.
+    Openmessaging,
+}
+
+#[derive(clap::Args)]
+struct CompareArgs {
+    /// A result folder.
+    a: PathBuf,
+    /// Another one; without it A must be a result of two targets, which are compared.
+    b: Option<PathBuf>,
+    /// Give a verdict although something stands against it.
+    #[arg(long)]
+    force: bool,
 }
 
 #[cfg(feature = "librdkafka")]
@@ -90,6 +158,8 @@ fn key_value(text: &str) -> Result<(String, String), String> {
 enum StartedTarget {
     /// A Ringlog node of this build.
     Node,
+    /// Apache Kafka, fetched from a Maven repository.
+    Kafka,
     /// A broker that checks records and stores none: what no broker can beat under this load.
     Null,
 }
@@ -108,6 +178,25 @@ fn main() -> ExitCode {
 fn execute(command: Command) -> Result<ExitCode> {
     match command {
         Command::Run(args) => run(&args.options()?)?,
+        Command::Report(args) => println!("{}", rebuild(&args)?.display()),
+        Command::Export(args) => match args.format {
+            ExportFormat::Csv => print!("{}", export::csv(&args.folder)?),
+            ExportFormat::Openmessaging => {
+                let all = export::openmessaging(&args.folder)?;
+                print!("{}", String::from_utf8(ringlog_bench::results::json(&all)?)?);
+            }
+        },
+        Command::Io(args) => {
+            io_study::run(&args.plan()?, uring_free_unix_ms(), args.out.as_deref())?;
+        }
+        Command::Compare(args) => {
+            let found = compare(&args.a, args.b.as_deref(), args.force)?;
+            print!("{}", found.text);
+            if !found.refused.is_empty() && !args.force {
+                let why = found.refused.join("\n  ");
+                bail!("no verdict (--force gives one all the same):\n  {why}");
+            }
+        }
         #[cfg(feature = "librdkafka")]
         Command::Librdkafka(args) => {
             let report = ringlog_bench::librdkafka::run(&args.options())?;
@@ -125,17 +214,46 @@ fn execute(command: Command) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// Builds a page of results that were measured before.
+fn rebuild(args: &ReportArgs) -> Result<PathBuf> {
+    let mut results = Vec::new();
+    for folder in &args.folders {
+        results.extend(RunResult::read_all(folder)?);
+    }
+    let (first, second) = (&args.folders[0], args.folders.get(1));
+    let verdict = match results.len() {
+        2 => Some(compare(first, second.map(PathBuf::as_path), false)?),
+        _ => None,
+    };
+    let out = args.out.clone().unwrap_or_else(|| first.join("report.html"));
+    std::fs::write(&out, report::render(&results, verdict.as_ref()))
+        .with_context(|| format!("{} cannot be written", out.display()))?;
+    Ok(out)
+}
+
+/// The study also runs where there is no io_uring, and so no shard to ask for the time.
+fn uring_free_unix_ms() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.map_or(0, |since| since.as_millis() as i64)
+}
+
 impl RunArgs {
     fn options(self) -> Result<RunOptions> {
-        let target = match (self.bootstrap, self.target) {
-            (Some(endpoint), _) => TargetChoice::Remote(endpoint, self.pid),
-            (None, StartedTarget::Node) => TargetChoice::Node,
-            (None, StartedTarget::Null) => TargetChoice::Null,
-        };
+        let started = self.targets.iter().map(|target| match target {
+            StartedTarget::Node => TargetChoice::Node,
+            StartedTarget::Kafka => TargetChoice::Kafka,
+            StartedTarget::Null => TargetChoice::Null,
+        });
+        let remote = self.bootstrap.map(|endpoint| TargetChoice::Remote(endpoint, self.pid));
+        let mut targets: Vec<TargetChoice> = started.chain(remote).collect();
+        if targets.is_empty() {
+            targets.push(TargetChoice::Node);
+        }
         Ok(RunOptions {
             profile: self.profile,
             seconds: self.seconds,
-            target,
+            rounds: self.rounds,
+            targets,
             data_dir: self.data_dir.unwrap_or_else(default_data_dir),
             program: this_program()?,
             out: self.out,

@@ -36,6 +36,9 @@ pub fn line(measured: &Measured) -> String {
         summary.latency_ms.p50,
         summary.latency_ms.p99,
     );
+    if summary.limited_by_generator == Some(true) {
+        line.push_str("  limited by the generator");
+    }
     if summary.errors > 0 {
         let _ = write!(line, "  {} LOST", summary.errors);
     }
@@ -92,7 +95,10 @@ fn align(rows: &[Row]) -> String {
 fn row(measured: &Measured) -> Row {
     let summary = ExperimentSummary::of(measured);
     let latency = summary.latency_ms;
-    let ms = |value: f64| format!("{value:.2}");
+    let ms = |value: f64| match value.is_finite() {
+        true => format!("{value:.2}"),
+        false => "-".to_owned(),
+    };
     [
         summary.name.to_owned(),
         summary.mode.name().to_owned(),

@@ -130,7 +130,10 @@ fn a_run_leaves_a_whole_result() {
     assert!(stdout.contains("durability sync"), "{stdout}");
 
     let summary = setting.json("summary.json");
-    assert_eq!(keys(&summary), ["durability", "experiments", "host", "profile", "target"]);
+    assert_eq!(
+        keys(&summary),
+        ["durability", "experiments", "host", "partial", "profile", "target"]
+    );
     assert_eq!([&summary["profile"], &summary["target"]], ["small", "ringlog"]);
     assert_eq!(summary["durability"], "sync");
     let experiments = summary["experiments"].as_array().expect("an array");
@@ -169,6 +172,31 @@ fn a_run_leaves_a_whole_result() {
     assert!(!again.status.success() && stderr.contains("holds a result already"), "{stderr}");
 }
 
+#[test]
+fn rounds_are_samples_and_a_warm_up_goes_on_while_it_must() {
+    let measure = "warmup_seconds_max = 2.5\nwarmup_seconds = 0.25";
+    let closed = PROFILE.replace("[[load]]\nmode = \"open\"\nshare_of_closed = 0.25\n", "");
+    let (one, _) = closed.split_once("[experiment.reference]").expect("a reference");
+    let setting = Setting::new(&one.replace("warmup_seconds = 0.25", measure));
+    let output = setting.run(&["--rounds", "2"]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let summary = setting.json("summary.json");
+    for experiment in summary["experiments"].as_array().expect("an array") {
+        let rounds = experiment["rounds"].as_array().expect("an array");
+        let rates = rounds.iter().map(|round| round["records_per_second"].as_f64().expect("one"));
+        let mean = rates.sum::<f64>() / 2.0;
+        let whole = experiment["records_per_second"].as_f64().expect("a number");
+        assert!(rounds.len() == 2 && (whole / mean - 1.0).abs() < 1e-6, "{experiment}");
+        for round in rounds {
+            let warmup = round["warmup_seconds"].as_f64().expect("a number");
+            assert!((2.0..=2.5).contains(&warmup), "a trend takes two seconds to see: {round}");
+            assert!(round["steady"].is_boolean(), "{round}");
+        }
+    }
+    assert!(setting.out().join("01-100000-5-closed.hlog").exists());
+    assert!(setting.out().join("01-100000-5-closed-round-2.hlog").exists());
+}
+
 /// The schema, and what must hold of any experiment.
 fn check_experiment(experiment: &Value) {
     let mut expected = [
@@ -179,9 +207,19 @@ fn check_experiment(experiment: &Value) {
         "mb_per_second",
         "latency_ms",
         "errors",
+        "error_reasons",
         "broker_cpu_seconds_per_gib",
         "broker_rss_bytes",
+        "broker_switches_per_1000_records",
+        "broker_written_per_byte",
+        "driver",
+        "durability",
+        "generator_ceiling_records_per_second",
+        "kind",
+        "limited_by_generator",
+        "tried",
         "client_metrics",
+        "rounds",
     ];
     expected.sort_unstable();
     assert_eq!(keys(experiment), expected);
@@ -189,6 +227,8 @@ fn check_experiment(experiment: &Value) {
     assert_eq!(experiment["target_rate"].is_number(), open, "{experiment}");
     assert_eq!(experiment["errors"], 0);
     let rate = experiment["records_per_second"].as_f64().expect("a number");
+    assert_eq!(experiment["rounds"][0]["records_per_second"], rate, "of one round it is the whole");
+    assert!(experiment["broker_switches_per_1000_records"].as_f64().is_some_and(|n| n > 0.0));
     let mb = experiment["mb_per_second"].as_f64().expect("a number");
     assert!(rate > 0.0 && (mb * f64::from(1 << 20) / 100.0 / rate - 1.0).abs() < 1e-9);
     let latency = &experiment["latency_ms"];
@@ -319,6 +359,52 @@ fn an_interrupted_run_cleans_up_and_marks_its_result() {
     kill_process(pid, Signal::INT).expect("told");
     let output = child.wait_with_output().expect("it ends");
     setting.assert_failed(&output, "interrupted");
+}
+
+#[test]
+fn an_interrupted_run_keeps_what_it_had_and_says_that_it_is_not_whole() {
+    let profile = PROFILE.replace("seconds = 0.5", "seconds = 0.25");
+    let setting = Setting::new(&profile);
+    let child = setting.start(&[]);
+    let first = setting.out().join("01-100000-5-closed.hlog");
+    let since = Instant::now();
+    while !first.exists() {
+        assert!(since.elapsed() < PATIENCE, "no {}", first.display());
+        std::thread::yield_now();
+    }
+    let pid = Pid::from_raw(child.id() as i32).expect("a process");
+    kill_process(pid, Signal::INT).expect("told");
+    let output = child.wait_with_output().expect("it ends");
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.code() == Some(1) && stderr.contains("interrupted"), "{stderr}");
+    let summary = setting.json("summary.json");
+    assert!(summary["partial"].as_str().is_some_and(|why| why.contains("interrupted")));
+    let measured = summary["experiments"].as_array().map(Vec::len);
+    assert!(measured.is_some_and(|count| (1..4).contains(&count)), "{measured:?}");
+    assert!(setting.out().join("INCOMPLETE").exists());
+    let html = fs::read_to_string(setting.out().join("report.html")).expect("a report");
+    assert!(html.contains("Not whole:"), "the page says so too");
+    setting.assert_no_data();
+}
+
+/// A file that may not grow stands for a disk that is full: both are errors of the write.
+#[test]
+fn a_disk_without_room_ends_the_run_and_what_is_there_is_marked() {
+    let setting = Setting::new(PROFILE);
+    // Files of 2 KiB at most: the mark and the profile have room, env.json has not.
+    let limited = "trap '' XFSZ; ulimit -f 4; exec \"$0\" \"$@\"";
+    let output = Command::new("sh")
+        .current_dir(setting.dir.path())
+        .args(["-c", limited, PROGRAM, "run", "small.toml", "--data-dir", "data"])
+        .args(["--out", "out", "--target", "null"])
+        .stdin(Stdio::null())
+        .output()
+        .expect("it runs");
+    setting.assert_failed(&output, "env.json cannot be written: File too large");
+    assert!(!setting.out().join("env.json").exists(), "no file is there in part");
+    let names = fs::read_dir(setting.out()).expect("there").flatten();
+    let parts: Vec<_> = names.filter(|n| n.file_name().as_encoded_bytes()[0] == b'.').collect();
+    assert!(parts.is_empty(), "{parts:?}");
 }
 
 #[test]

@@ -9,6 +9,7 @@ use crate::boot;
 use crate::config::{RawConfig, parse_override};
 use crate::dump_log::{self, DumpArgs};
 use crate::format::{self, FormatOptions};
+use crate::tune::{self, Tune};
 
 /// Ringlog: a broker that speaks Kafka's protocol and keeps Kafka's files.
 #[derive(Debug, Parser)]
@@ -31,6 +32,29 @@ enum Command {
     RandomUuid,
     /// Print what is in log files, as kafka-dump-log does.
     DumpLog(DumpArgs),
+    /// Say whether this host is set up as a broker wants it, and why that matters.
+    ///
+    /// Nothing is changed unless --apply asks for it. The exit status is 1 where something is off.
+    Tune(TuneArgs),
+}
+
+#[derive(Args, Debug)]
+struct TuneArgs {
+    /// Change what can be changed, and write down what was there.
+    #[arg(long, conflicts_with = "undo")]
+    apply: bool,
+    /// Put back what was there before --apply.
+    #[arg(long)]
+    undo: bool,
+    /// A folder on the file system that holds the logs.
+    #[arg(long, default_value = ".")]
+    data_dir: PathBuf,
+    /// Where --apply writes down what was there.
+    #[arg(long, default_value = "/var/lib/ringlog/tune.json")]
+    state: PathBuf,
+    /// Where the kernel's files are.
+    #[arg(long, default_value = "/", hide = true)]
+    root: PathBuf,
 }
 
 #[derive(Args, Debug)]
@@ -81,6 +105,7 @@ pub fn run_cli(args: Vec<String>) -> ExitCode {
     let result = match cli.command {
         Command::Start(args) => start(&args),
         Command::Format(args) => format_dirs(args),
+        Command::Tune(args) => tune_host(args),
         Command::RandomUuid => boot::offline(|shard| async move {
             println!("{}", format::random_uuid(&shard));
             Ok(())
@@ -110,6 +135,28 @@ fn start(args: &StartArgs) -> Result<(), String> {
     };
     let config = RawConfig::load(&text, &overrides).map_err(|e| e.message().to_owned())?;
     boot::run(config, format_itself)
+}
+
+fn tune_host(args: TuneArgs) -> Result<(), String> {
+    let tune = Tune { root: args.root, data_dir: args.data_dir, state: args.state };
+    if args.apply || args.undo {
+        let lines = if args.undo { tune::undo(&tune)? } else { tune::apply(&tune)? };
+        for line in &lines {
+            println!("{line}");
+        }
+        if lines.is_empty() {
+            println!("there is nothing to change");
+        }
+        return Ok(());
+    }
+    let findings = tune::check(&tune);
+    for finding in &findings {
+        println!("{finding}");
+    }
+    match findings.iter().filter(|finding| finding.state == tune::State::Off).count() {
+        0 => Ok(()),
+        count => Err(format!("{count} of {} settings are off", findings.len())),
+    }
 }
 
 fn format_dirs(args: FormatArgs) -> Result<(), String> {

@@ -18,5 +18,6 @@ pub mod format;
 pub mod group;
 pub mod metadata;
 pub mod quorum;
+pub mod tune;
 pub mod watchdog;
 pub mod wire;

@@ -6,6 +6,9 @@
 //! to be sent at `start + i / rate` whatever happened to those before it, and its latency counts
 //! from there, so a stalled broker cannot hide (coordinated omission).
 
+use std::cell::Cell;
+use std::rc::Rc;
+
 use anyhow::Result;
 use ringlog_engine::io::Mono;
 use ringlog_engine::shard::Shard;
@@ -34,14 +37,14 @@ pub enum Pace {
 }
 
 /// A load: when it starts and ends, and how fast it is.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct LoadPlan {
     /// Records a second.
     pub pace: Pace,
     /// When the first record is meant to be sent.
     pub start: Mono,
-    /// No record is meant to be sent from here on.
-    pub end: Mono,
+    /// No record is meant to be sent from here on. It moves while the load still warms up.
+    pub end: Rc<Cell<Mono>>,
 }
 
 /// Runs a load to its end. Returns how late the loop itself was with its records, in nanoseconds:
@@ -76,13 +79,13 @@ async fn closed<O: Observer + 'static>(
     loop {
         for _ in 0..RECORDS_PER_TURN / RECORDS_PER_CLOCK {
             let now = shard.clock();
-            if now >= plan.end {
+            if now >= plan.end.get() {
                 return Ok(());
             }
             let unix_ms = unix_ms_at_start + now.ms_since(origin) as i64;
             let stamp = Stamp { at_ns: now.0, step_ns: 0, unix_ms };
             for _ in 0..RECORDS_PER_CLOCK {
-                let (key, value) = values.next_record();
+                let (key, value) = values.next_record(now.0);
                 if producer.try_send(now, &stamp, key, value).is_err() {
                     producer.send(&stamp, key, value).await?;
                     // After a wait the others need a time of their own.
@@ -114,7 +117,7 @@ async fn open<O: Observer + 'static>(
         let mut sent = 0;
         while time_of(next) <= now && sent < RECORDS_PER_TURN {
             let at = time_of(next);
-            if at >= plan.end {
+            if at >= plan.end.get() {
                 return Ok(lateness);
             }
             if sent == 0 {
@@ -122,7 +125,7 @@ async fn open<O: Observer + 'static>(
             }
             let unix_ms = unix_ms_at_start + now.ms_since(origin) as i64;
             let stamp = Stamp { at_ns: at.0, step_ns, unix_ms };
-            let (key, value) = values.next_record();
+            let (key, value) = values.next_record(at.0);
             if producer.try_send(now, &stamp, key, value).is_err() {
                 producer.send(&stamp, key, value).await?;
                 sent = RECORDS_PER_TURN;
@@ -131,14 +134,14 @@ async fn open<O: Observer + 'static>(
             sent += 1;
         }
         producer.check()?;
-        if time_of(next) >= plan.end {
+        if time_of(next) >= plan.end.get() {
             return Ok(lateness);
         }
         if sent >= RECORDS_PER_TURN {
             breathe(shard).await;
         } else {
             let tick = Mono(now.0 + TICK_NS);
-            shard.sleep_until(time_of(next).max(tick).min(plan.end)).await;
+            shard.sleep_until(time_of(next).max(tick).min(plan.end.get())).await;
         }
     }
 }

@@ -5,5 +5,5 @@ mod recorder;
 mod values;
 
 pub use generate::{LoadPlan, Pace, RECORDS_PER_CLOCK, generate};
-pub use recorder::{Interval, Latency, Recorder, Recording, new_histogram};
-pub use values::{Values, ValuesSpec};
+pub use recorder::{Interval, Latency, Moment, Recorder, Recording, new_histogram};
+pub use values::{STAMP_BYTES, Values, ValuesSpec};

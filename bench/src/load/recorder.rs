@@ -40,6 +40,58 @@ pub struct Interval {
     pub latency: Latency,
 }
 
+/// An interval in numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Moment {
+    /// Records acknowledged in it.
+    pub records: u64,
+    /// Percentiles of their latency.
+    pub p50_ns: u64,
+    /// The higher one.
+    pub p99_ns: u64,
+}
+
+impl Moment {
+    fn of(interval: &Interval) -> Moment {
+        let at = |quantile| interval.latency.value_at_quantile(quantile);
+        Moment { records: interval.records, p50_ns: at(0.5), p99_ns: at(0.99) }
+    }
+}
+
+impl Recording {
+    /// What another tool says: no more than how many records in what time.
+    pub fn of_tool(seconds: f64, records: u64, lost: u64) -> Recording {
+        Recording {
+            seconds,
+            records,
+            latency: new_histogram(),
+            interval_seconds: seconds,
+            intervals: Vec::new(),
+            series: Vec::new(),
+            lost,
+            reasons: BTreeMap::new(),
+        }
+    }
+
+    /// Forgets the intervals' histograms, which are large, once they are in an interval log.
+    pub fn forget_intervals(&mut self) {
+        self.intervals = Vec::new();
+    }
+
+    /// Adds another round of the same load: its window follows this one's.
+    pub fn add(&mut self, other: &Recording) {
+        self.seconds += other.seconds;
+        self.records += other.records;
+        self.latency.add(&other.latency).expect("the same bounds");
+        self.forget_intervals();
+        self.series.extend(other.series.iter().copied());
+        self.lost += other.lost;
+        for (reason, count) in &other.reasons {
+            *self.reasons.entry(reason.clone()).or_default() += count;
+        }
+    }
+}
+
 /// Counts what the producer reports.
 #[derive(Debug)]
 pub struct Recorder {
@@ -64,8 +116,8 @@ pub struct Recording {
     pub interval_seconds: f64,
     /// The window's intervals, and those after it in which its last records were acknowledged.
     pub intervals: Vec<Interval>,
-    /// How many of them belong to the window.
-    pub window_intervals: usize,
+    /// Of each of the window's intervals what is drawn over time.
+    pub series: Vec<Moment>,
     /// Records that were given up, warm-up included.
     pub lost: u64,
     /// Why, and how many for each reason.
@@ -100,6 +152,38 @@ impl Recorder {
         std::mem::replace(self, empty)
     }
 
+    /// So many records arrived that were meant to be sent, or asked for, at one moment. Their
+    /// latency counts once for each of `marks`.
+    pub fn arrived(&mut self, now: Mono, at_ns: u64, records: u64, marks: u32) {
+        let index = self.interval_at(now);
+        let interval = &mut self.intervals[index];
+        interval.records += records;
+        let (start, end) = if now.0 < self.window.0 { (0, u64::MAX) } else { self.window };
+        let mark = Mark { at_ns, step_ns: 0, count: marks };
+        record(&mut interval.latency, &mark, now.0, start, end);
+    }
+
+    /// Records were given up.
+    pub fn lose(&mut self, records: u64, why: &str) {
+        self.lost += records;
+        if self.reasons.len() < REASONS_MAX || self.reasons.contains_key(why) {
+            *self.reasons.entry(why.to_owned()).or_default() += records;
+        }
+    }
+
+    /// Puts the measured window off by one interval: the load still warms up. Only before the
+    /// window has begun, or at its very beginning.
+    pub fn postpone(&mut self) {
+        self.window = (self.window.0 + self.interval_ns, self.window.1 + self.interval_ns);
+        self.intervals.push(Interval { records: 0, latency: new_histogram() });
+    }
+
+    /// Of every interval that has ended: records, and the median of their latency in nanoseconds.
+    pub fn ended(&self, now: Mono) -> Vec<(u64, u64)> {
+        let ended = &self.intervals[..self.interval_at(now)];
+        ended.iter().map(|i| (i.records, i.latency.value_at_quantile(0.5))).collect()
+    }
+
     /// The measured window on the monotonic clock.
     pub fn window(&self) -> (Mono, Mono) {
         (Mono(self.window.0), Mono(self.window.1))
@@ -131,13 +215,14 @@ impl Recorder {
         for interval in &intervals {
             latency.add(&interval.latency).expect("the same bounds");
         }
+        let series: Vec<Moment> = intervals.iter().take(window_intervals).map(Moment::of).collect();
         Recording {
             seconds: (end - self.window.0) as f64 / 1e9,
-            records: intervals.iter().take(window_intervals).map(|i| i.records).sum(),
+            records: series.iter().map(|moment| moment.records).sum(),
             latency,
             interval_seconds: self.interval_ns as f64 / 1e9,
             intervals,
-            window_intervals,
+            series,
             lost: self.lost,
             reasons: self.reasons,
         }
@@ -157,10 +242,7 @@ impl Observer for Recorder {
     }
 
     fn lost(&mut self, _: Mono, records: u64, why: &str) {
-        self.lost += records;
-        if self.reasons.len() < REASONS_MAX || self.reasons.contains_key(why) {
-            *self.reasons.entry(why.to_owned()).or_default() += records;
-        }
+        self.lose(records, why);
     }
 }
 
@@ -210,10 +292,44 @@ mod tests {
         recorder.lost(Mono(0), 2, "why");
         let recording = recorder.finish(Mono(9000 * MS));
         assert_eq!((recording.records, recording.latency.len()), (15, 8));
-        assert_eq!((recording.window_intervals, recording.intervals.len()), (4, 5));
+        assert_eq!((recording.series.len(), recording.intervals.len()), (4, 5));
         assert_eq!((recording.lost, recording.reasons["why"]), (2, 2));
         let seconds = recording.latency.max() as f64 / 1e9;
         assert!((seconds - 7.001).abs() < 0.01, "{seconds}");
+    }
+
+    #[test]
+    fn rounds_add_up() {
+        let round = |records: u64| {
+            let mut recorder = Recorder::new(Mono(0), 0, 500 * MS, 250 * MS);
+            recorder.delivered(Mono(100 * MS), &batch(90, 0, records));
+            recorder.delivered(Mono(900 * MS), &batch(490, 0, 1));
+            recorder.lost(Mono(0), 1, "why");
+            recorder.finish(Mono(900 * MS))
+        };
+        let mut both = round(3);
+        both.add(&round(5));
+        assert_eq!((both.seconds, both.records, both.latency.len()), (1.0, 8, 10));
+        let records: Vec<u64> = both.series.iter().map(|moment| moment.records).collect();
+        assert_eq!((records, both.intervals.len()), (vec![3, 0, 5, 0], 0));
+        assert_eq!((both.lost, both.reasons["why"]), (2, 2));
+    }
+
+    #[test]
+    fn a_window_that_is_put_off_leaves_out_what_came_before() {
+        let mut recorder = Recorder::new(Mono(0), 250 * MS, 500 * MS, 250 * MS);
+        recorder.delivered(Mono(100 * MS), &batch(90, 0, 4));
+        assert_eq!(recorder.ended(Mono(250 * MS)).len(), 1);
+        assert_eq!(recorder.ended(Mono(250 * MS))[0].0, 4);
+        recorder.postpone();
+        assert_eq!(recorder.window(), (Mono(500 * MS), Mono(1000 * MS)));
+        recorder.delivered(Mono(400 * MS), &batch(390, 0, 5));
+        // Sent before the window as it is now, acknowledged in it.
+        recorder.delivered(Mono(600 * MS), &batch(450, 0, 6));
+        recorder.delivered(Mono(900 * MS), &batch(880, 0, 7));
+        let recording = recorder.finish(Mono(5000 * MS));
+        assert_eq!((recording.records, recording.latency.len()), (13, 7));
+        assert_eq!(recording.series.len(), 2);
     }
 
     #[test]

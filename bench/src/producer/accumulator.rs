@@ -285,7 +285,7 @@ impl Accumulator {
             partition.unacked.push_back(base_sequence);
             batch.sequence = Some(Sequence { producer_id, producer_epoch, base_sequence });
         }
-        batch.seal();
+        batch.seal(self.config.compression);
         batch.drained = now;
         partition.in_flight += 1;
         self.queued -= 1;

@@ -7,7 +7,9 @@
 //! A batch is full by Kafka's own rule (`MemoryRecordsBuilder.hasRoomFor`): a record fits if the
 //! batch with its header stays within `batch.size`, and the first record always fits.
 
-use ringlog_engine::batch::{BATCH_HEADER_BYTES, BatchHeader, Codec, TimestampType, crc32c};
+use ringlog_engine::batch::{
+    BATCH_HEADER_BYTES, BatchHeader, Codec, TimestampType, compress, crc32c,
+};
 use ringlog_engine::io::Buf;
 use ringlog_engine::stdx::varint::{varint_len, varlong_len};
 use ringlog_engine::types::{LeaderEpoch, Offset, ProducerEpoch, ProducerId};
@@ -117,21 +119,24 @@ impl BatchWriter {
         true
     }
 
-    /// The finished batch.
-    pub fn seal(mut self, sequence: Sequence) -> Buf {
+    /// The finished batch, its records packed by the codec.
+    pub fn seal(mut self, sequence: Sequence, codec: Codec) -> Buf {
         assert!(self.count > 0, "an empty batch is never sent");
         self.buf.set_len(self.at);
+        if codec != Codec::None {
+            let packed = compress(codec, &self.buf[BATCH_HEADER_BYTES..self.at], None)
+                .expect("packing what is in memory does not fail");
+            self.at = BATCH_HEADER_BYTES + packed.len();
+            self.buf = Buf::with_capacity(self.at);
+            self.buf.extend_from_slice(&[0; BATCH_HEADER_BYTES]);
+            self.buf.extend_from_slice(&packed);
+        }
         let header = BatchHeader {
             base_offset: Offset::ZERO,
             size: self.at,
             leader_epoch: LeaderEpoch::NONE,
             crc: 0,
-            attributes: BatchHeader::attribute_bits(
-                Codec::None,
-                TimestampType::CreateTime,
-                false,
-                false,
-            ),
+            attributes: BatchHeader::attribute_bits(codec, TimestampType::CreateTime, false, false),
             last_offset_delta: self.count - 1,
             base_timestamp: self.base_timestamp,
             max_timestamp: self.max_timestamp,
@@ -244,7 +249,7 @@ mod tests {
             if writer.records() as usize != builder.len() {
                 continue;
             }
-            let mut sealed = writer.seal(SEQUENCE);
+            let mut sealed = writer.seal(SEQUENCE, Codec::None);
             let built = builder.build().expect("uncompressed");
             assert_eq!(sealed[..], built[..], "seed {seed}");
             validate_for_append(&mut sealed, &RULES, timestamp).expect("valid");
@@ -263,14 +268,14 @@ mod tests {
         let mut writer = BatchWriter::new(16_384, size_with_one_record(None, &huge));
         assert!(writer.append(5, None, &huge), "the first record always fits");
         assert!(!writer.append(5, None, &huge));
-        assert_eq!(writer.seal(Sequence::NONE).len(), 61 + 20_000 + 11);
+        assert_eq!(writer.seal(Sequence::NONE, Codec::None).len(), 61 + 20_000 + 11);
     }
 
     #[test]
     fn a_batch_can_change_its_producer() {
         let mut writer = BatchWriter::new(1000, 0);
         assert!(writer.append(5, Some(b"k"), b"v"));
-        let mut batch = writer.seal(SEQUENCE);
+        let mut batch = writer.seal(SEQUENCE, Codec::None);
         restamp(&mut batch, Sequence { base_sequence: 7, producer_epoch: 4, ..SEQUENCE });
         let validated = validate_for_append(&mut batch, &RULES, 5).expect("valid").header;
         assert_eq!((validated.base_sequence, validated.producer_epoch.0), (7, 4));

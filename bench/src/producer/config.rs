@@ -4,7 +4,8 @@
 //! can be laid over the profile's defaults; [`ProducerConfig`] is what comes out, checked once.
 
 use anyhow::{Result, bail, ensure};
-use serde::Deserialize;
+use ringlog_engine::batch::Codec;
+use serde::{Deserialize, Serialize};
 
 use super::batch::size_with_one_record;
 
@@ -31,7 +32,7 @@ impl Acks {
 }
 
 /// A value that Kafka's own files write as a word or as a number.
-#[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
+#[derive(Clone, Debug, Deserialize, Serialize, PartialEq, Eq)]
 #[serde(untagged, expecting = "acks is \"all\", 0, 1 or -1")]
 pub enum AcksSetting {
     /// `"all"`, `"1"`.
@@ -44,7 +45,7 @@ pub enum AcksSetting {
 macro_rules! settings {
     ($($(#[$doc:meta])* $key:literal $field:ident: $ty:ty,)+) => {
         /// What a profile says about the producer. What it leaves out is Kafka's default.
-        #[derive(Clone, Debug, Default, Deserialize, PartialEq)]
+        #[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq)]
         #[serde(deny_unknown_fields)]
         pub struct ProducerSettings {
             $($(#[$doc])* #[serde(rename = $key)] pub $field: Option<$ty>,)+
@@ -73,6 +74,8 @@ settings! {
     "batch.size" batch_size: u32,
     /// Default 5.
     "linger.ms" linger_ms: u32,
+    /// none, gzip, snappy, lz4 or zstd.
+    "compression.type" compression: String,
     /// Bytes of unsent and unacknowledged batches, 32 MiB.
     "buffer.memory" buffer_memory: u32,
     /// Bytes of a request, 1 MiB.
@@ -108,6 +111,7 @@ pub struct ProducerConfig {
     pub enable_idempotence: bool,
     pub batch_size: usize,
     pub linger_ms: u64,
+    pub compression: Codec,
     pub buffer_memory: usize,
     pub max_request_size: usize,
     pub max_in_flight: usize,
@@ -126,6 +130,19 @@ pub struct ProducerConfig {
 const IDEMPOTENT_IN_FLIGHT_MAX: u32 = 5;
 
 impl ProducerSettings {
+    /// What is set, as `key=value` for other clients.
+    pub fn pairs(&self) -> Vec<(String, String)> {
+        let all = serde_json::to_value(self).ok();
+        let all = all.as_ref().and_then(serde_json::Value::as_object);
+        let text = |value: &serde_json::Value| match value {
+            serde_json::Value::Null => None,
+            serde_json::Value::String(text) => Some(text.clone()),
+            other => Some(other.to_string()),
+        };
+        let pair = |(key, value): (&String, _)| Some((key.clone(), text(value)?));
+        all.into_iter().flatten().filter_map(pair).collect()
+    }
+
     /// The configuration for records of this size, checked as `ProducerConfig` of Kafka checks it.
     pub fn resolve(&self, key_bytes: usize, value_bytes: usize) -> Result<ProducerConfig> {
         let acks = match &self.acks {
@@ -148,6 +165,7 @@ impl ProducerSettings {
             enable_idempotence,
             batch_size: self.batch_size.unwrap_or(16_384) as usize,
             linger_ms: ms(self.linger_ms, 5),
+            compression: parse_codec(self.compression.as_deref().unwrap_or("none"))?,
             buffer_memory: self.buffer_memory.unwrap_or(32 << 20) as usize,
             max_request_size: self.max_request_size.unwrap_or(1 << 20) as usize,
             max_in_flight: max_in_flight as usize,
@@ -192,6 +210,13 @@ impl ProducerConfig {
     }
 }
 
+fn parse_codec(name: &str) -> Result<Codec> {
+    match Codec::ALL.iter().find(|codec| codec.name() == name) {
+        Some(codec) => Ok(*codec),
+        None => bail!("compression.type={name}: expected none, gzip, snappy, lz4 or zstd"),
+    }
+}
+
 fn parse_acks(setting: &AcksSetting) -> Result<Acks> {
     let text = match setting {
         AcksSetting::Text(text) => text.clone(),
@@ -228,6 +253,7 @@ mod tests {
         for (text, expected) in [
             ("\"batch.sise\" = 1", "batch.sise"),
             ("acks = 2", "acks=2"),
+            ("\"compression.type\" = \"lzma\"", "compression.type=lzma"),
             ("acks = 1\n\"enable.idempotence\" = true", "enable.idempotence"),
             ("\"max.in.flight.requests.per.connection\" = 0", "max.in.flight"),
             ("\"buffer.memory\" = 1000", "buffer.memory=1000"),

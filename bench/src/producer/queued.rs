@@ -7,6 +7,7 @@
 
 use std::sync::Arc;
 
+use ringlog_engine::batch::Codec;
 use ringlog_engine::io::{Buf, Mono};
 
 use super::batch::{BatchWriter, Sequence, restamp};
@@ -149,10 +150,12 @@ impl Batch {
     }
 
     /// Finishes the bytes for the sequence it has.
-    pub fn seal(&mut self) {
+    pub fn seal(&mut self, codec: Codec) {
         let sequence = self.sequence.unwrap_or(Sequence::NONE);
         match std::mem::replace(&mut self.bytes, Bytes::Gone) {
-            Bytes::Open(writer) => self.bytes = Bytes::Sealed(Arc::new(writer.seal(sequence))),
+            Bytes::Open(writer) => {
+                self.bytes = Bytes::Sealed(Arc::new(writer.seal(sequence, codec)))
+            }
             Bytes::Sealed(buf) if self.stamped == Some(sequence) => {
                 self.bytes = Bytes::Sealed(buf);
             }

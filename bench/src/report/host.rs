@@ -1,9 +1,10 @@
 //! The host, as a list.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use super::page::escape;
-use crate::results::{Host, Versions};
+use crate::results::{Host, Nic, Versions};
 
 /// What is known of the machine.
 pub fn render(host: &Host, versions: &Versions) -> String {
@@ -15,6 +16,35 @@ pub fn render(host: &Host, versions: &Versions) -> String {
     list.add("Processors", Some(cpus));
     list.add("Simultaneous multithreading", yes(host.smt));
     list.add("Frequency governor", host.governor.clone());
+    let idle = host.cpu_idle.as_ref().map(|idle| {
+        let driver = idle.driver.as_deref().unwrap_or("no driver");
+        let state = |(name, us): (&String, &u64)| format!("{name} ({us} µs)");
+        format!("{driver}: {}", idle.states.iter().map(state).collect::<Vec<_>>().join(", "))
+    });
+    list.add("Idle states", idle);
+    list.add("Memory nodes", host.numa_nodes.map(|nodes| nodes.to_string()));
+    let affected = |all: &BTreeMap<String, String>| {
+        let mine = all.iter().filter(|(_, state)| *state != "Not affected");
+        mine.map(|(name, state)| format!("{name}: {state}")).collect::<Vec<_>>().join("; ")
+    };
+    list.add("Mitigations", host.mitigations.as_ref().map(affected));
+    let nic = |nic: &Nic| {
+        let speed =
+            nic.mbit_per_second.map_or("speed unknown".to_owned(), |s| format!("{s} Mbit/s"));
+        let driver = nic.driver.as_deref().unwrap_or("no driver");
+        format!("{} ({driver}, {speed}, {} + {} queues)", nic.name, nic.rx_queues, nic.tx_queues)
+    };
+    let nics = host.nics.as_ref();
+    list.add("Network", nics.map(|n| n.iter().map(nic).collect::<Vec<_>>().join(", ")));
+    let cgroup = host.cgroup.as_ref().map(|group| {
+        let cpu = group.cpu_max.as_deref().unwrap_or("no limit");
+        format!(
+            "processors {cpu}, memory {}",
+            group.memory_max_bytes.map_or("no limit".to_owned(), gib)
+        )
+    });
+    list.add("Control group", cgroup);
+    list.add("vm.swappiness", host.swappiness.map(|value| value.to_string()));
     list.add("Virtual machine", yes(host.virtualised));
     list.add("Memory", host.memory_bytes.map(gib));
     list.add("Transparent huge pages", host.transparent_hugepages.clone());
@@ -39,7 +69,7 @@ pub fn render(host: &Host, versions: &Versions) -> String {
     let limit = |value: Option<u64>| Some(value.map_or("unlimited".to_owned(), |v| v.to_string()));
     list.add("Locked memory, bytes", limit(host.limits.memlock_bytes));
     list.add("Open files", limit(host.limits.nofile));
-    list.add("Compiler", Some(versions.rustc.to_owned()));
+    list.add("Compiler", Some(versions.rustc.clone()));
     list.0.push_str("</dl>\n");
     list.0
 }

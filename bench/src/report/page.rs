@@ -68,6 +68,9 @@ pub fn grouped(value: f64) -> String {
 
 /// A number with three digits that count, or more before the point.
 pub fn short(value: f64) -> String {
+    if !value.is_finite() {
+        return "–".to_owned();
+    }
     let decimals = match value.abs() {
         v if v >= 100.0 || v == 0.0 => 0,
         v if v >= 10.0 => 1,

@@ -2,7 +2,7 @@
 
 use super::chart::{Axis, Chart, Figures, Line};
 use super::page::{grouped, plain, short};
-use crate::load::{Interval, Latency};
+use crate::load::{Latency, Moment};
 use crate::profile::Mode;
 use crate::results::Measured;
 
@@ -111,6 +111,57 @@ pub fn over_time(all: &[Measured], mode: Mode, what: OverTime) -> Option<Chart> 
     })
 }
 
+/// Latency at each rate that was tried, of every experiment with three of them or more.
+pub fn load_latency(all: &[Measured]) -> Option<Chart> {
+    let mut curves: Vec<(String, Vec<(f64, f64)>)> = Vec::new();
+    for measured in all.iter().filter(|measured| measured.mode != Mode::Closed) {
+        let own = measured
+            .target_rate
+            .filter(|_| measured.mode == Mode::Open)
+            .map(|rate| (rate, ms(measured.outcome.recording.latency.value_at_quantile(0.99))));
+        let points = measured.tried.iter().map(|tried| (tried.rate, tried.p99_ms)).chain(own);
+        let points = points.filter(|(rate, p99)| *rate > 0.0 && p99.is_finite() && *p99 > 0.0);
+        match curves.iter_mut().find(|(name, _)| *name == measured.name) {
+            Some((_, curve)) => curve.extend(points),
+            None => curves.push((measured.name.clone(), points.collect())),
+        }
+    }
+    curves.retain(|(_, points)| points.len() >= 3);
+    for (_, points) in &mut curves {
+        points.sort_by(|a, b| a.0.total_cmp(&b.0));
+    }
+    let bounds = |of: fn(&(f64, f64)) -> f64| {
+        let values = || curves.iter().flat_map(|(_, points)| points.iter().map(of));
+        (values().fold(f64::MAX, f64::min), values().fold(0.0, f64::max))
+    };
+    let ((slow, fast), (low, high)) = (bounds(|point| point.0), bounds(|point| point.1));
+    if curves.is_empty() {
+        return None;
+    }
+    let x = Axis::logarithmic(slow, fast, rate_label);
+    let y = Axis::logarithmic(low, high, |value| format!("{} ms", plain(value)));
+    let lines = curves.iter().map(|(name, points)| Line {
+        name: name.clone(),
+        points: points.iter().map(|(rate, p99)| (x.place(*rate), y.place(*p99))).collect(),
+    });
+    let rows = curves.iter().flat_map(|(name, points)| {
+        points.iter().map(|(rate, p99)| vec![name.clone(), grouped(*rate), short(*p99)])
+    });
+    Some(Chart {
+        id: "load-latency".to_owned(),
+        title: "99th percentile of latency by load".to_owned(),
+        note: "Records a second that were to be sent, to the right; both axes are logarithmic."
+            .to_owned(),
+        lines: lines.collect(),
+        figures: Figures {
+            head: ["", "records/s", "p99 ms"].map(str::to_owned).to_vec(),
+            rows: rows.collect(),
+        },
+        x,
+        y,
+    })
+}
+
 fn of_mode(all: &[Measured], mode: Mode) -> Vec<&Measured> {
     let measured = |m: &&Measured| m.mode == mode && !m.outcome.recording.latency.is_empty();
     all.iter().filter(measured).collect()
@@ -118,11 +169,11 @@ fn of_mode(all: &[Measured], mode: Mode) -> Vec<&Measured> {
 
 fn series(measured: &Measured, what: OverTime) -> Vec<f64> {
     let recording = &measured.outcome.recording;
-    let value = |interval: &Interval| match what {
-        OverTime::Throughput => interval.records as f64 / recording.interval_seconds,
-        OverTime::Latency => ms(interval.latency.value_at_quantile(0.99)),
+    let value = |moment: &Moment| match what {
+        OverTime::Throughput => moment.records as f64 / recording.interval_seconds,
+        OverTime::Latency => ms(moment.p99_ns),
     };
-    recording.intervals.iter().take(recording.window_intervals).map(value).collect()
+    recording.series.iter().map(value).collect()
 }
 
 fn ms(ns: u64) -> f64 {

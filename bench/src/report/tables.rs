@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use super::page::{CLOSE_TABLE, escape, grouped, open_table, scroll_table, short};
+use crate::compare::{Comparison, HEAD};
 use crate::profile::{Mode, Reference};
 use crate::results::{ExperimentSummary, Measured, RunResult};
 
@@ -75,6 +76,33 @@ pub fn results(result: &RunResult) -> String {
     }
     html.push_str(CLOSE_TABLE);
     html.push_str(&lost_reasons(result));
+    html.push_str(&ceilings(result));
+    html
+}
+
+/// What the generator can do by itself, and where it may have been the limit.
+fn ceilings(result: &RunResult) -> String {
+    let mut html = String::new();
+    let limited = |measured: &&Measured| measured.is_limited_by_generator() == Some(true);
+    for measured in result.measured.iter().filter(limited) {
+        let (name, mode) = (escape(&measured.name), measured.mode.name());
+        let _ = writeln!(html, "<p><strong>{name}, {mode}: limited by the generator.</strong></p>");
+    }
+    let row = |measured: &Measured| {
+        let (ceiling, rate) = (measured.ceiling?, measured.records_per_second());
+        let share = format!("{:.0} %", rate / ceiling * 100.0);
+        Some(vec![measured.name.clone(), grouped(ceiling), share])
+    };
+    let rows: Vec<Vec<String>> = result.measured.iter().filter_map(row).collect();
+    if !rows.is_empty() {
+        let head = ["experiment", "records/s", "the broker's share of it"].map(str::to_owned);
+        html.push_str(
+            "<details><summary>What the load generator reaches against a broker that stores \
+             nothing</summary>\n",
+        );
+        html.push_str(&scroll_table("The load generator's ceiling", &head, &rows));
+        html.push_str("</details>\n");
+    }
     html
 }
 
@@ -153,11 +181,12 @@ pub fn throughput(result: &RunResult) -> String {
         html.push_str("<tbody class=\"group\">\n");
         for measured in group {
             let (mode, rate) = (measured.mode.name(), measured.records_per_second());
-            html.push_str(&bar_row(&measured.name, mode, mode, rate, rate / highest));
+            html.push_str(&bar_row(&measured.name, mode, mode, &grouped(rate), rate / highest));
         }
         if let Some(reference) = group.first().and_then(|measured| measured.reference.as_ref()) {
             let (label, rate) = (reference_label(result), reference.records_per_second);
-            html.push_str(&bar_row(&group[0].name, label, "reference", rate, rate / highest));
+            let text = grouped(rate);
+            html.push_str(&bar_row(&group[0].name, label, "reference", &text, rate / highest));
         }
         html.push_str("</tbody>\n");
     }
@@ -165,14 +194,13 @@ pub fn throughput(result: &RunResult) -> String {
     html
 }
 
-fn bar_row(name: &str, load: &str, class: &str, rate: f64, share: f64) -> String {
+fn bar_row(name: &str, load: &str, class: &str, value: &str, share: f64) -> String {
     let (name, load) = (escape(name), escape(load));
     let row_class = if class == "reference" { " class=\"reference\"" } else { "" };
     format!(
-        "<tr{row_class}><th scope=\"row\">{name}</th><td class=\"word\">{load}</td><td>{}</td>\
+        "<tr{row_class}><th scope=\"row\">{name}</th><td class=\"word\">{load}</td><td>{value}</td>\
          <td class=\"bar\"><svg role=\"img\" aria-label=\"{:.0} % of the highest\">\
          <rect class=\"{class}\" width=\"{:.2}%\" height=\"100%\"/></svg></td></tr>\n",
-        grouped(rate),
         share * 100.0,
         share * 100.0
     )
@@ -223,4 +251,91 @@ fn metric_row(name: String, value: impl Fn(&str) -> Option<f64>) -> Vec<String> 
         None => "–".to_owned(),
     };
     std::iter::once(name).chain(CLIENT_METRICS.map(text)).collect()
+}
+
+/// What comparing two targets has said.
+pub fn comparison(comparison: &Comparison) -> String {
+    let mut html = String::new();
+    for (title, rows) in &comparison.tables {
+        let head = HEAD.map(str::to_owned).to_vec();
+        let rows: Vec<Vec<String>> = rows.iter().map(|row| row.to_vec()).collect();
+        let _ = writeln!(html, "<p>{}</p>", escape(title));
+        html.push_str(&scroll_table(title, &head, &rows));
+    }
+    for why in &comparison.refused {
+        let _ = writeln!(html, "<p>No verdict: {}</p>", escape(why));
+    }
+    html.push_str(
+        "<p class=\"soft\">Medians of rounds; the ratio of their geometric means with its 95 % \
+         interval by bootstrap. A side is faster where the whole interval is beyond 3 %.</p>\n",
+    );
+    html
+}
+
+/// Processor time for the same bytes, as bars; `None` where no broker could be watched.
+pub fn cpu(all: &[Measured]) -> Option<String> {
+    let of = |measured: &Measured| ExperimentSummary::of(measured).broker_cpu_seconds_per_gib;
+    let highest = all.iter().filter_map(of).fold(0.0, f64::max);
+    if highest <= 0.0 {
+        return None;
+    }
+    let mut html = open_table("Processor time");
+    html.push_str(
+        "<thead><tr><th scope=\"col\" class=\"word\">experiment</th><th scope=\"col\" \
+         class=\"word\">load</th><th scope=\"col\">cpu-s/GiB</th><th scope=\"col\" class=\"word\">\
+         <span class=\"soft\">0 to the highest</span></th></tr></thead>\n<tbody>\n",
+    );
+    for measured in all {
+        let (Some(cpu), mode) = (of(measured), measured.mode.name()) else { continue };
+        html.push_str(&bar_row(&measured.name, mode, mode, &short(cpu), cpu / highest));
+    }
+    html.push_str("</tbody>");
+    html.push_str(CLOSE_TABLE);
+    Some(html)
+}
+
+/// The settings in a name that a sweep has given: `batch.size=16384 linger.ms=0`.
+fn settings(name: &str) -> Option<[&str; 2]> {
+    let (first, second) = name.split_once(' ')?;
+    let is_setting = |text: &str| text.contains('=') && !text.contains(' ');
+    (is_setting(first) && is_setting(second)).then_some([first, second])
+}
+
+/// Throughput of a sweep over two axes, as a map; `None` of anything else.
+pub fn heat_map(all: &[Measured]) -> Option<String> {
+    let closed: Vec<&Measured> = all.iter().filter(|m| m.mode == Mode::Closed).collect();
+    let points: Option<Vec<([&str; 2], f64)>> =
+        closed.iter().map(|m| Some((settings(&m.name)?, m.records_per_second()))).collect();
+    let points = points.filter(|points| points.len() > 2)?;
+    let mut axes: [Vec<&str>; 2] = [Vec::new(), Vec::new()];
+    for (place, _) in &points {
+        for (axis, value) in axes.iter_mut().zip(place) {
+            if !axis.contains(value) {
+                axis.push(value);
+            }
+        }
+    }
+    if axes[0].len() * axes[1].len() != points.len() || axes.iter().any(|axis| axis.len() < 2) {
+        return None;
+    }
+    let highest = points.iter().map(|(_, rate)| *rate).fold(1.0, f64::max);
+    let mut html = open_table("Throughput over two axes");
+    html.push_str("<thead><tr><th scope=\"col\" class=\"word\">records/s</th>");
+    for value in &axes[1] {
+        let _ = write!(html, "<th scope=\"col\">{}</th>", escape(value));
+    }
+    html.push_str("</tr></thead>\n<tbody>");
+    for row in &axes[0] {
+        let _ = write!(html, "<tr><th scope=\"row\">{}</th>", escape(row));
+        for column in &axes[1] {
+            let found = points.iter().find(|(place, _)| place == &[*row, *column]);
+            let rate = found.map_or(0.0, |(_, rate)| *rate);
+            let (share, rate) = (rate / highest, grouped(rate));
+            let _ = write!(html, "<td class=\"heat\" style=\"--share:{share:.3}\">{rate}</td>");
+        }
+        html.push_str("</tr>\n");
+    }
+    html.push_str("</tbody>");
+    html.push_str(CLOSE_TABLE);
+    Some(html)
 }

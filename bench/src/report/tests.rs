@@ -6,30 +6,32 @@ use std::path::Path;
 use ringlog_engine::io::Mono;
 
 use super::*;
-use crate::experiment::ProduceOutcome;
+use crate::experiment::{Outcome, Warmup};
 use crate::load::{Recorder, new_histogram};
-use crate::profile::LoadedProfile;
-use crate::results::{Env, Host, Measured, Versions};
+use crate::profile::{Driver, Kind, LoadedProfile};
+use crate::results::{Env, Host, Measured, RoundFigures, Versions};
 
-fn outcome(latencies_ns: &[u64], lost: u64) -> ProduceOutcome {
+fn outcome(latencies_ns: &[u64], lost: u64) -> Outcome {
     let mut recording =
         Recorder::new(Mono(0), 0, 1_000_000_000, 250_000_000).finish(Mono(u64::MAX));
     for ns in latencies_ns {
         recording.latency.record(*ns).expect("within bounds");
-        recording.intervals[0].latency.record(*ns).expect("within bounds");
-        recording.intervals[0].records += 1;
+        recording.series[0].p99_ns = recording.series[0].p99_ns.max(*ns);
+        recording.series[0].records += 1;
         recording.records += 1;
     }
     recording.lost = lost;
     if lost > 0 {
         recording.reasons.insert("<why>".to_owned(), lost);
     }
-    ProduceOutcome {
+    Outcome {
         window_start_unix_ms: 0,
         recording,
+        printed: None,
         client_metrics: BTreeMap::from([("batch-size-avg".to_owned(), 12_345.0)]),
         broker: None,
         lateness: new_histogram(),
+        warmup: Warmup { seconds: 1.0, steady: None },
     }
 }
 
@@ -40,8 +42,14 @@ fn result(latencies_ns: &[u64], lost: u64) -> RunResult {
     let measured = profile.experiments.iter().map(|experiment| Measured {
         name: experiment.name.clone(),
         mode: Mode::Closed,
+        kind: Kind::Produce,
+        driver: Driver::Native,
+        durability: "sync".to_owned(),
+        ceiling: None,
         target_rate: None,
+        tried: Vec::new(),
         value_bytes: 100,
+        rounds: vec![RoundFigures::of(&outcome(latencies_ns, lost), 100)],
         outcome: outcome(latencies_ns, lost),
         reference: experiment.reference.clone(),
     });
@@ -50,18 +58,24 @@ fn result(latencies_ns: &[u64], lost: u64) -> RunResult {
         started: "2026-11-21T14:14:31Z".to_owned(),
         profile: "test".to_owned(),
         target: "ringlog".to_owned(),
+        target_software: None,
         durability: "sync".to_owned(),
         warmup_seconds: 1.0,
         seconds: 1.0,
+        rounds: 1,
         versions: Versions::of_this_build(),
         host: Host::read(None),
     };
-    RunResult { env, profile, measured }
+    RunResult { env, profile, measured, partial: None }
+}
+
+fn page(result: &RunResult) -> String {
+    render(std::slice::from_ref(result), None)
 }
 
 #[test]
 fn a_page_needs_nothing_from_elsewhere_and_says_durability_first() {
-    let html = render(&result(&[1_000_000, 2_000_000, 30_000_000], 0));
+    let html = page(&result(&[1_000_000, 2_000_000, 30_000_000], 0));
     for outside in ["http:", "https:", "src=", "<link", "<script", "@import", "url("] {
         assert!(!html.contains(outside), "{outside}");
     }
@@ -86,9 +100,9 @@ fn a_page_needs_nothing_from_elsewhere_and_says_durability_first() {
 
 #[test]
 fn what_was_lost_is_said_and_nothing_measured_draws_nothing() {
-    let html = render(&result(&[], 7));
+    let html = page(&result(&[], 7));
     assert!(html.contains("7 records lost: &lt;why&gt;") && html.contains("class=\"lost\">7"));
     assert!(!html.contains("NaN") && !html.contains("inf") && !html.contains("<figure>"));
-    let one = render(&result(&[5_000], 0));
+    let one = page(&result(&[5_000], 0));
     assert!(one.contains("<figure>") && !one.contains("NaN"));
 }

@@ -1,11 +1,11 @@
 //! [`Env`]: env.json, where and how a run was made.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::Host;
 
 /// Where and how a run was made.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct Env {
     /// When, in UTC.
     pub started: String,
@@ -13,39 +13,50 @@ pub struct Env {
     pub profile: String,
     /// What was measured.
     pub target: String,
+    /// Its software, where it is not this program's.
+    #[serde(default)]
+    pub target_software: Option<String>,
     /// What its acknowledgements mean.
     pub durability: String,
     /// Not measured, before each experiment.
     pub warmup_seconds: f64,
     /// Measured of each.
     pub seconds: f64,
+    /// How many times.
+    #[serde(default = "one")]
+    pub rounds: u32,
     /// Of what took part.
     pub versions: Versions,
     /// On which machine.
     pub host: Host,
 }
 
+/// There were no rounds at first.
+fn one() -> u32 {
+    1
+}
+
 /// Versions of what took part.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct Versions {
     /// This program, and the embedded node.
-    pub ringlog: &'static str,
+    pub ringlog: String,
     /// The commit it was built from, with `-dirty` behind it if there were changes.
-    pub commit: Option<&'static str>,
+    pub commit: Option<String>,
     /// The compiler.
-    pub rustc: &'static str,
+    pub rustc: String,
     /// Debug or release.
-    pub build: &'static str,
+    pub build: String,
 }
 
 impl Versions {
     /// Of this build.
     pub fn of_this_build() -> Versions {
         Versions {
-            ringlog: env!("CARGO_PKG_VERSION"),
-            commit: option_env!("RINGLOG_COMMIT"),
-            rustc: env!("RINGLOG_RUSTC"),
-            build: if cfg!(debug_assertions) { "debug" } else { "release" },
+            ringlog: env!("CARGO_PKG_VERSION").to_owned(),
+            commit: option_env!("RINGLOG_COMMIT").map(str::to_owned),
+            rustc: env!("RINGLOG_RUSTC").to_owned(),
+            build: if cfg!(debug_assertions) { "debug" } else { "release" }.to_owned(),
         }
     }
 }

@@ -62,7 +62,7 @@ impl ResultFolder {
     }
 
     /// Takes the mark away: everything is there.
-    pub fn complete(self) -> Result<()> {
+    pub fn complete(&self) -> Result<()> {
         let sync = |path: &Path| File::open(path)?.sync_all();
         let removed = sync(&self.path)
             .and_then(|()| fs::remove_file(self.path.join(INCOMPLETE)))

@@ -1,17 +1,20 @@
 //! [`Host`]: what machine it was, as far as it says. What cannot be read is left out, never
 //! guessed.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use rustix::process::{Resource, getrlimit};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+
+use super::hardware::{self, Cgroup, CpuIdle, Nic};
 
 /// Where the kernel tells of itself.
 const DIRTY_LIMITS: &str = "/proc/sys/vm";
 
 /// The machine that a run was made on: `host` of summary.json and env.json.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct Host {
     /// As the processor names itself.
     pub cpu_model: Option<String>,
@@ -23,6 +26,24 @@ pub struct Host {
     pub smt: Option<bool>,
     /// How the clock of the processors is governed.
     pub governor: Option<String>,
+    /// How they sleep.
+    #[serde(default)]
+    pub cpu_idle: Option<CpuIdle>,
+    /// Their faults, and what is done about each.
+    #[serde(default)]
+    pub mitigations: Option<BTreeMap<String, String>>,
+    /// Nodes of the memory.
+    #[serde(default)]
+    pub numa_nodes: Option<usize>,
+    /// What the control group allows.
+    #[serde(default)]
+    pub cgroup: Option<Cgroup>,
+    /// Network interfaces.
+    #[serde(default)]
+    pub nics: Option<Vec<Nic>>,
+    /// vm.swappiness
+    #[serde(default)]
+    pub swappiness: Option<u64>,
     /// Whether a hypervisor shows itself.
     pub virtualised: Option<bool>,
     /// Main memory.
@@ -47,7 +68,7 @@ pub struct Host {
 
 /// When the kernel writes back (vm.dirty_*).
 #[allow(missing_docs, reason = "the names are the kernel's")]
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct Dirty {
     pub dirty_ratio: Option<u64>,
     pub dirty_background_ratio: Option<u64>,
@@ -58,7 +79,7 @@ pub struct Dirty {
 }
 
 /// Soft limits of the process; `null` is unlimited.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct Limits {
     /// Bytes that may be locked in memory.
     pub memlock_bytes: Option<u64>,
@@ -67,7 +88,7 @@ pub struct Limits {
 }
 
 /// A file system and the device below it.
-#[derive(Clone, Debug, Serialize, PartialEq, Eq)]
+#[derive(Clone, Debug, Deserialize, Serialize, PartialEq, Eq)]
 pub struct FileSystem {
     /// `ext4`.
     pub kind: String,
@@ -101,6 +122,12 @@ impl Host {
             cpus_allowed: std::thread::available_parallelism().map_or(0, usize::from),
             smt: flag("/sys/devices/system/cpu/smt/active"),
             governor: line("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
+            cpu_idle: Some(hardware::cpu_idle()),
+            mitigations: Some(hardware::mitigations()),
+            numa_nodes: Some(hardware::numa_nodes()),
+            cgroup: Some(hardware::cgroup()),
+            nics: Some(hardware::nics()),
+            swappiness: number(&format!("{DIRTY_LIMITS}/swappiness")),
             virtualised,
             memory_bytes: memory_kib.map(|kib| kib * 1024),
             transparent_hugepages: line("/sys/kernel/mm/transparent_hugepage/enabled")

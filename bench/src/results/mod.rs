@@ -2,23 +2,32 @@
 
 mod env;
 mod folder;
+mod hardware;
 mod host;
 mod interval_log;
+mod read;
 mod summary;
 mod utc;
 
 use anyhow::Result;
 
-use crate::experiment::ProduceOutcome;
-use crate::profile::{LoadedProfile, Mode, Reference};
-use crate::report;
+use crate::experiment::Outcome;
+use crate::profile::{Driver, Kind, LoadedProfile, Mode, Reference};
+use crate::{report, table};
 
 pub use env::{Env, Versions};
 pub use folder::{INCOMPLETE, ResultFolder, SUMMARY};
+pub use hardware::{Cgroup, CpuIdle, Nic};
 pub use host::{FileSystem, Host};
-pub use interval_log::{interval_log, interval_log_name};
-pub use summary::{ExperimentSummary, LatencySummary, Summary};
+pub use interval_log::{interval_log, interval_log_name, read_interval_log};
+pub use summary::{ExperimentSummary, LatencySummary, RoundFigures, Summary, Tried};
 pub use utc::{utc, utc_in_name};
+
+/// A broker that reaches this share of what the generator can do may be faster than it was seen.
+const NEAR_CEILING: f64 = 0.8;
+
+/// What was found, in words and a table.
+pub const VERDICT: &str = "verdict.md";
 
 /// One experiment under one load, measured.
 #[derive(Clone, Debug)]
@@ -27,17 +36,46 @@ pub struct Measured {
     pub name: String,
     /// The load.
     pub mode: Mode,
+    /// What was done.
+    pub kind: Kind,
+    /// By whom.
+    pub driver: Driver,
+    /// What the target's acknowledgements meant.
+    pub durability: String,
+    /// Records a second of the same load against a broker that stores nothing.
+    pub ceiling: Option<f64>,
     /// Open loop: records a second that were to be sent.
     pub target_rate: Option<f64>,
+    /// Sustain: every rate that was tried on the way.
+    pub tried: Vec<Tried>,
     /// Bytes of a record's value.
     pub value_bytes: usize,
-    /// What came of it.
-    pub outcome: ProduceOutcome,
+    /// Each round by itself.
+    pub rounds: Vec<RoundFigures>,
+    /// What came of all of them together.
+    pub outcome: Outcome,
     /// Somebody else's figures for the same.
     pub reference: Option<Reference>,
 }
 
 impl Measured {
+    /// Adds another round.
+    pub fn add(&mut self, round: Outcome) {
+        self.rounds.push(RoundFigures::of(&round, self.value_bytes));
+        self.outcome.add(round, self.rounds.len());
+    }
+
+    /// Whether the generator may have been the limit: it was near to what it can do, or it was late
+    /// itself by much of what it measured.
+    pub fn is_limited_by_generator(&self) -> Option<bool> {
+        let lateness = &self.outcome.lateness;
+        if !lateness.is_empty() {
+            let p99 = self.outcome.recording.latency.value_at_quantile(0.99);
+            return Some(2 * lateness.value_at_quantile(0.99) > p99);
+        }
+        self.ceiling.map(|ceiling| self.records_per_second() > NEAR_CEILING * ceiling)
+    }
+
     /// Records acknowledged within the window, a second.
     pub fn records_per_second(&self) -> f64 {
         let recording = &self.outcome.recording;
@@ -54,16 +92,41 @@ pub struct RunResult {
     pub profile: LoadedProfile,
     /// In the order in which they ran.
     pub measured: Vec<Measured>,
+    /// Why there is not more, if the run did not come to its end.
+    pub partial: Option<String>,
 }
 
 impl RunResult {
     /// Writes everything that is known once the run has ended.
     pub fn write(&self, folder: &ResultFolder) -> Result<()> {
-        for (index, measured) in self.measured.iter().enumerate() {
-            folder.write(&interval_log_name(index, measured), &interval_log(measured)?)?;
-        }
-        folder.write("report.html", report::render(self).as_bytes())?;
+        folder.write(VERDICT, self.verdict().as_bytes())?;
+        folder.write("report.html", report::render(std::slice::from_ref(self), None).as_bytes())?;
         folder.write(SUMMARY, &json(&Summary::of(self))?)
+    }
+
+    /// What was found, as a file that is read without a browser.
+    fn verdict(&self) -> String {
+        let env = &self.env;
+        let mut text = format!(
+            "# {}, {}\n\nTarget {}, durability {}. {} round(s) of {} s. {}.\n",
+            self.profile.profile.title,
+            env.started,
+            env.target,
+            env.durability,
+            env.rounds,
+            env.seconds,
+            env.host.cpu_model.as_deref().unwrap_or("a processor that does not say its name"),
+        );
+        if let Some(why) = &self.partial {
+            text.push_str(&format!("\nNot whole: {why}\n"));
+        }
+        text.push_str(&format!("\n```text\n{}```\n", table::render(self)));
+        let limited = self.measured.iter().filter(|m| m.is_limited_by_generator() == Some(true));
+        for measured in limited {
+            let (name, mode) = (&measured.name, measured.mode.name());
+            text.push_str(&format!("\n{name}, {mode}: limited by the generator.\n"));
+        }
+        text
     }
 
     /// Records that were given up.

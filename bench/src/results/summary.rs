@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{Host, Measured, RunResult};
+use crate::experiment::{BrokerUse, Outcome};
 use crate::load::Latency;
-use crate::profile::Mode;
+use crate::profile::{Driver, Kind, Mode};
 
 /// As kafka-producer-perf-test counts them.
 const BYTES_PER_MB: f64 = (1 << 20) as f64;
@@ -23,6 +24,8 @@ pub struct Summary<'a> {
     pub target: &'a str,
     /// What its acknowledgements mean.
     pub durability: &'a str,
+    /// Why there is not more, if the run did not come to its end.
+    pub partial: Option<&'a str>,
     /// In the order in which they ran.
     pub experiments: Vec<ExperimentSummary<'a>>,
 }
@@ -34,8 +37,16 @@ pub struct ExperimentSummary<'a> {
     pub name: &'a str,
     /// Closed or open loop.
     pub mode: Mode,
+    /// What was done.
+    pub kind: Kind,
+    /// By whom.
+    pub driver: Driver,
+    /// What the target's acknowledgements meant.
+    pub durability: &'a str,
     /// Open loop: records a second that were to be sent.
     pub target_rate: Option<f64>,
+    /// Sustain: every rate that was tried on the way, in all rounds.
+    pub tried: &'a [Tried],
     /// Acknowledged within the measured window.
     pub records_per_second: f64,
     /// The same in 2^20 bytes of values.
@@ -44,23 +55,96 @@ pub struct ExperimentSummary<'a> {
     pub latency_ms: LatencySummary,
     /// Records that were given up.
     pub errors: u64,
+    /// Why, and how many for each reason.
+    pub error_reasons: &'a BTreeMap<String, u64>,
     /// Per 2^30 bytes of values; `null` where the broker's process is not ours.
     pub broker_cpu_seconds_per_gib: Option<f64>,
     /// The most it took within the experiment.
     pub broker_rss_bytes: Option<u64>,
+    /// Bytes that the broker caused to be written to storage, for each byte of values.
+    pub broker_written_per_byte: Option<f64>,
+    /// Switches of the broker's threads, for each thousand records.
+    pub broker_switches_per_1000_records: Option<f64>,
     /// The producer's own metrics, under Kafka's names.
     pub client_metrics: &'a BTreeMap<String, f64>,
+    /// What the load generator reaches with this load against a broker that stores nothing, where
+    /// that was measured: the ceiling of what can be seen here.
+    pub generator_ceiling_records_per_second: Option<f64>,
+    /// Whether the broker came so near to that ceiling that the generator may be the limit.
+    pub limited_by_generator: Option<bool>,
+    /// Every round by itself: what is compared.
+    pub rounds: &'a [RoundFigures],
+}
+
+/// A rate that was tried in a search: a point of the latency-load curve.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize, PartialEq)]
+pub struct Tried {
+    /// Records a second that were to be sent.
+    pub rate: f64,
+    /// That were acknowledged.
+    pub records_per_second: f64,
+    /// Median.
+    #[serde(deserialize_with = "nan_if_null")]
+    pub p50_ms: f64,
+    /// What is bounded.
+    #[serde(deserialize_with = "nan_if_null")]
+    pub p99_ms: f64,
+    /// Whether all of it went through within the bound.
+    pub sustained: bool,
+}
+
+/// One round in numbers.
+#[derive(Clone, Debug, Deserialize, Serialize, PartialEq)]
+pub struct RoundFigures {
+    /// How long it warmed up.
+    pub warmup_seconds: f64,
+    /// Whether its speed had stopped rising then; `null` where the warm-up was too short to tell.
+    pub steady: Option<bool>,
+    /// Acknowledged within the measured window.
+    pub records_per_second: f64,
+    /// Of the records that were sent within the window.
+    pub latency_ms: LatencySummary,
+    /// Records that were given up.
+    pub errors: u64,
+    /// Per 2^30 bytes of values.
+    pub broker_cpu_seconds_per_gib: Option<f64>,
+}
+
+impl RoundFigures {
+    /// Of a round whose values have so many bytes.
+    pub fn of(outcome: &Outcome, value_bytes: usize) -> RoundFigures {
+        let recording = &outcome.recording;
+        RoundFigures {
+            warmup_seconds: outcome.warmup.seconds,
+            steady: outcome.warmup.steady,
+            records_per_second: recording.records as f64 / recording.seconds,
+            latency_ms: LatencySummary::of_outcome(outcome),
+            errors: recording.lost,
+            broker_cpu_seconds_per_gib: cpu_per_gib(outcome, value_bytes),
+        }
+    }
+}
+
+fn cpu_per_gib(outcome: &Outcome, value_bytes: usize) -> Option<f64> {
+    let gib = outcome.recording.records as f64 * value_bytes as f64 / BYTES_PER_GIB;
+    outcome.broker.filter(|_| gib > 0.0).map(|used| used.cpu_seconds / gib)
 }
 
 /// Latency in milliseconds.
 #[allow(missing_docs, reason = "the names say it")]
-#[derive(Clone, Copy, Debug, Serialize, PartialEq)]
+#[derive(Clone, Copy, Debug, Deserialize, Serialize, PartialEq)]
 pub struct LatencySummary {
+    #[serde(deserialize_with = "nan_if_null")]
     pub mean: f64,
+    #[serde(deserialize_with = "nan_if_null")]
     pub p50: f64,
+    #[serde(deserialize_with = "nan_if_null")]
     pub p95: f64,
+    #[serde(deserialize_with = "nan_if_null")]
     pub p99: f64,
+    #[serde(deserialize_with = "nan_if_null")]
     pub p999: f64,
+    #[serde(deserialize_with = "nan_if_null")]
     pub max: f64,
 }
 
@@ -73,6 +157,7 @@ impl<'a> Summary<'a> {
             host: &env.host,
             target: &env.target,
             durability: &env.durability,
+            partial: result.partial.as_deref(),
             experiments: result.measured.iter().map(ExperimentSummary::of).collect(),
         }
     }
@@ -84,24 +169,62 @@ impl<'a> ExperimentSummary<'a> {
         let outcome = &measured.outcome;
         let bytes_per_second = measured.records_per_second() * measured.value_bytes as f64;
         let bytes = outcome.recording.records as f64 * measured.value_bytes as f64;
-        let per_gib = |cpu_seconds: f64| cpu_seconds / (bytes / BYTES_PER_GIB);
-        let cpu = outcome.broker.filter(|_| bytes > 0.0).map(|used| per_gib(used.cpu_seconds));
+        let used = outcome.broker.filter(|_| bytes > 0.0);
+        let per_1000 = |used: BrokerUse| {
+            used.context_switches as f64 / (outcome.recording.records as f64 / 1000.0)
+        };
         ExperimentSummary {
             name: &measured.name,
             mode: measured.mode,
+            kind: measured.kind,
+            driver: measured.driver,
+            durability: &measured.durability,
+            generator_ceiling_records_per_second: measured.ceiling,
+            limited_by_generator: measured.is_limited_by_generator(),
             target_rate: measured.target_rate,
+            tried: &measured.tried,
             records_per_second: measured.records_per_second(),
             mb_per_second: bytes_per_second / BYTES_PER_MB,
-            latency_ms: LatencySummary::of(&outcome.recording.latency),
+            latency_ms: LatencySummary::of_outcome(outcome),
             errors: outcome.recording.lost,
-            broker_cpu_seconds_per_gib: cpu,
+            error_reasons: &outcome.recording.reasons,
+            broker_cpu_seconds_per_gib: cpu_per_gib(outcome, measured.value_bytes),
             broker_rss_bytes: outcome.broker.map(|used| used.peak_rss_bytes),
+            broker_written_per_byte: used
+                .and_then(|used| used.written_bytes)
+                .map(|written| written as f64 / bytes),
+            broker_switches_per_1000_records: used.map(per_1000),
             client_metrics: &outcome.client_metrics,
+            rounds: &measured.rounds,
         }
     }
 }
 
+/// What is not known is `null` in the file.
+fn nan_if_null<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+    Ok(Option::<f64>::deserialize(deserializer)?.unwrap_or(f64::NAN))
+}
+
 impl LatencySummary {
+    /// A round's latency: from its histogram, or as a tool has printed it.
+    pub fn of_outcome(outcome: &Outcome) -> LatencySummary {
+        outcome.printed.unwrap_or_else(|| LatencySummary::of(&outcome.recording.latency))
+    }
+
+    /// This mean of `count - 1` rounds with another round in it.
+    #[must_use]
+    pub fn mixed(self, round: LatencySummary, count: usize) -> LatencySummary {
+        let mix = |mean: f64, one: f64| mean + (one - mean) / count as f64;
+        LatencySummary {
+            mean: mix(self.mean, round.mean),
+            p50: mix(self.p50, round.p50),
+            p95: mix(self.p95, round.p95),
+            p99: mix(self.p99, round.p99),
+            p999: mix(self.p999, round.p999),
+            max: self.max.max(round.max),
+        }
+    }
+
     /// Sums latencies up that are in nanoseconds.
     pub fn of(latency: &Latency) -> LatencySummary {
         let at = |quantile: f64| latency.value_at_quantile(quantile) as f64 / 1e6;

@@ -11,7 +11,7 @@ use anyhow::{Context, Result, ensure};
 use rustix::process::{Pid, Signal};
 use tempfile::TempDir;
 
-use super::ended;
+use super::{KafkaKit, ended, kafka};
 
 /// How long a target may take to stop after SIGTERM before it is killed.
 const STOP_SECONDS: u64 = 30;
@@ -37,7 +37,12 @@ pub struct ChildProcess {
     /// Dropped after the process has ended.
     dir: TempDir,
     stopped: bool,
+    /// How it exits when it is told to stop: a JVM says 128 + SIGTERM.
+    exits_with: i32,
 }
+
+/// 128 + SIGTERM.
+const JVM_TERMINATED: i32 = 143;
 
 impl ChildProcess {
     /// An embedded node with these properties over its defaults.
@@ -69,6 +74,23 @@ impl ChildProcess {
         Self::spawn(program, ChildKind::Node, args, dir, port)
     }
 
+    /// Apache Kafka with these properties over its defaults.
+    pub fn kafka(
+        kit: &KafkaKit,
+        properties: &[(String, String)],
+        data_dir: &Path,
+    ) -> Result<ChildProcess> {
+        let dir = fresh_dir(data_dir)?;
+        let (port, controller_port) = (free_port()?, free_port()?);
+        let file = dir.path().join("server.properties");
+        let log_dirs = dir.path().join(LOG_DIR);
+        fs::write(&file, kafka::properties(port, controller_port, &log_dirs, properties))?;
+        kit.format(&file)?;
+        let file = file.to_string_lossy();
+        let command = kit.command(&["broker", &file], kafka::BROKER_JVM);
+        Self::spawn_command(command, "kafka", dir, port, JVM_TERMINATED)
+    }
+
     /// A null broker.
     pub fn null_broker(program: &Path, data_dir: &Path) -> Result<ChildProcess> {
         let dir = fresh_dir(data_dir)?;
@@ -83,15 +105,24 @@ impl ChildProcess {
         dir: TempDir,
         port: u16,
     ) -> Result<ChildProcess> {
-        let log = File::create(dir.path().join(LOG_NAME))?;
         let (what, subcommand) = match kind {
             ChildKind::Node => ("ringlog", "node"),
             ChildKind::NullBroker => ("null", "null-broker"),
         };
-        let child = Command::new(program)
-            .arg(subcommand)
-            .arg("--")
-            .args(args)
+        let mut command = Command::new(program);
+        command.arg(subcommand).arg("--").args(args);
+        Self::spawn_command(command, what, dir, port, 0)
+    }
+
+    fn spawn_command(
+        mut command: Command,
+        what: &'static str,
+        dir: TempDir,
+        port: u16,
+        exits_with: i32,
+    ) -> Result<ChildProcess> {
+        let log = File::create(dir.path().join(LOG_NAME))?;
+        let child = command
             .current_dir(dir.path())
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
@@ -99,8 +130,8 @@ impl ChildProcess {
             // A Ctrl-C at the terminal is the harness's to handle: it stops its targets itself.
             .process_group(0)
             .spawn()
-            .with_context(|| format!("{} cannot be started", program.display()))?;
-        Ok(ChildProcess { what, child, port, dir, stopped: false })
+            .with_context(|| format!("{} cannot be started", command.get_program().display()))?;
+        Ok(ChildProcess { what, child, port, dir, stopped: false, exits_with })
     }
 
     /// Its process id.
@@ -149,7 +180,8 @@ impl ChildProcess {
         let deadline = Instant::now() + Duration::from_secs(STOP_SECONDS);
         loop {
             if let Some(status) = self.child.try_wait()? {
-                ensure!(status.success(), ended(self.what, status, &self.log()));
+                let well = status.success() || status.code() == Some(self.exits_with);
+                ensure!(well, ended(self.what, status, &self.log()));
                 return Ok(());
             }
             if Instant::now() > deadline {

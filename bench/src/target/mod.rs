@@ -6,10 +6,12 @@
 //! ends: by SIGTERM at the end of a run, by the kernel's parent-death signal otherwise.
 
 mod child;
+mod kafka;
 mod process;
 
 use std::cell::RefCell;
 use std::path::PathBuf;
+use std::rc::Rc;
 
 use anyhow::{Context, Result, anyhow, ensure};
 use ringlog_engine::shard::Shard;
@@ -19,10 +21,11 @@ use crate::client::{Connection, Endpoint, broker_durability};
 pub use child::{
     ChildKind, ChildProcess, default_data_dir, die_with_parent, free_port, run_node, this_program,
 };
+pub use kafka::{KafkaKit, printed};
 pub use process::{ProcessSample, ProcessWatch};
 
 /// How long a target may take to answer its first request.
-const START_MS: u64 = 30_000;
+const START_MS: u64 = 60_000;
 /// Pause between two attempts to reach a target that is starting.
 const KNOCK_MS: u64 = 5;
 /// How long one attempt may take.
@@ -33,13 +36,22 @@ const DELETE_MS: u64 = 60_000;
 const DELETE_LOOK_MS: u64 = 10;
 
 /// Which target to measure.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub enum TargetSpec {
     /// A Ringlog node of this build, with its properties, in a fresh folder under the given one.
     Node {
         /// ringlog-bench itself.
         program: PathBuf,
         /// Overrides of its defaults.
+        properties: Vec<(String, String)>,
+        /// Where its folder is made.
+        data_dir: PathBuf,
+    },
+    /// Apache Kafka, with its properties, in a fresh folder under the given one.
+    Kafka {
+        /// What it is fetched and started by.
+        kit: Rc<KafkaKit>,
+        /// Over its defaults.
         properties: Vec<(String, String)>,
         /// Where its folder is made.
         data_dir: PathBuf,
@@ -64,6 +76,8 @@ pub enum TargetSpec {
 pub struct Target {
     /// As results name it.
     pub label: String,
+    /// Its software, where it is not this program's.
+    pub software: Option<String>,
     /// Where it is reached.
     pub bootstrap: Endpoint,
     /// What its acknowledgements mean.
@@ -84,6 +98,12 @@ impl TargetSpec {
                 let child = ChildProcess::node(program, properties, data_dir)?;
                 started(shard, child, "ringlog").await
             }
+            TargetSpec::Kafka { kit, properties, data_dir } => {
+                let child = ChildProcess::kafka(kit, properties, data_dir)?;
+                let mut target = started(shard, child, "kafka").await?;
+                target.software = Some(KafkaKit::describe());
+                Ok(target)
+            }
             TargetSpec::Null { program, data_dir } => {
                 let child = ChildProcess::null_broker(program, data_dir)?;
                 let mut target = started(shard, child, "null").await?;
@@ -95,7 +115,8 @@ impl TargetSpec {
                 let mut connection = knock(shard, bootstrap).await?;
                 let durability = durability_of(&mut connection).await;
                 let (label, bootstrap) = (bootstrap.to_string(), bootstrap.clone());
-                Ok(Target { label, bootstrap, durability, watch, child: None, data_dir: None })
+                let (software, child, data_dir) = (None, None, None);
+                Ok(Target { label, software, bootstrap, durability, watch, child, data_dir })
             }
         }
     }
@@ -150,8 +171,8 @@ async fn started(shard: &Shard, mut child: ChildProcess, label: &str) -> Result<
     let durability = durability_of(&mut connection).await;
     let watch = Some(ProcessWatch::new(child.pid())?);
     let data_dir = Some(child.data_dir().to_owned());
-    let label = label.to_owned();
-    Ok(Target { label, bootstrap, durability, watch, child: Some(child), data_dir })
+    let (label, software, child) = (label.to_owned(), None, Some(child));
+    Ok(Target { label, software, bootstrap, durability, watch, child, data_dir })
 }
 
 /// Connects and asks for versions.

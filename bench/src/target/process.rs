@@ -4,6 +4,8 @@ use std::fs;
 
 use anyhow::{Context, Result, anyhow};
 
+use crate::experiment::BrokerUse;
+
 /// Writing this to /proc/PID/clear_refs forgets the peak of the resident memory.
 const CLEAR_PEAK: &str = "5";
 
@@ -21,6 +23,24 @@ pub struct ProcessSample {
     pub cpu_seconds: f64,
     /// The most memory that was resident.
     pub peak_rss_bytes: u64,
+    /// Bytes that it has caused to be written to storage, as far as it was let know.
+    pub written_bytes: Option<u64>,
+    /// Switches of the threads that it has now.
+    pub context_switches: u64,
+}
+
+impl ProcessSample {
+    /// What was used since an earlier look.
+    pub fn since(&self, before: &ProcessSample) -> BrokerUse {
+        let written = self.written_bytes.zip(before.written_bytes);
+        BrokerUse {
+            cpu_seconds: self.cpu_seconds - before.cpu_seconds,
+            peak_rss_bytes: self.peak_rss_bytes,
+            written_bytes: written.map(|(after, before)| after.saturating_sub(before)),
+            // A thread that has ended takes its count along.
+            context_switches: self.context_switches.saturating_sub(before.context_switches),
+        }
+    }
 }
 
 impl ProcessWatch {
@@ -43,7 +63,21 @@ impl ProcessWatch {
         Ok(ProcessSample {
             cpu_seconds: ticks as f64 / self.ticks_per_second as f64,
             peak_rss_bytes: peak * 1024,
+            // Of another user's process it is not to be read.
+            written_bytes: read("io").ok().and_then(|io| after(&io, "write_bytes:")),
+            context_switches: self.context_switches(),
         })
+    }
+
+    fn context_switches(&self) -> u64 {
+        let Ok(tasks) = fs::read_dir(format!("/proc/{}/task", self.pid)) else { return 0 };
+        let status = |task: fs::DirEntry| fs::read_to_string(task.path().join("status")).ok();
+        let keys = ["voluntary_ctxt_switches:", "nonvoluntary_ctxt_switches:"];
+        tasks
+            .flatten()
+            .filter_map(status)
+            .map(|status| keys.iter().filter_map(|key| after(&status, key)).sum::<u64>())
+            .sum()
     }
 
     /// Makes the peak begin anew, where that is allowed.
@@ -63,8 +97,13 @@ fn cpu_ticks(stat: &str) -> Option<u64> {
 }
 
 fn peak_rss_kib(status: &str) -> Option<u64> {
-    let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
-    line.split_ascii_whitespace().nth(1)?.parse().ok()
+    after(status, "VmHWM:")
+}
+
+/// The number behind a key at the beginning of a line.
+fn after(text: &str, key: &str) -> Option<u64> {
+    let line = text.lines().find_map(|line| line.strip_prefix(key))?;
+    line.split_ascii_whitespace().next()?.parse().ok()
 }
 
 #[cfg(test)]
@@ -81,6 +120,9 @@ mod tests {
             sum = (0..100_000u64).fold(sum, |sum, i| sum.wrapping_mul(31).wrapping_add(i));
         }
         assert!(watch.sample().expect("readable").cpu_seconds > before.cpu_seconds, "{sum}");
+        std::thread::yield_now();
+        let used = watch.sample().expect("readable").since(&before);
+        assert!(used.context_switches > 0 && used.written_bytes.is_some(), "{used:?}");
         assert!(ProcessWatch::new(u32::MAX).is_err());
     }
 

@@ -117,6 +117,7 @@ const ROWS: &[Row] = &[
     row("node::broker", ALL, BROKER_NEVER),
     row("node::dump_log", &["engine::log", "engine::batch"], &[]),
     row("node::format", ALL, SHELL_NEVER),
+    row("node::tune", &[], &[]),
     row("node::api", ALL, API_NEVER),
     row("node::conn", ALL, SHELL_NEVER),
     row("node::replication", ALL, SHELL_NEVER),

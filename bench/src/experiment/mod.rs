@@ -1,0 +1,208 @@
+//! One round of one experiment against one target: topic, warm-up, measured window, drain.
+
+mod consume;
+mod edges;
+mod produce;
+mod tools;
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::rc::Rc;
+
+use anyhow::Result;
+use ringlog_engine::shard::Shard;
+
+use crate::client::{
+    Cluster, Connection, Endpoint, TopicSpec, create_topic, delete_topic, wait_for_leaders,
+};
+use crate::load::{Latency, Pace, Recording, ValuesSpec};
+use crate::producer::ProducerConfig;
+use crate::profile::{ConsumerConfig, Kind};
+use crate::results::LatencySummary;
+use crate::target::{KafkaKit, ProcessWatch};
+
+/// How long a topic may take to be made and to get its leaders, or to be deleted.
+const TOPIC_MS: u64 = 30_000;
+
+/// What to run.
+#[derive(Clone, Debug)]
+pub struct LoadRun {
+    /// A topic of its own.
+    pub topic: TopicSpec,
+    /// The producers, all alike.
+    pub producer: ProducerConfig,
+    /// How many.
+    pub producers: usize,
+    /// The records.
+    pub values: ValuesSpec,
+    /// How fast, all producers together.
+    pub pace: Pace,
+    /// How long.
+    pub times: Times,
+    /// What is done.
+    pub kind: Kind,
+    /// Who does it.
+    pub driver: ToolOrNative,
+    /// Consumers, where there are any.
+    pub consumer: ConsumerConfig,
+    /// The producer's settings as they were written, for other clients.
+    pub settings: Vec<(String, String)>,
+    /// What a tool sends that counts records instead of seconds.
+    pub records: u64,
+}
+
+/// Who loads a broker.
+#[derive(Clone, Debug)]
+pub enum ToolOrNative {
+    /// This program.
+    Native,
+    /// Kafka's own tools.
+    Java(Rc<KafkaKit>),
+    /// librdkafka, by this program executing itself again.
+    Librdkafka(PathBuf),
+}
+
+/// How long a round warms up and is measured, in seconds.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Times {
+    /// Not measured.
+    pub warmup: f64,
+    /// The warm-up goes on for so long at most while the load still gets faster.
+    pub warmup_max: f64,
+    /// Measured.
+    pub measured: f64,
+}
+
+/// What came of it.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// When the measured window began.
+    pub window_start_unix_ms: i64,
+    /// Throughput and latency.
+    pub recording: Recording,
+    /// Latency as another tool has printed it, where there is no histogram; `NaN` is what it does
+    /// not say.
+    pub printed: Option<LatencySummary>,
+    /// The client's metrics over the measured window.
+    pub client_metrics: BTreeMap<String, f64>,
+    /// The broker's use of the machine within the window, if it is ours to watch.
+    pub broker: Option<BrokerUse>,
+    /// Open loop: how late the generator itself was.
+    pub lateness: Latency,
+    /// How it warmed up.
+    pub warmup: Warmup,
+}
+
+impl Outcome {
+    /// Adds another round, which is number `count` counting from 1. Metrics are averaged.
+    pub fn add(&mut self, round: Outcome, count: usize) {
+        self.recording.add(&round.recording);
+        for (name, value) in round.client_metrics {
+            let mean = self.client_metrics.entry(name).or_default();
+            *mean += (value - *mean) / count as f64;
+        }
+        self.printed = self.printed.zip(round.printed).map(|(mean, one)| mean.mixed(one, count));
+        self.broker = self.broker.zip(round.broker).map(|(one, other)| one.and(other));
+        self.lateness.add(&round.lateness).expect("the same bounds");
+        self.warmup.seconds = self.warmup.seconds.max(round.warmup.seconds);
+        self.warmup.steady = self.warmup.steady.zip(round.warmup.steady).map(|(a, b)| a && b);
+    }
+}
+
+/// How a round warmed up.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Warmup {
+    /// For how long.
+    pub seconds: f64,
+    /// Whether its speed had stopped rising; `None` where the warm-up was too short to tell.
+    pub steady: Option<bool>,
+}
+
+/// What a broker took of its machine.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct BrokerUse {
+    /// CPU time.
+    pub cpu_seconds: f64,
+    /// The most resident memory since the run began.
+    pub peak_rss_bytes: u64,
+    /// Bytes that it caused to be written to storage; `None` where the kernel does not say.
+    pub written_bytes: Option<u64>,
+    /// Switches of its threads, voluntary or not.
+    pub context_switches: u64,
+}
+
+impl BrokerUse {
+    /// Both together, one after the other.
+    #[must_use]
+    pub fn and(self, other: BrokerUse) -> BrokerUse {
+        BrokerUse {
+            cpu_seconds: self.cpu_seconds + other.cpu_seconds,
+            peak_rss_bytes: self.peak_rss_bytes.max(other.peak_rss_bytes),
+            written_bytes: self.written_bytes.zip(other.written_bytes).map(|(a, b)| a + b),
+            context_switches: self.context_switches + other.context_switches,
+        }
+    }
+}
+
+/// How a run is getting on.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Live {
+    /// Since its first record, in seconds.
+    pub elapsed: f64,
+    /// Acknowledged lately.
+    pub records_per_second: f64,
+    /// Their latency.
+    pub p99_ms: f64,
+}
+
+/// Looks at a run now and then; its error ends the run.
+pub trait Watch {
+    /// Called five times a second.
+    fn tick(&mut self, live: Live) -> Result<()>;
+}
+
+/// Runs it.
+pub async fn run(
+    shard: &Shard,
+    bootstrap: &Endpoint,
+    process: Option<ProcessWatch>,
+    run: &LoadRun,
+    watch: Rc<RefCell<dyn Watch>>,
+) -> Result<Outcome> {
+    let cluster = prepare(shard, bootstrap, run).await?;
+    let outcome = match (&run.driver, run.kind) {
+        (ToolOrNative::Native, Kind::Produce) => {
+            produce::measure(shard, bootstrap, process, run, cluster, watch).await
+        }
+        (ToolOrNative::Native, Kind::Tail) => {
+            consume::tail(shard, bootstrap, process, run, cluster, watch).await
+        }
+        (ToolOrNative::Native, Kind::CatchUp) => {
+            consume::catch_up(shard, bootstrap, process, run, cluster, watch).await
+        }
+        _ => tools::measure(shard, bootstrap, process, run, cluster, watch).await,
+    };
+    let cleaned = clean_up(shard, bootstrap, run).await;
+    // The first failure is the cause of the second.
+    let outcome = outcome?;
+    cleaned?;
+    Ok(outcome)
+}
+
+async fn connect(shard: &Shard, bootstrap: &Endpoint, run: &LoadRun) -> Result<Connection> {
+    let deadline = shard.clock().plus_ms(TOPIC_MS);
+    Connection::open(shard, bootstrap, &run.producer.client_id, deadline).await
+}
+
+async fn prepare(shard: &Shard, bootstrap: &Endpoint, run: &LoadRun) -> Result<Cluster> {
+    let mut connection = connect(shard, bootstrap, run).await?;
+    create_topic(&mut connection, &run.topic).await?;
+    let deadline = shard.clock().plus_ms(TOPIC_MS);
+    wait_for_leaders(shard, &mut connection, &run.topic, deadline).await
+}
+
+async fn clean_up(shard: &Shard, bootstrap: &Endpoint, run: &LoadRun) -> Result<()> {
+    let mut connection = connect(shard, bootstrap, run).await?;
+    delete_topic(&mut connection, &run.topic.name).await
+}

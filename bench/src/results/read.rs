@@ -1,0 +1,175 @@
+//! Results read back from their folders, for reports and exports.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context, Result, ensure};
+use serde::Deserialize;
+
+use super::{
+    Env, LatencySummary, Measured, RoundFigures, RunResult, SUMMARY, Tried, interval_log_name,
+    read_interval_log,
+};
+use crate::experiment::{BrokerUse, Outcome, Warmup};
+use crate::load::{Recording, new_histogram};
+use crate::profile::{Driver, Kind, LoadedProfile, Mode};
+
+const BYTES_PER_MB: f64 = (1 << 20) as f64;
+const BYTES_PER_GIB: f64 = (1 << 30) as f64;
+
+#[derive(Deserialize)]
+struct Saved {
+    experiments: Vec<SavedExperiment>,
+    #[serde(default)]
+    partial: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct SavedExperiment {
+    name: String,
+    mode: Mode,
+    #[serde(default)]
+    kind: Kind,
+    #[serde(default)]
+    driver: Driver,
+    durability: Option<String>,
+    target_rate: Option<f64>,
+    #[serde(default)]
+    tried: Vec<Tried>,
+    records_per_second: f64,
+    mb_per_second: f64,
+    latency_ms: LatencySummary,
+    errors: u64,
+    #[serde(default)]
+    error_reasons: BTreeMap<String, u64>,
+    broker_cpu_seconds_per_gib: Option<f64>,
+    broker_rss_bytes: Option<u64>,
+    broker_written_per_byte: Option<f64>,
+    broker_switches_per_1000_records: Option<f64>,
+    #[serde(default)]
+    client_metrics: BTreeMap<String, f64>,
+    generator_ceiling_records_per_second: Option<f64>,
+    #[serde(default)]
+    rounds: Vec<RoundFigures>,
+}
+
+impl RunResult {
+    /// Reads the result in a folder.
+    pub fn read(folder: &Path) -> Result<RunResult> {
+        let mut profile = LoadedProfile::read(&folder.join("profile.toml"))?;
+        let env: Env = parse(&folder.join("env.json"))?;
+        profile.name.clone_from(&env.profile);
+        let saved: Saved = parse(&folder.join(SUMMARY))?;
+        let experiments = saved.experiments.into_iter().enumerate();
+        let measured = experiments
+            .map(|(index, experiment)| experiment.measured(folder, index, &env, &profile))
+            .collect::<Result<Vec<Measured>>>()?;
+        Ok(RunResult { env, profile, measured, partial: saved.partial })
+    }
+
+    /// Reads the results in a folder: its own, or those of its targets.
+    pub fn read_all(folder: &Path) -> Result<Vec<RunResult>> {
+        let shown = folder.display();
+        ensure!(folder.is_dir(), "{shown} is no folder");
+        if folder.join(SUMMARY).exists() {
+            return Ok(vec![Self::read(folder)?]);
+        }
+        let entries = fs::read_dir(folder).with_context(|| format!("{shown}"))?;
+        let mut inner: Vec<_> = entries.flatten().map(|entry| entry.path()).collect();
+        inner.retain(|path| path.join(SUMMARY).exists());
+        inner.sort();
+        ensure!(!inner.is_empty(), "{shown} holds no result: there is no {SUMMARY}");
+        inner.iter().map(|path| Self::read(path)).collect()
+    }
+}
+
+fn parse<T: for<'de> Deserialize<'de>>(path: &Path) -> Result<T> {
+    let context = || format!("{}", path.display());
+    let text = fs::read_to_string(path).with_context(context)?;
+    serde_json::from_str(&text).with_context(context)
+}
+
+impl SavedExperiment {
+    fn measured(
+        self,
+        folder: &Path,
+        index: usize,
+        env: &Env,
+        profile: &LoadedProfile,
+    ) -> Result<Measured> {
+        let known = profile.experiments.iter().find(|known| known.name == self.name);
+        let value_bytes = match (self.records_per_second > 0.0, known) {
+            (true, _) => (self.mb_per_second * BYTES_PER_MB / self.records_per_second).round(),
+            (false, Some(known)) => known.values.value_bytes as f64,
+            (false, None) => 0.0,
+        };
+        let rounds = self.rounds.len().max(1);
+        let seconds = env.seconds * rounds as f64;
+        let records = (self.records_per_second * seconds).round();
+        let mut recording = Recording::of_tool(seconds, records as u64, self.errors);
+        recording.reasons = self.error_reasons.clone();
+        let found = read_logs(folder, index, &self, rounds, &mut recording)?;
+        let gib = records * value_bytes / BYTES_PER_GIB;
+        let broker = self.broker_cpu_seconds_per_gib.map(|cpu| BrokerUse {
+            cpu_seconds: cpu * gib,
+            peak_rss_bytes: self.broker_rss_bytes.unwrap_or(0),
+            written_bytes: self
+                .broker_written_per_byte
+                .map(|share| (share * gib * BYTES_PER_GIB).round() as u64),
+            context_switches: self
+                .broker_switches_per_1000_records
+                .map_or(0, |switches| (switches * records / 1e3).round() as u64),
+        });
+        let steady = self.rounds.iter().map(|round| round.steady).collect::<Option<Vec<bool>>>();
+        Ok(Measured {
+            outcome: Outcome {
+                window_start_unix_ms: 0,
+                recording,
+                printed: (!found).then_some(self.latency_ms),
+                client_metrics: self.client_metrics,
+                broker,
+                lateness: new_histogram(),
+                warmup: Warmup {
+                    seconds: self.rounds.iter().map(|r| r.warmup_seconds).fold(0.0, f64::max),
+                    steady: steady.filter(|all| !all.is_empty()).map(|all| all.iter().all(|s| *s)),
+                },
+            },
+            name: self.name,
+            mode: self.mode,
+            kind: self.kind,
+            driver: self.driver,
+            durability: self.durability.unwrap_or_else(|| env.durability.clone()),
+            ceiling: self.generator_ceiling_records_per_second,
+            target_rate: self.target_rate,
+            tried: self.tried,
+            value_bytes: value_bytes as usize,
+            rounds: self.rounds,
+            reference: known.and_then(|known| known.reference.clone()),
+        })
+    }
+}
+
+/// Adds what the interval logs hold; false where there are none, as of a tool that prints.
+fn read_logs(
+    folder: &Path,
+    index: usize,
+    saved: &SavedExperiment,
+    rounds: usize,
+    recording: &mut Recording,
+) -> Result<bool> {
+    let mut found = false;
+    for round in 0..rounds {
+        let path = folder.join(interval_log_name(index, &saved.name, saved.mode, round));
+        let Ok(bytes) = fs::read(&path) else { continue };
+        let read = read_interval_log(&bytes).with_context(|| format!("{}", path.display()));
+        let (latency, mut moments, seconds) = read?;
+        recording.latency.add(&latency).context("the same bounds")?;
+        // The last is what came after the window.
+        moments.pop();
+        recording.series.extend(moments);
+        recording.interval_seconds = seconds;
+        found = true;
+    }
+    Ok(found)
+}

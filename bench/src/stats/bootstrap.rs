@@ -1,0 +1,131 @@
+//! [`ratio_of_means`]: by how much two sets of rounds differ, with a 95 % interval by bootstrap.
+//!
+//! The statistic is the ratio of geometric means, so that A against B is the inverse of B against
+//! A. Plain percentiles of a bootstrap are too narrow for a handful of rounds; they are expanded as
+//! Hesterberg proposes ("What Teachers Should Know About the Bootstrap", 2015, section 5.3): the
+//! percentile that is read is the one that Student's t, instead of the normal distribution, asks
+//! for. With four or five rounds that is nearly the whole range of what resampling can give.
+
+use ringlog_engine::stdx::prng::Prng;
+
+/// Resamples.
+const RESAMPLES: usize = 10_000;
+/// Fixed, so that the same results always give the same verdict.
+const SEED: u64 = 0x5eed;
+/// Student's t for 97.5 %, by degrees of freedom from 1 on; 1.96 beyond.
+const STUDENT: [f64; 30] = [
+    12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.160,
+    2.145, 2.131, 2.120, 2.110, 2.101, 2.093, 2.086, 2.080, 2.074, 2.069, 2.064, 2.060, 2.056,
+    2.052, 2.048, 2.045, 2.042,
+];
+const NORMAL: f64 = 1.96;
+
+/// An estimate and its 95 % interval.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Interval {
+    /// Its lower end.
+    pub low: f64,
+    /// The estimate.
+    pub estimate: f64,
+    /// Its upper end.
+    pub high: f64,
+}
+
+/// `b` over `a`, by their geometric means. `None` with fewer than two rounds of either, or with
+/// numbers that have no logarithm.
+pub fn ratio_of_means(a: &[f64], b: &[f64]) -> Option<Interval> {
+    let logs = |values: &[f64]| -> Option<Vec<f64>> {
+        values.iter().map(|v| (v.is_finite() && *v > 0.0).then(|| v.ln())).collect()
+    };
+    let (a, b) = (logs(a)?, logs(b)?);
+    let rounds = a.len().min(b.len());
+    if rounds < 2 {
+        return None;
+    }
+    let mut prng = Prng::new(SEED);
+    let mut resample = |values: &[f64]| {
+        let drawn = (0..values.len()).map(|_| values[prng.index(values.len())]);
+        drawn.sum::<f64>() / values.len() as f64
+    };
+    let mut differences: Vec<f64> = (0..RESAMPLES).map(|_| resample(&b) - resample(&a)).collect();
+    differences.sort_by(f64::total_cmp);
+    let tail = tail_probability(rounds);
+    let index = ((RESAMPLES as f64 * tail) as usize).min(RESAMPLES / 2);
+    let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
+    Some(Interval {
+        low: differences[index].exp(),
+        estimate: (mean(&b) - mean(&a)).exp(),
+        high: differences[RESAMPLES - 1 - index].exp(),
+    })
+}
+
+/// The share of resamples beyond each end of the interval.
+fn tail_probability(rounds: usize) -> f64 {
+    let n = rounds as f64;
+    let student = STUDENT.get(rounds - 2).copied().unwrap_or(NORMAL);
+    normal_below(-(n / (n - 1.0)).sqrt() * student)
+}
+
+/// The standard normal distribution below `z`, for negative `z` (Abramowitz and Stegun, 26.2.17;
+/// its error is below 1e-7, and the smallest tail that is read is one in ten thousand).
+fn normal_below(z: f64) -> f64 {
+    let x = z.abs();
+    let t = 1.0 / (1.0 + 0.231_641_9 * x);
+    let terms = [0.319_381_530, -0.356_563_782, 1.781_477_937, -1.821_255_978, 1.330_274_429];
+    let sum = terms.iter().rev().fold(0.0, |sum, term| (sum + term) * t);
+    (-x * x / 2.0).exp() / (2.0 * std::f64::consts::PI).sqrt() * sum
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Roughly normal numbers around `mean`.
+    fn noisy(prng: &mut Prng, mean: f64, share: f64, count: usize) -> Vec<f64> {
+        let unit = |prng: &mut Prng| prng.index(1 << 20) as f64 / f64::from(1 << 20);
+        (0..count)
+            .map(|_| {
+                let sum: f64 = (0..12).map(|_| unit(prng)).sum();
+                mean * (1.0 + share * (sum - 6.0))
+            })
+            .collect()
+    }
+
+    #[test]
+    fn the_normal_distribution_is_right_where_tables_are() {
+        for (z, expected) in [(-1.96, 0.024_998), (-1.0, 0.158_655), (-3.674, 0.000_119)] {
+            assert!((normal_below(z) - expected).abs() < 2e-6, "{z}: {}", normal_below(z));
+        }
+        assert!((tail_probability(1000) - 0.025).abs() < 0.001);
+    }
+
+    #[test]
+    fn the_interval_holds_the_true_ratio_nineteen_times_out_of_twenty() {
+        let mut prng = Prng::new(7);
+        for rounds in [4, 6, 12] {
+            let held = (0..300)
+                .filter(|_| {
+                    let a = noisy(&mut prng, 100.0, 0.05, rounds);
+                    let b = noisy(&mut prng, 110.0, 0.05, rounds);
+                    let interval = ratio_of_means(&a, &b).expect("an interval");
+                    (interval.low..=interval.high).contains(&1.1)
+                })
+                .count();
+            // Plain percentiles hold it in about 85 % of the cases with four rounds.
+            assert!(held >= 275, "{rounds} rounds: {held} of 300");
+        }
+    }
+
+    #[test]
+    fn both_ways_round_say_the_same_and_equal_rounds_are_one() {
+        let (a, b) = ([10.0, 11.0, 12.0, 10.5], [20.0, 22.0, 21.0, 23.0]);
+        let (forth, back) =
+            (ratio_of_means(&a, &b).expect("one"), ratio_of_means(&b, &a).expect("one"));
+        assert!((forth.estimate * back.estimate - 1.0).abs() < 1e-9);
+        assert!(forth.low <= forth.estimate && forth.estimate <= forth.high);
+        let same = ratio_of_means(&a, &a).expect("one");
+        assert!(same.low < 1.0 && same.high > 1.0 && (same.estimate - 1.0).abs() < 1e-9);
+        assert_eq!(ratio_of_means(&[1.0], &[2.0]), None);
+        assert_eq!(ratio_of_means(&[0.0, 1.0], &[2.0, 2.0]), None);
+    }
+}

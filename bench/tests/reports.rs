@@ -1,0 +1,163 @@
+//! Reports and exports of results that were measured before, and the page in a real browser.
+
+#![allow(clippy::disallowed_methods, reason = "tests start processes and read files")]
+
+mod support;
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use serde_json::Value;
+use support::PROGRAM;
+
+const PROFILE: &str = r#"
+title = "A grid"
+description = "For the page."
+[topic]
+partitions = 3
+[records]
+value_bytes = 100
+[measure]
+warmup_seconds = 0.25
+seconds = 0.25
+rounds = 2
+[[load]]
+mode = "closed"
+[[load]]
+mode = "open"
+rate = 500
+[[load]]
+mode = "open"
+rate = 1000
+[[load]]
+mode = "open"
+rate = 2000
+[sweep.producer]
+"batch.size" = [16384, 100000]
+"linger.ms" = [0, 5]
+"#;
+/// A phone's width.
+const NARROW: u32 = 390;
+
+fn bench(dir: &Path, args: &[&str]) -> Output {
+    let mut command = Command::new(PROGRAM);
+    command.current_dir(dir).args(args).stdin(Stdio::null()).output().expect("it runs")
+}
+
+fn ok(output: &Output) -> String {
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+#[test]
+fn a_report_is_built_again_from_its_folder_and_exported() {
+    let dir = tempfile::tempdir().expect("a folder");
+    fs::write(dir.path().join("grid.toml"), PROFILE).expect("a profile");
+    fs::create_dir(dir.path().join("data")).expect("a folder");
+    let run = |target: &str, out: &str| {
+        let args = ["run", "grid.toml", "--data-dir", "data", "--target", target, "--out", out];
+        ok(&bench(dir.path(), &args));
+    };
+    run("null", "null");
+    let page = dir.path().join("null/report.html");
+    let first = fs::read_to_string(&page).expect("a report");
+    for part in ["Throughput over two axes", "class=\"heat\"", "Latency against load"] {
+        assert!(first.contains(part), "{part}");
+    }
+    fs::remove_file(&page).expect("removed");
+    ok(&bench(dir.path(), &["report", "null"]));
+    let again = fs::read_to_string(&page).expect("a report");
+    // Throughput by interval is not in the logs; everything else is the same.
+    for part in ["<h2>Result</h2>", "<h2>Latency</h2>", "<h2>Processor time of the broker</h2>"] {
+        let section = |html: &str| {
+            let at = html.find(part).unwrap_or_else(|| panic!("{part} is missing"));
+            let end = html[at..].find("</section>").expect("an end");
+            html[at..at + end].to_owned()
+        };
+        let (one, other) = (section(&first), section(&again));
+        let digits = |html: &str| html.matches(char::is_numeric).count();
+        let (one, other) = (digits(&one) as f64, digits(&other) as f64);
+        assert!((one / other - 1.0).abs() < 0.05, "{part}: {one} and {other} digits");
+    }
+    both_on_one_page(dir.path());
+    exports(dir.path());
+    in_a_browser(dir.path());
+}
+
+fn both_on_one_page(dir: &Path) {
+    let copy = dir.join("copy");
+    fs::create_dir(&copy).expect("a folder");
+    for entry in fs::read_dir(dir.join("null")).expect("there").flatten() {
+        fs::copy(entry.path(), copy.join(entry.file_name())).expect("copied");
+    }
+    let out = dir.join("both.html");
+    ok(&bench(dir, &["report", "null", "copy", "--out", "both.html"]));
+    let html = fs::read_to_string(out).expect("a page");
+    assert!(html.contains("Which is faster") && html.contains("not distinguishable"));
+    for outside in ["http:", "https:", "src=", "<link", "<script", "url("] {
+        assert!(!html.contains(outside), "{outside}");
+    }
+    let output = bench(dir, &["report", "none"]);
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success() && stderr.contains("none is no folder"), "{stderr}");
+}
+
+fn exports(dir: &Path) {
+    let csv = ok(&bench(dir, &["export", "null"]));
+    let lines: Vec<&str> = csv.lines().collect();
+    assert_eq!(lines.len(), 1 + 4 * 4 * 2, "{csv}");
+    let columns = lines[0].split(',').count();
+    assert!(lines.iter().all(|line| line.split(',').count() == columns), "{csv}");
+    assert!(lines[1].starts_with("null,none,batch.size=16384 linger.ms=0,produce,native,closed,"));
+    let json = ok(&bench(dir, &["export", "null", "--format", "openmessaging"]));
+    let all: Vec<Value> = serde_json::from_str(&json).expect("JSON");
+    assert_eq!(all.len(), 4 * 4);
+    for document in &all {
+        for key in ["publishRate", "aggregatedPublishLatency99pct", "aggregatedPublishLatencyMax"] {
+            assert!(!document[key].is_null(), "{key}: {document}");
+        }
+        let p50 = document["aggregatedPublishLatency50pct"].as_f64().expect("a number");
+        let p99 = document["aggregatedPublishLatency99pct"].as_f64().expect("a number");
+        assert!(p50 > 0.0 && p50 <= p99 && document["messageSize"] == 100, "{document}");
+    }
+}
+
+/// The page in headless Chromium: at the width of a phone nothing sticks out, and every table that
+/// scrolls can be reached by the keyboard.
+fn in_a_browser(dir: &Path) {
+    let there = |name: &&str| {
+        let version = Command::new(name).arg("--version").stdout(Stdio::null()).status();
+        version.is_ok_and(|status| status.success())
+    };
+    let Some(browser) = ["chromium", "chromium-browser", "google-chrome"].into_iter().find(there)
+    else {
+        eprintln!("SKIPPED: no Chromium here; Debian: apt-get install chromium");
+        return;
+    };
+    let html = fs::read_to_string(dir.join("both.html")).expect("a page");
+    let escaped = html.replace('&', "&amp;").replace('"', "&quot;");
+    let wrapper = format!(
+        "<!doctype html><title>t</title><iframe id=\"f\" width=\"{NARROW}\" height=\"844\" \
+         style=\"border:0\" srcdoc=\"{escaped}\"></iframe><p id=\"said\"></p><script>\
+         onload = () => {{ const d = document.getElementById('f').contentDocument; \
+         const s = d.scrollingElement; const t = [...d.querySelectorAll('.scroll')]; \
+         document.getElementById('said').textContent = JSON.stringify({{ width: s.scrollWidth, \
+         figures: d.querySelectorAll('figure').length, \
+         reachable: t.every(e => e.tabIndex === 0 && e.getAttribute('aria-label')), \
+         named: [...d.querySelectorAll('svg[role=img]')].every(e => \
+         e.getAttribute('aria-label') || e.getAttribute('aria-labelledby')) }}); }}</script>"
+    );
+    fs::write(dir.join("narrow.html"), wrapper).expect("written");
+    let url = format!("file://{}", dir.join("narrow.html").display());
+    let profile = format!("--user-data-dir={}", dir.join("browser").display());
+    let flags = ["--headless", "--no-sandbox", "--disable-gpu", "--dump-dom"];
+    let output = Command::new(browser).args(flags).args([&profile, &url]).output();
+    let dom = String::from_utf8_lossy(&output.expect("it runs").stdout).into_owned();
+    let said = dom.split_once("<p id=\"said\">").and_then(|(_, rest)| rest.split_once("</p>"));
+    let (said, _) = said.unwrap_or_else(|| panic!("no answer: {dom}"));
+    let said: Value = serde_json::from_str(&said.replace("&quot;", "\"")).expect("JSON");
+    assert!(said["width"].as_u64().is_some_and(|width| width <= u64::from(NARROW)), "{said}");
+    assert!(said["figures"].as_u64().is_some_and(|figures| figures >= 4), "{said}");
+    assert_eq!([&said["reachable"], &said["named"]], [true, true], "{said}");
+}

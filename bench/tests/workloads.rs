@@ -1,0 +1,197 @@
+//! Kinds of load, sweeps, and several targets in one run.
+
+#![allow(clippy::disallowed_methods, reason = "tests start processes and read files")]
+
+mod support;
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use serde_json::Value;
+use support::PROGRAM;
+use tempfile::TempDir;
+
+const HEAD: &str = "title = \"t\"\n";
+const TOPIC: &str = "[topic]\npartitions = 3\n[records]\nvalue_bytes = 100\n\
+                     [measure]\nwarmup_seconds = 0.25\nseconds = 0.5\nrecords = 20000\n";
+
+struct Run {
+    dir: TempDir,
+    output: Output,
+}
+
+fn run(profile: &str, args: &[&str]) -> Run {
+    let dir = tempfile::tempdir().expect("a folder");
+    fs::write(dir.path().join("p.toml"), profile).expect("a profile");
+    fs::create_dir(dir.path().join("data")).expect("a folder");
+    let mut command = Command::new(PROGRAM);
+    command.current_dir(dir.path()).args(["run", "p.toml", "--data-dir", "data", "--out", "out"]);
+    let output = command.args(args).stdin(Stdio::null()).output().expect("it runs");
+    Run { dir, output }
+}
+
+impl Run {
+    fn ok(self) -> Run {
+        assert!(self.output.status.success(), "{}", self.stderr());
+        let left: Vec<_> = fs::read_dir(self.dir.path().join("data")).expect("there").collect();
+        assert!(left.is_empty(), "{left:?}");
+        self
+    }
+
+    fn stderr(&self) -> String {
+        String::from_utf8_lossy(&self.output.stderr).into_owned()
+    }
+
+    fn experiments(&self, folder: &str) -> Vec<Value> {
+        let path = self.dir.path().join("out").join(folder).join("summary.json");
+        let text = fs::read_to_string(&path).expect("a summary");
+        let summary: Value = serde_json::from_str(&text).expect("JSON");
+        summary["experiments"].as_array().expect("an array").clone()
+    }
+}
+
+fn number(experiment: &Value, key: &str) -> f64 {
+    experiment.pointer(key).and_then(Value::as_f64).unwrap_or_else(|| panic!("{key}: {experiment}"))
+}
+
+#[test]
+fn every_consumer_at_the_tail_gets_every_record() {
+    let profile = format!(
+        "{HEAD}kind = \"tail\"\n{TOPIC}[producer]\n\"linger.ms\" = 0\n\
+         [[load]]\nmode = \"open\"\nrate = 1000\n[sweep.consumer]\nconsumers = [1, 3]\n"
+    );
+    let run = run(&profile, &[]).ok();
+    let found = run.experiments("");
+    for (experiment, consumers) in found.iter().zip([1.0, 3.0]) {
+        assert_eq!((&experiment["kind"], &experiment["errors"]), (&"tail".into(), &0.into()));
+        let rate = number(experiment, "/records_per_second");
+        assert!((rate / (1000.0 * consumers) - 1.0).abs() < 0.3, "{consumers}: {rate}");
+        let p50 = number(experiment, "/latency_ms/p50");
+        assert!(p50 > 0.0 && p50 < 5_000.0, "{experiment}");
+        assert!(number(experiment, "/client_metrics/fetch-rate") > 0.0);
+    }
+}
+
+#[test]
+fn consumers_catch_up_with_what_was_stored() {
+    let profile = format!(
+        "{HEAD}kind = \"catch-up\"\n{TOPIC}[producer]\n\"compression.type\" = \"lz4\"\n\
+         [consumer]\nfill_records = 20000\n[[load]]\nmode = \"closed\"\n\
+         [sweep.consumer]\n\"max.partition.fetch.bytes\" = [10000, 1000000]\n"
+    );
+    let run = run(&profile, &[]).ok();
+    let found = run.experiments("");
+    let [small, large] = found.as_slice() else { panic!("{found:?}") };
+    for experiment in [small, large] {
+        assert_eq!(experiment["errors"], 0);
+        assert!(number(experiment, "/records_per_second") > 20_000.0, "{experiment}");
+    }
+    let size = |experiment| number(experiment, "/client_metrics/fetch-size-avg");
+    assert!(size(large) > 2.0 * size(small), "{} and {}", size(large), size(small));
+}
+
+#[test]
+fn targets_take_turns_and_brokers_are_started_anew_for_what_a_sweep_asks() {
+    let profile = format!(
+        "{HEAD}{TOPIC}[[load]]\nmode = \"closed\"\n\
+         [sweep.broker]\n\"ringlog.durability\" = [\"sync\", \"replicated\"]\n"
+    );
+    let args = ["--target", "node", "--target", "null", "--rounds", "2", "--seconds", "0.25"];
+    let run = run(&profile, &args).ok();
+    let found = run.experiments("1-ringlog");
+    let durabilities: Vec<&Value> = found.iter().map(|e| &e["durability"]).collect();
+    assert_eq!(durabilities, ["sync", "replicated"]);
+    for experiment in &found {
+        assert_eq!(experiment["rounds"].as_array().map(Vec::len), Some(2));
+        let ceiling = number(experiment, "/generator_ceiling_records_per_second");
+        let limited = number(experiment, "/records_per_second") > 0.8 * ceiling;
+        assert_eq!(experiment["limited_by_generator"], limited, "{experiment}");
+    }
+    let null = run.experiments("2-null");
+    assert!(null.iter().all(|e| e["durability"] == "none"), "{null:?}");
+    let out = run.dir.path().join("out");
+    let verdict = fs::read_to_string(out.join("verdict.md")).expect("a verdict");
+    assert!(verdict.contains("A: durability sync; ringlog") && verdict.contains("too few rounds"));
+    for folder in ["", "1-ringlog", "2-null"] {
+        assert!(!out.join(folder).join("INCOMPLETE").exists(), "{folder}");
+    }
+    assert!(out.join("1-ringlog/report.html").exists() && out.join("2-null/env.json").exists());
+}
+
+#[test]
+fn the_highest_rate_within_a_bound_is_searched_for() {
+    let profile = format!(
+        "{HEAD}{TOPIC}[[load]]\nmode = \"sustain\"\np99_ms_max = 100\n\
+         [[experiment]]\nproducer = {{ \"linger.ms\" = 1 }}\n"
+    );
+    let run = run(&profile, &["--target", "null", "--seconds", "0.25"]).ok();
+    let found = run.experiments("");
+    let experiment = &found[0];
+    let rate = number(experiment, "/target_rate");
+    let tried = experiment["tried"].as_array().expect("an array");
+    let sustained = tried.iter().filter(|one| one["sustained"] == true);
+    let highest = sustained.map(|one| number(one, "/rate")).fold(0.0, f64::max);
+    assert!(rate == highest && rate >= 10_000.0, "{experiment}");
+    assert!(number(experiment, "/latency_ms/p99") <= 100.0, "{experiment}");
+    assert!(tried.iter().any(|one| one["sustained"] == false), "{experiment}");
+}
+
+#[test]
+fn a_broker_of_ones_own_is_not_told_what_to_be() {
+    let profile = format!(
+        "{HEAD}{TOPIC}[[load]]\nmode = \"closed\"\n[sweep.broker]\n\"num.io.threads\" = [1, 2]\n"
+    );
+    let run = run(&profile, &["--bootstrap", "127.0.0.1:1"]);
+    assert_eq!(run.output.status.code(), Some(1));
+    let said = run.stderr();
+    assert!(said.contains("num.io.threads=1 sets num.io.threads, which cannot be set"), "{said}");
+    assert!(run.dir.path().join("out/INCOMPLETE").exists());
+}
+
+/// Whether unmodified Kafka can be had here; a failure where it must be.
+fn kafka() -> bool {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scripts/kafka");
+    let status = Command::new(script).arg("install").stdout(Stdio::null()).status();
+    let java = Command::new("java").arg("-version").stderr(Stdio::null()).status();
+    let there = status.expect("scripts/kafka").success() && java.is_ok_and(|java| java.success());
+    if !there {
+        let required = std::env::var("RINGLOG_REQUIRE_INTEROP").is_ok_and(|value| value == "1");
+        assert!(!required, "Apache Kafka is required and cannot be had");
+        eprintln!("SKIPPED: Apache Kafka cannot be had");
+    }
+    there
+}
+
+#[test]
+fn kafka_is_a_target_and_its_tools_are_drivers() {
+    if !kafka() {
+        return;
+    }
+    let profile = format!(
+        "{HEAD}{TOPIC}[broker]\n\"ringlog.durability\" = \"replicated\"\n\
+         [producer]\n\"linger.ms\" = 5\n[[load]]\nmode = \"closed\"\n\
+         [[experiment]]\nname = \"native\"\n\
+         [[experiment]]\nname = \"java\"\ndriver = \"java\"\n"
+    );
+    let run = run(&profile, &["--target", "kafka", "--target", "node"]).ok();
+    for folder in ["1-kafka", "2-ringlog"] {
+        let found = run.experiments(folder);
+        let [native, java] = found.as_slice() else { panic!("{found:?}") };
+        assert_eq!([&native["driver"], &java["driver"]], ["native", "java"]);
+        for experiment in [native, java] {
+            assert_eq!(
+                (&experiment["errors"], &experiment["durability"]),
+                (&0.into(), &"replicated".into())
+            );
+            assert!(number(experiment, "/records_per_second") > 1000.0, "{experiment}");
+            assert!(number(experiment, "/broker_cpu_seconds_per_gib") > 0.0);
+            assert!(number(experiment, "/latency_ms/p99") > 0.0, "{experiment}");
+        }
+        assert!(number(java, "/client_metrics/batch-size-avg") > 100.0, "{java}");
+    }
+    let env = fs::read_to_string(run.dir.path().join("out/1-kafka/env.json")).expect("env.json");
+    assert!(env.contains("Apache Kafka 4.") && env.contains("-Xmx1g"), "{env}");
+    let verdict = fs::read_to_string(run.dir.path().join("out/verdict.md")).expect("a verdict");
+    assert!(verdict.contains("A: durability replicated; kafka"), "{verdict}");
+}
