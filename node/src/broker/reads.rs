@@ -179,7 +179,7 @@ impl Broker {
         };
         let aborted = match aborted {
             Ok(aborted) => aborted,
-            Err(error) => return failed(error.into()),
+            Err(error) => return failed(error),
         };
         let pairs = |txns: Vec<AbortedTxn>| {
             let pair = |txn: AbortedTxn| (txn.producer_id.0, txn.first_offset.0);
