@@ -90,11 +90,7 @@ async fn open(shard: &Shard, model: &Shared, config: &LogConfig) -> Rc<Log> {
     let dir = PathBuf::from(DIR);
     shard.make_dir_all(&dir).await.expect("mkdir");
     shard.sync_dir(Path::new("/")).await.expect("sync");
-    let options = CommitterOptions {
-        sync_always: true,
-        write_path: WritePath::Ring,
-        unread_cache_bytes: None,
-    };
+    let options = CommitterOptions { write_path: WritePath::Ring, ..CommitterOptions::default() };
     let committer = Committer::start(shard, options);
     let load = LoadOptions {
         config: config.clone(),

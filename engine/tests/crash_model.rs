@@ -17,7 +17,7 @@ use ringlog_engine::batch::{
 use ringlog_engine::io::sim::{CrashProfile, World, block_on, run_turns};
 use ringlog_engine::io::{Buf, WritePath};
 use ringlog_engine::log::{
-    Committer, CommitterOptions, LoadError, LoadOptions, Log, LogConfig, Origin, ReadLimits,
+    Committer, CommitterOptions, IoMode, LoadError, LoadOptions, Log, LogConfig, Origin, ReadLimits,
 };
 use ringlog_engine::shard::Shard;
 use ringlog_engine::stdx::prng::Prng;
@@ -44,7 +44,11 @@ type Shared = Rc<RefCell<Model>>;
 
 fn config(prng: &mut Prng) -> LogConfig {
     LogConfig {
-        segment_bytes: prng.between(2200, 9000) as u32,
+        // Small ones roll; in large ones direct writes lay out blocks ahead.
+        segment_bytes: match prng.below(4) {
+            0 => prng.between(17_000, 60_000) as u32,
+            _ => prng.between(2200, 9000) as u32,
+        },
         index_interval_bytes: prng.between(1, 600) as u32,
         segment_index_bytes: prng.between(64, 400) as u32,
         producer_expiration_ms: i64::MAX,
@@ -67,8 +71,10 @@ async fn try_open(
     shard.sync_dir(Path::new("/")).await?;
     let write_path =
         if shard.random().is_multiple_of(2) { WritePath::Ring } else { WritePath::Blocking };
+    let io_mode = if shard.random().is_multiple_of(2) { IoMode::Direct } else { IoMode::Buffered };
     let unread_cache_bytes = shard.random().is_multiple_of(2).then_some(0);
-    let options = CommitterOptions { sync_always, write_path, unread_cache_bytes };
+    let options =
+        CommitterOptions { sync_always, io_mode, tail_bytes: 8192, write_path, unread_cache_bytes };
     let committer = Committer::start(shard, options);
     let (clean, recovery_point) = {
         let mut model = model.borrow_mut();
@@ -223,7 +229,8 @@ async fn try_script(
                 let mut model = model.borrow_mut();
                 model.promised = model.promised.max(done.0);
             }
-            17 => shard.sleep_ms(prng.below(3)).await,
+            // Long enough for an idle log to be trimmed, now and then.
+            17 => shard.sleep_ms(if prng.chance(1, 4) { 1500 } else { prng.below(3) }).await,
             18 => {
                 log.store_indexes().await.map_err(|e| said(&e))?;
                 log.close_idle_files();
@@ -431,6 +438,8 @@ fn d12_corruption_below_the_recovery_point_is_refused_not_cut() {
     block_on(&world, move |shard| async move {
         let options = CommitterOptions {
             sync_always: true,
+            io_mode: IoMode::Buffered,
+            tail_bytes: 0,
             write_path: WritePath::Ring,
             unread_cache_bytes: None,
         };

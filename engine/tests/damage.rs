@@ -17,8 +17,8 @@ use ringlog_engine::batch::{BatchBuilder, BatchHeader, Codec, RecordFields, deco
 use ringlog_engine::io::sim::{CrashProfile, World, block_on};
 use ringlog_engine::io::{Buf, WritePath};
 use ringlog_engine::log::{
-    Committer, CommitterOptions, LoadError, LoadOptions, Loaded, Log, LogConfig, Origin, ReadError,
-    ReadLimits,
+    Committer, CommitterOptions, IoMode, LoadError, LoadOptions, Loaded, Log, LogConfig, Origin,
+    ReadError, ReadLimits,
 };
 use ringlog_engine::shard::Shard;
 use ringlog_engine::stdx::prng::Prng;
@@ -51,6 +51,8 @@ struct Placed {
 async fn open(shard: &Shard, written: &Written) -> Result<Loaded, LoadError> {
     let options = CommitterOptions {
         sync_always: true,
+        io_mode: IoMode::Buffered,
+        tail_bytes: 0,
         write_path: WritePath::Blocking,
         unread_cache_bytes: None,
     };

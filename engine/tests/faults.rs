@@ -18,11 +18,7 @@ const BATCHES: i64 = 12;
 
 async fn open(shard: &Shard, recovery_point: i64) -> Result<Rc<Log>, LoadError> {
     shard.make_dir_all(Path::new(DIR)).await.expect("mkdir");
-    let options = CommitterOptions {
-        sync_always: true,
-        write_path: WritePath::Ring,
-        unread_cache_bytes: None,
-    };
+    let options = CommitterOptions { write_path: WritePath::Ring, ..CommitterOptions::default() };
     let load = LoadOptions {
         config: LogConfig { segment_bytes: 1500, ..LogConfig::default() },
         clean: false,

@@ -9,7 +9,8 @@ use ringlog_engine::batch::{BatchBuilder, RecordFields};
 use ringlog_engine::io::uring::{UringOptions, probe};
 use ringlog_engine::io::{Buf, DriverChoice, DriverPlan, OpenOptions, WritePath};
 use ringlog_engine::log::{
-    CacheCounts, Committer, CommitterOptions, LoadOptions, Log, LogConfig, Origin, ReadLimits,
+    CacheCounts, Committer, CommitterOptions, IoMode, LoadOptions, Log, LogConfig, Origin,
+    ReadLimits,
 };
 use ringlog_engine::shard::{File, Shard, ShardOptions};
 use ringlog_engine::types::{LeaderEpoch, Offset, ShardId};
@@ -23,8 +24,13 @@ async fn open(
     unread_cache_bytes: Option<u64>,
     segment_bytes: u32,
 ) -> Rc<Log> {
-    let options =
-        CommitterOptions { sync_always: true, write_path: WritePath::Blocking, unread_cache_bytes };
+    let options = CommitterOptions {
+        sync_always: true,
+        io_mode: IoMode::Buffered,
+        tail_bytes: 0,
+        write_path: WritePath::Blocking,
+        unread_cache_bytes,
+    };
     let committer = Committer::start(shard, options);
     let load = LoadOptions {
         config: LogConfig { segment_bytes, ..LogConfig::default() },

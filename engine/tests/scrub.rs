@@ -16,11 +16,7 @@ const DIR: &str = "/s-0";
 
 async fn open(shard: &Shard) -> Rc<Log> {
     shard.make_dir_all(Path::new(DIR)).await.expect("mkdir");
-    let options = CommitterOptions {
-        sync_always: true,
-        write_path: WritePath::Ring,
-        unread_cache_bytes: None,
-    };
+    let options = CommitterOptions { write_path: WritePath::Ring, ..CommitterOptions::default() };
     let config = LogConfig { segment_bytes: 1000, ..LogConfig::default() };
     let load = LoadOptions {
         config,

@@ -16,6 +16,7 @@ use ringlog_engine::io::{
     DriverChoice, DriverPlan, StopSignals, Unpark, WritePath, available_cpus, host_name,
     memory_bytes, monotonic_ns, pin_to_cpu, raise_open_files_max, thread_id,
 };
+use ringlog_engine::log::IoMode;
 use ringlog_engine::shard::mesh::{Mailboxes, mesh};
 use ringlog_engine::shard::sync::{Budget, Event};
 use ringlog_engine::shard::{Shard, ShardOptions, Source};
@@ -314,6 +315,10 @@ fn settings_of(config: RawConfig, dirs: &[LogDir], shards: usize) -> Result<Sett
         listeners: [config.broker_listeners(), config.controller_listeners()].concat(),
         advertised,
         sync_always: config.string("ringlog.durability") != Some("replicated"),
+        io_mode: match config.string("ringlog.io.mode") {
+            Some("direct") => IoMode::Direct,
+            _ => IoMode::Buffered,
+        },
         write_path: match config.string("ringlog.io.write.path") {
             Some("ring") => WritePath::Ring,
             _ => WritePath::Blocking,

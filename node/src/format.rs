@@ -15,7 +15,7 @@ use thiserror::Error;
 
 use crate::broker::snapshot_bytes;
 use crate::config::RawConfig;
-use crate::features::{FEATURES, METADATA_VERSION_MAX, METADATA_VERSION_MIN};
+use crate::features::{FEATURES, GROUP_VERSION, METADATA_VERSION_MAX, METADATA_VERSION_MIN};
 
 /// Releases that name a metadata.version, the newest last.
 const RELEASES: &[(&str, i16)] = &[
@@ -41,6 +41,9 @@ pub enum FormatError {
     Refused(String),
 }
 
+/// From 4.0 on new clusters have the consumer protocol.
+const METADATA_VERSION_4_0: i16 = 22;
+
 /// What to format.
 #[derive(Clone, Debug, Default)]
 pub struct FormatOptions {
@@ -60,7 +63,7 @@ pub struct FormatOptions {
 
 /// The features of a new cluster without a bootstrap file.
 pub fn default_features() -> Vec<MetadataRecord> {
-    vec![feature("metadata.version", METADATA_VERSION_MAX)]
+    vec![feature("metadata.version", METADATA_VERSION_MAX), feature(GROUP_VERSION, 1)]
 }
 
 fn feature(name: &str, feature_level: i16) -> MetadataRecord {
@@ -201,8 +204,13 @@ fn features_of(options: &FormatOptions) -> Result<Vec<(String, i16)>, FormatErro
     if metadata_version < METADATA_VERSION_MIN {
         return refuse(format!("metadata.version {metadata_version} is too old."));
     }
+    let chosen = others.iter().any(|(name, _)| name == GROUP_VERSION);
+    if !chosen && metadata_version >= METADATA_VERSION_4_0 {
+        others.push((GROUP_VERSION.to_owned(), 1));
+    }
     let mut features = vec![("metadata.version".to_owned(), metadata_version)];
-    features.extend(others);
+    // Level 0 is what is not finalized.
+    features.extend(others.into_iter().filter(|(_, level)| *level > 0));
     Ok(features)
 }
 

@@ -9,7 +9,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use ringlog_engine::batch::{BatchBuilder, BatchHeader, RecordFields};
-use support::{Node, PATIENCE, batch, have_kafka, kafka, text};
+use support::{Node, PATIENCE, batch, have_kafka, kafka, read_values, text};
 
 /// The recovery points of topics of one partition, as the node has last written them down.
 fn recovery_points(node: &Node) -> BTreeMap<String, i64> {
@@ -178,4 +178,53 @@ fn segments_roll_by_size_by_time_and_when_an_index_is_full() {
             assert!(!said.contains("Found timestamp mismatch"), "{said}");
         }
     }
+}
+
+/// The length of a log's first file, and of the batches in it.
+fn lengths(node: &Node) -> (u64, u64) {
+    let bytes = std::fs::read(node.data().join("t-0/00000000000000000000.log")).expect("readable");
+    let mut at = 0;
+    while let Ok((header, _)) = BatchHeader::parse_whole(&bytes[at..]) {
+        at += header.size;
+    }
+    (bytes.len() as u64, at as u64)
+}
+
+#[test]
+fn d06_direct_writes_leave_no_zeros_once_a_log_is_idle_or_closed() {
+    let mut node = Node::start(&["ringlog.io.mode=direct"]);
+    let mut client = node.client();
+    client.create_topic("t", 1, &[]);
+    let value = vec![7; 50_000];
+    let mut sent = 0;
+    for _ in 0..40 {
+        assert_eq!(client.produce("t", 0, -1, batch(&[&value], None)).error, 0);
+        sent += 1;
+        let (error, _) = client.fetch("t", 0, sent - 1);
+        assert_eq!(error, 0, "what is acknowledged can be read");
+    }
+    // 2 MB in: laid out ahead, until nothing comes for a second.
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let (file, batches) = lengths(&node);
+        if file == batches {
+            break;
+        }
+        assert!(Instant::now() < deadline, "{file} bytes, {batches} of them batches");
+        std::thread::park_timeout(Duration::from_millis(20));
+    }
+    // A kill leaves zeros, and what was acknowledged before them.
+    assert_eq!(client.produce("t", 0, -1, batch(&[&value], None)).error, 0);
+    node.kill();
+    let (file, batches) = lengths(&node);
+    assert!(file > batches, "{file} bytes, {batches} of them batches");
+    node.restart();
+    assert_eq!(node.client().latest_offset("t", 0), 41);
+    assert_eq!(node.client().produce("t", 0, -1, batch(&[b"v"], None)).offset, 41);
+    assert_eq!(node.stop(), 0);
+    let (file, batches) = lengths(&node);
+    assert_eq!(file, batches, "closed");
+    node.restart();
+    let (values, error) = read_values(&mut node.client(), "t", 0);
+    assert_eq!((values.len(), error), (42, 0));
 }

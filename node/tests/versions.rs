@@ -103,6 +103,169 @@ impl Case<'_> {
         }
     }
 
+    /// A group that is not there; golden/groups.rs compares whole lives of groups with Kafka's.
+    fn groups(&mut self, key: ApiKey) {
+        let (version, client) = (self.version, &mut *self.client);
+        let group = || "nope".to_owned();
+        let code = match key {
+            ApiKey::FindCoordinator => {
+                let coordinator_keys = if version >= 4 { vec![group()] } else { Vec::new() };
+                let key = if version >= 4 { String::new() } else { group() };
+                let request =
+                    m::FindCoordinatorRequest { key, coordinator_keys, ..Default::default() };
+                let response = client.request(&request, version);
+                let id = response.coordinators.first().map_or(response.node_id, |c| c.node_id);
+                assert_eq!(id, 1);
+                response.error_code
+            }
+            ApiKey::JoinGroup => {
+                let (group_id, member_id) = (group(), "x".to_owned());
+                let session_timeout_ms = 10_000;
+                let request = m::JoinGroupRequest {
+                    group_id,
+                    member_id,
+                    session_timeout_ms,
+                    ..Default::default()
+                };
+                client.request(&request, version).error_code - 25
+            }
+            ApiKey::SyncGroup => {
+                let named = (version >= 5).then(|| "consumer".to_owned());
+                let request = m::SyncGroupRequest {
+                    group_id: group(),
+                    protocol_type: named.clone(),
+                    protocol_name: named,
+                    ..Default::default()
+                };
+                client.request(&request, version).error_code - 25
+            }
+            ApiKey::Heartbeat => {
+                let request = m::HeartbeatRequest { group_id: group(), ..Default::default() };
+                client.request(&request, version).error_code - 25
+            }
+            ApiKey::LeaveGroup => {
+                let request = m::LeaveGroupRequest { group_id: group(), ..Default::default() };
+                client.request(&request, version).error_code - if version < 3 { 25 } else { 0 }
+            }
+            key => self.offsets(key),
+        };
+        assert_eq!(code, 0, "{} {version}", key.name());
+    }
+
+    /// Offsets of such a group, and what administrators ask of it.
+    fn offsets(&mut self, key: ApiKey) -> i16 {
+        let (version, client) = (self.version, &mut *self.client);
+        let group = || "nope".to_owned();
+        match key {
+            ApiKey::OffsetCommit => {
+                let request = m::OffsetCommitRequest { group_id: group(), ..Default::default() };
+                client.request(&request, version).topics.len() as i16
+            }
+            ApiKey::OffsetFetch => {
+                let all = (version < 2).then(Vec::new);
+                let request = m::OffsetFetchRequest {
+                    group_id: if version < 8 { group() } else { String::new() },
+                    topics: if version < 8 { all } else { Some(Vec::new()) },
+                    ..Default::default()
+                };
+                client.request(&request, version).error_code
+            }
+            ApiKey::OffsetDelete => {
+                let request = m::OffsetDeleteRequest { group_id: group(), ..Default::default() };
+                client.request(&request, version).error_code - 69
+            }
+            ApiKey::ConsumerGroupHeartbeat => {
+                let request = m::ConsumerGroupHeartbeatRequest {
+                    group_id: group(),
+                    member_id: "x".to_owned(),
+                    member_epoch: 1,
+                    ..Default::default()
+                };
+                client.request(&request, version).error_code - 69
+            }
+            ApiKey::ConsumerGroupDescribe => {
+                let request = m::ConsumerGroupDescribeRequest {
+                    group_ids: vec![group()],
+                    ..Default::default()
+                };
+                client.request(&request, version).groups[0].error_code - 69
+            }
+            ApiKey::ListGroups => {
+                client.request(&m::ListGroupsRequest::default(), version).error_code
+            }
+            ApiKey::DescribeGroups => {
+                let request =
+                    m::DescribeGroupsRequest { groups: vec![group()], ..Default::default() };
+                let response = client.request(&request, version);
+                response.groups[0].error_code - if version < 6 { 0 } else { 69 }
+            }
+            _ => {
+                let request = m::DeleteGroupsRequest { groups_names: vec![group()] };
+                client.request(&request, version).results[0].error_code - 69
+            }
+        }
+    }
+
+    /// golden/admin.rs compares what these say with Kafka.
+    fn administration(&mut self, key: ApiKey) {
+        let (version, client) = (self.version, &mut *self.client);
+        match key {
+            ApiKey::AlterConfigs => {
+                let response = client.request(&m::AlterConfigsRequest::default(), version);
+                assert!(response.responses.is_empty());
+            }
+            ApiKey::IncrementalAlterConfigs => {
+                let request = m::IncrementalAlterConfigsRequest::default();
+                assert!(client.request(&request, version).responses.is_empty());
+            }
+            ApiKey::ListConfigResources => {
+                let request = m::ListConfigResourcesRequest::default();
+                assert_eq!(client.request(&request, version).error_code, 0);
+            }
+            ApiKey::OffsetForLeaderEpoch => {
+                let request = m::OffsetForLeaderEpochRequest::default();
+                assert!(client.request(&request, version).topics.is_empty());
+            }
+            ApiKey::DescribeProducers => {
+                let request = m::DescribeProducersRequest::default();
+                assert!(client.request(&request, version).topics.is_empty());
+            }
+            ApiKey::DescribeLogDirs => {
+                let response = client.request(&m::DescribeLogDirsRequest::default(), version);
+                assert_eq!((response.error_code, response.results.len()), (0, 1));
+            }
+            ApiKey::ElectLeaders => {
+                let response = client.request(&m::ElectLeadersRequest::default(), version);
+                assert_eq!((response.error_code, response.replica_election_results.len()), (0, 0));
+            }
+            ApiKey::AlterPartitionReassignments => {
+                let request = m::AlterPartitionReassignmentsRequest::default();
+                assert_eq!(client.request(&request, version).error_code, 0);
+            }
+            ApiKey::DescribeQuorum => {
+                let response = client.request(&m::DescribeQuorumRequest::default(), version);
+                assert_eq!(response.topics.len(), 0);
+            }
+            ApiKey::DescribeAcls => {
+                let request = m::DescribeAclsRequest::default();
+                assert_eq!(client.request(&request, version).error_code, 54);
+            }
+            ApiKey::CreateAcls => {
+                let response = client.request(&m::CreateAclsRequest::default(), version);
+                assert!(response.results.is_empty());
+            }
+            ApiKey::DeleteAcls => {
+                let response = client.request(&m::DeleteAclsRequest::default(), version);
+                assert!(response.filter_results.is_empty());
+            }
+            ApiKey::SaslHandshake => {
+                let request = m::SaslHandshakeRequest::default();
+                assert_eq!(client.request(&request, version).error_code, 34);
+            }
+            other => panic!("{} is served and not tested", other.name()),
+        }
+    }
+
     fn metadata(&mut self) {
         let all = if self.version == 0 { Some(Vec::new()) } else { None };
         let request = m::MetadataRequest { topics: all, ..Default::default() };
@@ -243,7 +406,7 @@ impl Case<'_> {
                 let next = response.next_cursor.expect("the topic has two partitions");
                 assert_eq!((next.topic_name.as_str(), next.partition_index), ("t", 1));
             }
-            other => panic!("{} is served and not tested", other.name()),
+            other => self.administration(other),
         }
     }
 
@@ -300,6 +463,9 @@ fn every_api_answers_at_every_version() {
     client.create_topic("t", 2, &[]);
     let request = m::MetadataRequest { topics: None, ..Default::default() };
     let topic_id = client.request(&request, 12).topics[0].topic_id;
+    // Where groups are kept is made when it is first asked for.
+    let request = m::FindCoordinatorRequest { key: "nope".to_owned(), ..Default::default() };
+    assert_eq!(client.request(&request, 0).error_code, 0);
     for served in BROKER_APIS {
         let min = if served.key == ApiKey::Produce { PRODUCE_VERSION_MIN } else { served.min };
         for version in min..=served.max {
@@ -313,6 +479,19 @@ fn every_api_answers_at_every_version() {
                     case.topics(served.key);
                 }
                 ApiKey::DeleteRecords | ApiKey::WriteTxnMarkers => case.storage(served.key),
+                ApiKey::FindCoordinator
+                | ApiKey::JoinGroup
+                | ApiKey::SyncGroup
+                | ApiKey::Heartbeat
+                | ApiKey::LeaveGroup
+                | ApiKey::OffsetCommit
+                | ApiKey::OffsetFetch
+                | ApiKey::OffsetDelete
+                | ApiKey::ConsumerGroupHeartbeat
+                | ApiKey::ConsumerGroupDescribe
+                | ApiKey::ListGroups
+                | ApiKey::DescribeGroups
+                | ApiKey::DeleteGroups => case.groups(served.key),
                 other => case.others(other),
             }
         }

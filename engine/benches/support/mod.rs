@@ -7,8 +7,8 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use ringlog_engine::batch::{BatchBuilder, Codec, RecordFields};
+use ringlog_engine::io::Buf;
 use ringlog_engine::io::uring::{Peers, UringDriver, UringOptions};
-use ringlog_engine::io::{Buf, WritePath};
 use ringlog_engine::log::{Committer, CommitterOptions, LoadOptions, Loaded, Log, LogConfig};
 use ringlog_engine::shard::{Shard, ShardOptions};
 use ringlog_engine::types::{Offset, ShardId};
@@ -31,8 +31,7 @@ pub async fn timed(shard: &Shard, job: impl Future<Output = ()>) -> Duration {
 }
 
 pub fn committer(shard: &Shard, sync_always: bool) -> Rc<Committer> {
-    let options =
-        CommitterOptions { sync_always, write_path: WritePath::Blocking, unread_cache_bytes: None };
+    let options = CommitterOptions { sync_always, ..CommitterOptions::default() };
     Committer::start(shard, options)
 }
 

@@ -84,8 +84,21 @@ impl Log {
         self.cold_reads.counts.get()
     }
 
+    /// The bytes of a range, if the log has just written them and kept them.
+    pub fn read_tail(&self, range: &FileRange) -> Option<Buf> {
+        let active = self.state.borrow().active();
+        let found = active.read_tail(range).filter(|_| range.file.path() == active.path("log"));
+        if found.is_some() {
+            self.note_cached(range);
+        }
+        found
+    }
+
     /// The bytes of a range, if they can be had without the disk.
     pub async fn read_cached(&self, range: &FileRange) -> Result<Option<Buf>, ReadError> {
+        if let Some(buf) = self.read_tail(range) {
+            return Ok(Some(buf));
+        }
         let buf = Buf::with_capacity(range.len);
         let found = range.file.read_cached_at(buf, range.position, range.len).await?;
         let found = found.filter(|buf| buf.len() == range.len);

@@ -7,15 +7,18 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
+use super::direct::{IoMode, TailMemory};
 use super::partition_log::{Log, LogError, Work};
 use super::segment::{Segment, file_name};
-use crate::io::{Chunk, Errno, WritePath, chunks_len};
+use crate::io::{Chunk, Errno, Mono, WritePath, chunks_len};
 use crate::shard::sync::Event;
 use crate::shard::{IoError, Shard};
 use crate::types::Offset;
 
 /// Bytes of one coalesced write at most, so that one busy log does not keep the shard.
 const WRITE_BYTES_MAX: usize = 8 << 20;
+/// A log that has not been written to for this long has its file trimmed.
+const IDLE_MS: u64 = 1000;
 /// Rounds of syncing that may be under way at once.
 const ROUNDS_MAX: u64 = 32;
 
@@ -24,11 +27,28 @@ const ROUNDS_MAX: u64 = 32;
 pub struct CommitterOptions {
     /// Sync after every write (`ringlog.durability=sync`), or only when asked.
     pub sync_always: bool,
-    /// Who writes.
+    /// Through the page cache or past it.
+    pub io_mode: IoMode,
+    /// Memory for the ends of logs that are written past the page cache.
+    pub tail_bytes: usize,
+    /// Who writes to the page cache.
     pub write_path: WritePath,
     /// Bytes at the end of a log that stay in the page cache while nobody reads it
     /// (`ringlog.unread.cache.bytes`); `None` leaves all to the kernel.
     pub unread_cache_bytes: Option<u64>,
+}
+
+impl Default for CommitterOptions {
+    /// What a node does unless it is told otherwise.
+    fn default() -> Self {
+        Self {
+            sync_always: true,
+            io_mode: IoMode::Buffered,
+            tail_bytes: 0,
+            write_path: WritePath::Blocking,
+            unread_cache_bytes: None,
+        }
+    }
 }
 
 /// Writes and syncs the logs of one directory.
@@ -37,6 +57,9 @@ pub struct Committer {
     options: CommitterOptions,
     to_write: RefCell<Vec<Rc<Log>>>,
     to_sync: RefCell<Vec<Rc<Log>>>,
+    to_trim: RefCell<Vec<Rc<Log>>>,
+    trim_wanted: Event,
+    tail_memory: Rc<TailMemory>,
     write_wanted: Event,
     sync_wanted: Event,
     rounds_started: Cell<u64>,
@@ -55,6 +78,9 @@ impl Committer {
             options,
             to_write: RefCell::default(),
             to_sync: RefCell::default(),
+            to_trim: RefCell::default(),
+            trim_wanted: Event::default(),
+            tail_memory: TailMemory::new(options.tail_bytes),
             write_wanted: Event::default(),
             sync_wanted: Event::default(),
             rounds_started: Cell::new(0),
@@ -68,6 +94,8 @@ impl Committer {
         shard.spawn(async move { writer.run_writer().await });
         let syncer = Rc::clone(&committer);
         shard.spawn(async move { syncer.run_syncer().await });
+        let trimmer = Rc::clone(&committer);
+        shard.spawn(async move { trimmer.run_trimmer().await });
         committer
     }
 
@@ -76,6 +104,7 @@ impl Committer {
         self.stopped.set(true);
         self.write_wanted.notify();
         self.sync_wanted.notify();
+        self.trim_wanted.notify();
     }
 
     /// One of the directory's logs has failed of something that is not the log's own.
@@ -154,7 +183,9 @@ impl Committer {
             return;
         }
         let plain = log.state.borrow().queue.iter().all(|work| matches!(work, Work::Bytes { .. }));
-        if plain && self.options.write_path == WritePath::Blocking {
+        let at_once = self.options.io_mode == IoMode::Buffered
+            && self.options.write_path == WritePath::Blocking;
+        if plain && at_once {
             self.drain(&log).await;
             return;
         }
@@ -189,7 +220,16 @@ impl Committer {
     ) -> Result<(), IoError> {
         let file = segment.file(&self.shard).await?;
         let bytes = chunks_len(&chunks) as u64;
-        file.write_at(chunks, u64::from(position), self.options.write_path).await?;
+        let position = u64::from(position);
+        match self.options.io_mode {
+            IoMode::Buffered => file.write_at(chunks, position, self.options.write_path).await?,
+            IoMode::Direct => {
+                let segment_bytes = log.state.borrow().config.segment_bytes;
+                let (shard, memory) = (&self.shard, &self.tail_memory);
+                segment.write_direct(shard, &chunks, position, segment_bytes, memory).await?;
+                self.trim_later(log);
+            }
+        }
         let (flush_due, segment_bytes) = {
             let mut state = log.state.borrow_mut();
             state.write_under_way = None;
@@ -210,8 +250,58 @@ impl Committer {
         if !self.options.sync_always {
             log.changed.notify();
         }
-        segment.reserve_ahead(&file, segment_bytes).await;
+        if self.options.io_mode == IoMode::Buffered {
+            segment.reserve_ahead(&file, segment_bytes).await;
+        }
         Ok(())
+    }
+
+    /// Has the log's file trimmed once nothing has been written to it for a while.
+    fn trim_later(&self, log: &Rc<Log>) {
+        let mut to_trim = self.to_trim.borrow_mut();
+        if !to_trim.iter().any(|other| Rc::ptr_eq(other, log)) {
+            to_trim.push(Rc::clone(log));
+            self.trim_wanted.notify();
+        }
+    }
+
+    async fn run_trimmer(self: Rc<Self>) {
+        loop {
+            let wanted = || match self.to_trim.borrow().is_empty() {
+                false => Some(false),
+                true => self.stopped.get().then_some(true),
+            };
+            if self.trim_wanted.until(wanted).await || self.stopped.get() {
+                return;
+            }
+            let before = self.shard.now();
+            self.shard.sleep_ms(IDLE_MS).await;
+            for log in self.to_trim.take() {
+                self.trim(&log, before).await;
+            }
+        }
+    }
+
+    /// Trims a log's file, unless it is written to.
+    async fn trim(&self, log: &Rc<Log>, before: Mono) {
+        let active = {
+            let mut state = log.state.borrow_mut();
+            if state.failed.is_some() {
+                return;
+            }
+            let active = state.active();
+            if !active.may_trim(before) || !state.queue.is_empty() || state.writing {
+                drop(state);
+                return self.trim_later(log);
+            }
+            state.writing = true;
+            active
+        };
+        if let Err(error) = active.trim(&self.shard).await {
+            log.fail(LogError::DirFailed(error));
+        }
+        // What has come meanwhile has been left to whoever is at work on the log.
+        self.drain(log).await;
     }
 
     async fn carry_out(&self, log: &Rc<Log>, work: Work) -> Result<(), IoError> {

@@ -76,13 +76,13 @@ pub struct Log {
     /// Any of the ends has moved, or the log has failed.
     pub changed: Event,
     last_read: Cell<Option<Mono>>,
+    pub(super) cold_reads: ColdReads,
     /// Held by whoever takes segments out of the log or replaces them.
     pub(super) maintenance: Rc<Budget>,
     /// The log is about to be closed: no more maintenance.
     pub(super) closing: Cell<bool>,
     /// Everything below was compacted.
     pub(super) first_dirty: Cell<Option<Offset>>,
-    pub(super) cold_reads: ColdReads,
 }
 
 pub(super) struct State {
@@ -128,10 +128,10 @@ impl Log {
             state: RefCell::new(state),
             changed: Event::default(),
             last_read: Cell::new(None),
+            cold_reads: ColdReads::default(),
             maintenance: Budget::new(1),
             closing: Cell::new(false),
             first_dirty: Cell::new(None),
-            cold_reads: ColdReads::default(),
         };
         log.state.borrow().invariants();
         Rc::new(log)

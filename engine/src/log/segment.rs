@@ -4,6 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::path::{Path, PathBuf};
 
 use super::config::LogConfig;
+use super::direct::DirectWrites;
 use super::index::{Indexes, OFFSET_ENTRY_BYTES, OffsetEntry, TIME_ENTRY_BYTES};
 use super::txn_index::TxnIndex;
 use crate::batch::BatchHeader;
@@ -64,6 +65,7 @@ pub(super) struct Segment {
     pub(super) txns: TxnIndex,
     /// A file was asked for since somebody last looked for idle ones.
     used: Cell<bool>,
+    pub(super) direct: DirectWrites,
 }
 
 /// The files of a segment, in the order in which they go: without its `.log` the others are taken
@@ -106,6 +108,7 @@ impl Segment {
             named: Cell::new(false),
             txns: TxnIndex::empty(),
             used: Cell::new(true),
+            direct: DirectWrites::default(),
         }
     }
 
@@ -203,6 +206,7 @@ impl Segment {
     /// Deletes its files.
     pub(super) async fn delete_files(&self, shard: &Shard) -> Result<(), IoError> {
         self.close_file();
+        self.end_direct();
         *self.index_files.borrow_mut() = None;
         for suffix in ["snapshot"].into_iter().chain(SUFFIXES) {
             shard.unlink(&self.path(suffix)).await?;
@@ -263,6 +267,8 @@ impl Segment {
 
     /// Gives back blocks that were reserved and not used, by this process or one before it.
     pub(super) async fn release_reserved(&self, shard: &Shard) -> Result<(), IoError> {
+        self.trim(shard).await?;
+        self.end_direct();
         let size = self.size.get();
         if size < RESERVE_FROM_BYTES && self.reserved.get() == 0 {
             return Ok(());

@@ -14,7 +14,8 @@ use ringlog_engine::dirs::{MetaProperties, OffsetCheckpoint, parse_directory_nam
 use ringlog_engine::io::WritePath;
 use ringlog_engine::io::sim::{CrashProfile, World, block_on};
 use ringlog_engine::log::{
-    Committer, CommitterOptions, LeaderEpochs, LoadOptions, Log, LogConfig, Producers, ReadLimits,
+    Committer, CommitterOptions, IoMode, LeaderEpochs, LoadOptions, Log, LogConfig, Producers,
+    ReadLimits,
 };
 use ringlog_engine::types::Offset;
 use ringlog_node::config::{RawConfig, parse_properties};
@@ -129,6 +130,8 @@ pub fn segment(data: &[u8]) {
         }
         let options = CommitterOptions {
             sync_always: true,
+            io_mode: IoMode::Buffered,
+            tail_bytes: 0,
             write_path: WritePath::Blocking,
             unread_cache_bytes: None,
         };

@@ -10,12 +10,11 @@ use ringlog_wire::messages::{DescribeConfigsRequest, DescribeConfigsResponse};
 
 use super::{Incoming, Outcome};
 use crate::broker::Broker;
-use crate::config::Described;
-use crate::controller::validate_topic_name;
+use crate::config::{ConfigError, Described, describe_client_metrics, describe_group};
+use crate::controller::{
+    RESOURCE_BROKER, RESOURCE_CLIENT_METRICS, RESOURCE_GROUP, RESOURCE_TOPIC, validate_topic_name,
+};
 use crate::error_code::ErrorCode;
-
-const RESOURCE_TOPIC: i8 = 2;
-const RESOURCE_BROKER: i8 = 4;
 
 type Found = Result<Vec<Described>, (ErrorCode, String)>;
 
@@ -32,6 +31,8 @@ pub(super) fn answer(broker: &Broker, incoming: &Incoming) -> Option<Outcome> {
         let found = match resource.resource_type {
             RESOURCE_TOPIC => topic(broker, &resource.resource_name),
             RESOURCE_BROKER => node(broker, &resource.resource_name),
+            RESOURCE_GROUP => group(broker, &resource.resource_name),
+            RESOURCE_CLIENT_METRICS => client_metrics(broker, &resource.resource_name),
             other => {
                 tracing::debug!(resource_type = other, "unsupported_resource_type");
                 let message = "This most likely occurs because of a request being malformed by \
@@ -75,6 +76,28 @@ fn node(broker: &Broker, name: &str) -> Found {
             format!("Broker id must be an integer, but it is: {name}"),
         )),
     }
+}
+
+fn group(broker: &Broker, name: &str) -> Found {
+    if name.is_empty() {
+        return Err((ErrorCode::InvalidRequest, "Group name must not be empty".to_owned()));
+    }
+    let stored = broker.image().configs(RESOURCE_GROUP, name);
+    describe_group(broker.config().current(), &stored).map_err(unreadable)
+}
+
+fn client_metrics(broker: &Broker, name: &str) -> Found {
+    if name.is_empty() {
+        let message = "Client metrics subscription name must not be empty";
+        return Err((ErrorCode::InvalidRequest, message.to_owned()));
+    }
+    let stored = broker.image().configs(RESOURCE_CLIENT_METRICS, name);
+    describe_client_metrics(&stored).map_err(unreadable)
+}
+
+/// What is stored was checked then, but perhaps by another version.
+fn unreadable(error: ConfigError) -> (ErrorCode, String) {
+    (ErrorCode::InvalidConfig, error.message().to_owned())
 }
 
 fn result(

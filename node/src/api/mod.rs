@@ -1,25 +1,54 @@
 //! One file per API: validate, route to the shards that own what it is about, answer in Kafka's
 //! codes. This file is the table.
 
+mod alter_configs;
+mod alter_partition_reassignments;
 mod api_versions;
+mod configs;
+mod consumer_group_describe;
+mod consumer_group_heartbeat;
+mod create_acls;
 mod create_partitions;
 mod create_topics;
+mod delete_acls;
+mod delete_groups;
 mod delete_records;
 mod delete_topics;
+mod describe_acls;
 mod describe_cluster;
 mod describe_configs;
+mod describe_groups;
+mod describe_log_dirs;
+mod describe_producers;
 mod describe_quorum;
 mod describe_topic_partitions;
+mod elect_leaders;
 mod fetch;
 mod fetch_sessions;
+mod find_coordinator;
+mod heartbeat;
+mod incremental_alter_configs;
 mod init_producer_id;
+mod inspections;
+mod java;
+mod join_group;
+mod leave_group;
+mod list_config_resources;
+mod list_groups;
 mod list_offsets;
 mod list_partition_reassignments;
 mod metadata;
+mod offset_commit;
+mod offset_delete;
+mod offset_fetch;
+mod offset_for_leader_epoch;
 mod produce;
+mod sasl_handshake;
+mod sync_group;
 mod write_txn_markers;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::rc::Rc;
 
@@ -38,6 +67,9 @@ use crate::wire::versions::{BROKER_APIS, CONTROLLER_APIS, Served, serves};
 const TOPIC_OPERATIONS: i32 = 0b1101_1111_1000;
 /// What may be done to the cluster.
 const CLUSTER_OPERATIONS: i32 = 0b1_1111_1010_0000;
+
+/// What may be done to a group.
+const GROUP_OPERATIONS: i32 = 0b1101_0100_1000;
 
 /// What becomes of a request.
 pub enum Outcome {
@@ -58,13 +90,20 @@ pub struct RequestContext {
     pub listener: usize,
     /// Whom that serves.
     pub kind: ListenerKind,
+    /// Who is at the other end.
+    pub peer: IpAddr,
     sessions: Rc<RefCell<FetchSessions>>,
 }
 
 impl RequestContext {
     /// Of a connection that came by this listener, with its shard's sessions.
-    pub fn new(kind: ListenerKind, listener: usize, sessions: &Rc<RefCell<FetchSessions>>) -> Self {
-        Self { listener, kind, sessions: Rc::clone(sessions) }
+    pub fn new(
+        kind: ListenerKind,
+        listener: usize,
+        peer: IpAddr,
+        sessions: &Rc<RefCell<FetchSessions>>,
+    ) -> Self {
+        Self { listener, kind, peer, sessions: Rc::clone(sessions) }
     }
 }
 
@@ -142,19 +181,21 @@ pub async fn dispatch(
         _ => Some(Box::pin(async move {
             // Taken once it is this request's turn: those that wait for a peer to read the answers
             // before theirs hold nothing.
-            let requests = broker.request_budget.take(1).await;
-            let outcome = answer(&broker, &context, &incoming).await;
+            let requests = Cell::new(Some(broker.request_budget.take(1).await));
+            let outcome = answer(&broker, &context, &incoming, &requests).await;
             drop((incoming.share, requests));
             outcome.unwrap_or(Outcome::Close)
         })),
     }
 }
 
-/// Requests that are decoded by generated codecs. `None`: malformed.
+/// Requests that are decoded by generated codecs. `None`: malformed. One that waits for others
+/// gives back what it has of `requests`: it is not worked on.
 async fn answer(
     broker: &Rc<Broker>,
     context: &Rc<RequestContext>,
     incoming: &Incoming,
+    requests: &Cell<Option<Share>>,
 ) -> Option<Outcome> {
     Some(match incoming.key {
         ApiKey::ApiVersions => api_versions::answer(broker, context, incoming)?,
@@ -166,10 +207,41 @@ async fn answer(
         ApiKey::WriteTxnMarkers => write_txn_markers::answer(broker, incoming).await?,
         ApiKey::CreatePartitions => create_partitions::answer(broker, incoming).await?,
         ApiKey::InitProducerId => init_producer_id::answer(broker, incoming).await?,
+        ApiKey::AlterConfigs => alter_configs::answer(broker, incoming).await?,
+        ApiKey::IncrementalAlterConfigs => {
+            incremental_alter_configs::answer(broker, incoming).await?
+        }
+        ApiKey::ListConfigResources => list_config_resources::answer(broker, incoming)?,
+        ApiKey::OffsetForLeaderEpoch => offset_for_leader_epoch::answer(broker, incoming).await?,
+        ApiKey::DescribeProducers => describe_producers::answer(broker, incoming).await?,
+        ApiKey::DescribeLogDirs => describe_log_dirs::answer(broker, incoming).await?,
+        ApiKey::AlterPartitionReassignments => {
+            alter_partition_reassignments::answer(broker, incoming)?
+        }
+        ApiKey::ElectLeaders => elect_leaders::answer(broker, incoming)?,
+        ApiKey::DescribeAcls => describe_acls::answer(incoming)?,
+        ApiKey::CreateAcls => create_acls::answer(incoming)?,
+        ApiKey::DeleteAcls => delete_acls::answer(incoming)?,
+        ApiKey::SaslHandshake => sasl_handshake::answer(incoming)?,
         ApiKey::DescribeConfigs => describe_configs::answer(broker, incoming)?,
         ApiKey::DescribeCluster => describe_cluster::answer(broker, context, incoming)?,
         ApiKey::DescribeQuorum => describe_quorum::answer(broker, incoming).await?,
         ApiKey::DescribeTopicPartitions => describe_topic_partitions::answer(broker, incoming)?,
+        ApiKey::FindCoordinator => find_coordinator::answer(broker, context, incoming).await?,
+        ApiKey::JoinGroup => join_group::answer(broker, context, incoming, requests).await?,
+        ApiKey::SyncGroup => sync_group::answer(broker, incoming, requests).await?,
+        ApiKey::Heartbeat => heartbeat::answer(broker, incoming).await?,
+        ApiKey::LeaveGroup => leave_group::answer(broker, incoming).await?,
+        ApiKey::OffsetCommit => offset_commit::answer(broker, incoming).await?,
+        ApiKey::OffsetFetch => offset_fetch::answer(broker, incoming).await?,
+        ApiKey::OffsetDelete => offset_delete::answer(broker, incoming).await?,
+        ApiKey::ConsumerGroupHeartbeat => {
+            consumer_group_heartbeat::answer(broker, context, incoming).await?
+        }
+        ApiKey::ConsumerGroupDescribe => consumer_group_describe::answer(broker, incoming).await?,
+        ApiKey::ListGroups => list_groups::answer(broker, incoming).await?,
+        ApiKey::DescribeGroups => describe_groups::answer(broker, incoming).await?,
+        ApiKey::DeleteGroups => delete_groups::answer(broker, incoming).await?,
         ApiKey::ListPartitionReassignments => list_partition_reassignments::answer(incoming)?,
         key => unreachable!("{} is in the table of versions but not here", key.name()),
     })

@@ -11,7 +11,7 @@ use ringlog_wire::{ApiKey, Uuid};
 use super::{Incoming, Outcome, OutcomeFuture};
 use crate::broker::{Acks, Answer, AppendBatch, AppendOutcome, Broker, Call, Reply};
 use crate::error_code::ErrorCode;
-use crate::metadata::MetadataImage;
+use crate::metadata::{MetadataImage, is_internal_topic};
 use crate::wire::frame::{Response, set_length, start_response};
 use crate::wire::hot::produce::{PartitionOutcome, ProduceRequest, TopicRef, write_response};
 
@@ -20,6 +20,16 @@ const ZSTD_FROM: i16 = 7;
 const ZSTD_BITS: u8 = 4;
 const ATTRIBUTES_LOW_BYTE: usize = 22;
 const TRANSACTIONAL_BIT: u8 = 0x10;
+
+/// What a client must call itself to write into topics that are the cluster's own.
+const ADMIN_CLIENT: &str = "__admin_client";
+
+/// A request, and what its header says of it.
+struct Request<'a> {
+    parsed: &'a ProduceRequest,
+    version: i16,
+    admin: bool,
+}
 
 /// A batch on its way to a shard, and which partition of the request it is.
 struct Routed {
@@ -57,7 +67,11 @@ pub(super) async fn dispatch(
         Some(error) => {
             outcomes.fill(Some(PartitionOutcome::refused(error, None)));
         }
-        None => route(&broker, &request, &mut body, version, &mut outcomes, &mut routed),
+        None => {
+            let admin = header.client_id.as_deref() == Some(ADMIN_CLIENT);
+            let request = Request { parsed: &request, version, admin };
+            route(&broker, &request, &mut body, &mut outcomes, &mut routed);
+        }
     }
     let acks = acks.unwrap_or(Acks::None);
     let silent = acks == Acks::None && refused.is_none();
@@ -142,9 +156,8 @@ fn respond(
 /// Cuts the request's batches out of its frame, without a copy, and finds the shard of each.
 fn route(
     broker: &Broker,
-    request: &ProduceRequest,
+    Request { parsed: request, version, admin }: &Request<'_>,
     body: &mut Buf,
-    version: i16,
     outcomes: &mut [Option<PartitionOutcome>],
     routed: &mut Vec<Routed>,
 ) {
@@ -172,8 +185,13 @@ fn route(
             outcomes[slot] = refuse(ErrorCode::UnknownTopicOrPartition, None);
             continue;
         }
+        let name = image.topic(topic).map_or("", |topic| topic.name.as_str());
+        if is_internal_topic(name) && !admin {
+            outcomes[slot] = refuse(ErrorCode::InvalidTopicException, None);
+            continue;
+        }
         let codec = bytes.get(ATTRIBUTES_LOW_BYTE).map_or(0, |bits| bits & 7);
-        if version < ZSTD_FROM && codec == ZSTD_BITS {
+        if *version < ZSTD_FROM && codec == ZSTD_BITS {
             let message = "Produce requests with a version below 7 may not use ZSTD compression";
             outcomes[slot] = refuse(ErrorCode::UnsupportedCompressionType, Some(message));
             continue;

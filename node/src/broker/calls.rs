@@ -13,12 +13,14 @@ use ringlog_engine::types::Offset;
 use ringlog_wire::Uuid;
 
 use super::deletion::DeleteUpTo;
+use super::inspect::{Inspected, Inspection};
 use super::reads::Piece;
 use super::settings::ListenerKind;
 use crate::controller::{
-    Assignment, DeletedTopic, NewTopic, NewTopicResult, TopicFault, TopicSelector,
+    AlterConfigs, Assignment, DeletedTopic, NewTopic, NewTopicResult, TopicFault, TopicSelector,
 };
 use crate::error_code::ErrorCode;
+use crate::group::{GroupAnswer, GroupRequest};
 use crate::metadata::{MetadataDelta, MetadataImage};
 
 /// A message from one shard to another.
@@ -48,6 +50,10 @@ pub enum Call {
     Watch { partitions: Vec<(Uuid, i32, Offset)>, deadline: Mono },
     /// Look up offsets.
     ListOffsets { queries: Vec<ListOffsetQuery> },
+    /// For the group coordinator of a partition of `__consumer_offsets`.
+    Group { topic: Uuid, partition: i32, request: Box<GroupRequest> },
+    /// Look at partitions.
+    Inspect { inspections: Vec<(Uuid, i32, Inspection)> },
     /// For the controller, on shard 0.
     Control(ControlCall),
     /// Take over a new image.
@@ -72,6 +78,8 @@ pub enum Reply {
     Read(Vec<ReadOutcome>),
     Watch,
     ListOffsets(Vec<ListOffsetAnswer>),
+    Group(GroupAnswer),
+    Inspect(Vec<Result<Inspected, ErrorCode>>),
     Control(ControlReply),
     MetadataApplied,
     Offsets(Vec<LogOffsets>),
@@ -195,6 +203,10 @@ pub enum ControlCall {
     DeleteTopics {
         topics: Vec<TopicSelector>,
     },
+    AlterConfigs {
+        resources: Vec<AlterConfigs>,
+        validate_only: bool,
+    },
     NextProducerId,
     DescribeQuorum,
     /// What is due from time to time.
@@ -206,6 +218,7 @@ pub enum ControlReply {
     Topics(Vec<NewTopicResult>),
     Partitions(Vec<Result<(), TopicFault>>),
     Deleted(Vec<DeletedTopic>),
+    Altered(Vec<Result<(), TopicFault>>),
     ProducerId(Option<i64>),
     Quorum(QuorumState),
     Done,

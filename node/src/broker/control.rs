@@ -14,7 +14,8 @@ use super::metadata_log::{BootstrapError, MetadataLog, OpenedMetadata};
 use super::shard_broker::Broker;
 use crate::controller::{
     NodeIdentity, PRODUCER_ID_BLOCK, RECORDS_PER_DECISION_MAX, TopicFault, add_partitions,
-    allocate_producer_ids, bootstrap_records, create_topics, delete_topics, registration_records,
+    allocate_producer_ids, alter_configs, bootstrap_records, create_topics, delete_topics,
+    registration_records,
 };
 use crate::error_code::ErrorCode;
 use crate::metadata::{MetadataDelta, MetadataImage};
@@ -265,6 +266,14 @@ impl Control {
                     self.broker.write_checkpoints(&[RecoveryPoint, LogStart, Cleaner]).await;
                 }
                 ControlReply::Deleted(outcomes)
+            }
+            ControlCall::AlterConfigs { resources, validate_only } => {
+                let node_id = self.broker.settings.node_id;
+                let (records, outcomes) = alter_configs(&image, &config, node_id, &resources);
+                if !validate_only {
+                    self.commit_and_publish(records).await?;
+                }
+                ControlReply::Altered(outcomes)
             }
             ControlCall::Upkeep => {
                 self.upkeep().await?;

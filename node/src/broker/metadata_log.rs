@@ -11,8 +11,8 @@ use ringlog_engine::batch::{
 use ringlog_engine::dirs::write_partition_metadata;
 use ringlog_engine::io::{Buf, WritePath};
 use ringlog_engine::log::{
-    AppendError, Committer, CommitterOptions, LoadError, LoadOptions, Log, LogConfig, LogError,
-    Origin, ReadError, ReadLimits,
+    AppendError, Committer, CommitterOptions, IoMode, LoadError, LoadOptions, Log, LogConfig,
+    LogError, Origin, ReadError, ReadLimits,
 };
 use ringlog_engine::shard::{IoError, Shard};
 use ringlog_engine::types::{LeaderEpoch, Offset, TopicId};
@@ -129,6 +129,8 @@ impl MetadataLog {
         }
         let options = CommitterOptions {
             sync_always: true,
+            io_mode: IoMode::Buffered,
+            tail_bytes: 0,
             write_path: WritePath::Blocking,
             unread_cache_bytes: None,
         };

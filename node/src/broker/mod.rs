@@ -8,6 +8,7 @@ mod connections;
 mod control;
 mod deletion;
 mod dirs;
+mod inspect;
 mod metadata_log;
 mod metadata_snapshots;
 mod partition;
@@ -26,6 +27,7 @@ pub use calls::{
 pub use connections::Connections;
 pub use control::Control;
 pub use deletion::DeleteUpTo;
+pub use inspect::{ActiveProducer, Inspected, Inspection};
 pub use metadata_log::{BootstrapError, MetadataLog};
 pub use metadata_snapshots::snapshot_bytes;
 pub use partition::Partition;

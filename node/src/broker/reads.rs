@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use ringlog_engine::io::{BUF_ALIGN, Buf, Fd, SendPath};
-use ringlog_engine::log::{AbortedTxn, COLD_BYTES_MAX, FileRange, ReadError, ReadLimits};
+use ringlog_engine::log::{AbortedTxn, COLD_BYTES_MAX, FileRange, IoMode, ReadError, ReadLimits};
 use ringlog_engine::shard::File;
 use ringlog_engine::types::LeaderEpoch;
 
@@ -177,16 +177,16 @@ impl Broker {
             true => partition.log.collect_aborted(read.offset, plan.end).await.map(Some),
             false => Ok(None),
         };
-        let lent = match aborted {
-            Ok(aborted) => self.lend(partition, range).await.map(|piece| (piece, aborted)),
-            Err(error) => Err(error),
+        let aborted = match aborted {
+            Ok(aborted) => aborted,
+            Err(error) => return failed(error.into()),
         };
-        match lent {
-            Ok((piece, aborted)) => {
-                let pairs = |txns: Vec<AbortedTxn>| {
-                    let pair = |txn: AbortedTxn| (txn.producer_id.0, txn.first_offset.0);
-                    txns.into_iter().map(pair).collect()
-                };
+        let pairs = |txns: Vec<AbortedTxn>| {
+            let pair = |txn: AbortedTxn| (txn.producer_id.0, txn.first_offset.0);
+            txns.into_iter().map(pair).collect()
+        };
+        match self.lend(partition, range).await {
+            Ok(piece) => {
                 ReadOutcome { aborted: aborted.map(pairs), ..outcome(ErrorCode::None, vec![piece]) }
             }
             Err(error) => failed(error),
@@ -196,7 +196,12 @@ impl Broker {
     /// How much of `bytes` of one partition may be held in memory to be sent.
     pub fn read_memory_max(&self, bytes: usize) -> usize {
         // As a buffer takes it.
-        let copied = bytes.min(self.settings.fetch_path.copy_bytes_max()).min(COLD_BYTES_MAX);
+        let copy_max = match self.settings.io_mode {
+            IoMode::Buffered => self.settings.fetch_path.copy_bytes_max(),
+            // The ends of logs are in memory.
+            IoMode::Direct => usize::MAX,
+        };
+        let copied = bytes.min(copy_max).min(COLD_BYTES_MAX);
         copied.max(BUF_ALIGN).next_power_of_two()
     }
 
@@ -207,6 +212,10 @@ impl Broker {
         if path == FetchPath::Copy {
             // An answer may be smaller than what was asked for.
             range.len = range.len.min(COLD_BYTES_MAX.max(range.first_batch_bytes));
+        }
+        // In direct mode: a sendfile would read from the disk what has just been written there.
+        if let Some(buf) = log.read_tail(&range) {
+            return Ok(Piece::Memory(buf));
         }
         if range.len <= path.copy_bytes_max() {
             if let Some(buf) = log.read_cached(&range).await? {

@@ -98,6 +98,7 @@ impl Broker {
             }
         }
         *self.image.borrow_mut() = image;
+        self.groups.follow(self, update);
     }
 
     fn follow_configs(self: &Rc<Self>, image: &MetadataImage, update: &MetadataUpdate) {

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use ringlog_engine::dirs::TopicPartition;
 use ringlog_engine::io::WritePath;
+use ringlog_engine::log::IoMode;
 use ringlog_engine::types::Offset;
 use ringlog_wire::Uuid;
 
@@ -94,6 +95,8 @@ pub struct Settings {
     pub advertised: BTreeMap<String, (String, u16)>,
     /// ringlog.durability=sync
     pub sync_always: bool,
+    /// ringlog.io.mode
+    pub io_mode: IoMode,
     /// Who writes to log files.
     pub write_path: WritePath,
     /// How records reach consumers.
@@ -129,6 +132,8 @@ pub struct RequestLimits {
     pub pool_bytes: usize,
     /// Bytes received for connections that have not come to them yet.
     pub ahead_bytes: usize,
+    /// Bytes of the ends of logs, for each log directory.
+    pub tail_bytes: usize,
     /// Bytes of one frame.
     pub one_frame_bytes: usize,
     /// Incremental fetch sessions.
@@ -184,6 +189,7 @@ impl RequestLimits {
             fetch_bytes: fit(of_key("fetch.max.bytes"), read_bytes),
             read_bytes,
             ahead_bytes: of_shard(part / 4),
+            tail_bytes: of_shard(part) / config.log_dirs().len().max(1),
             pool_bytes: of_shard(part.min(POOL_BYTES_MAX * shards as u64)),
             one_frame_bytes: fit(of_key("socket.request.max.bytes"), large_frame_bytes),
             fetch_sessions: (slots.max(0) as usize).div_ceil(shards),
@@ -213,6 +219,7 @@ mod tests {
             fetch_bytes: 55 << 20,
             read_bytes: 4000,
             ahead_bytes: 1000,
+            tail_bytes: 4000,
             pool_bytes: 4000,
             one_frame_bytes: 100 << 20,
             fetch_sessions: 500,
@@ -238,6 +245,7 @@ mod tests {
             fetch_bytes: 400,
             read_bytes: 400,
             ahead_bytes: 100,
+            tail_bytes: 400,
             pool_bytes: 400,
             one_frame_bytes: 100,
             ..unlimited

@@ -27,6 +27,7 @@ use super::reads::Leases;
 use super::settings::{COLD_READ_BYTES, Settings};
 use crate::config::BrokerConfig;
 use crate::controller::TopicFault;
+use crate::coordinator::GroupCoordinators;
 use crate::error_code::ErrorCode;
 use crate::metadata::MetadataImage;
 
@@ -97,14 +98,16 @@ pub struct Broker {
     pub(super) partitions: RefCell<Partitions>,
     pub(super) committers: Vec<Rc<Committer>>,
     pub(super) leases: RefCell<Leases>,
-    pub(super) dir_health: RefCell<Vec<DirHealth>>,
-    /// Shard 0: who writes the checkpoint files. Two at once would write the same temporary file.
-    pub(super) checkpoint_turn: Rc<Budget>,
     /// Shard 0: the connections of clients and brokers.
     pub(super) open_connections: Connections,
     /// Shard 0: the connections of controllers.
     pub(super) controller_connections: Connections,
     pub(super) served: RefCell<Slab<Rc<ServedConnection>>>,
+    pub(super) dir_health: RefCell<Vec<DirHealth>>,
+    /// Shard 0: who writes the checkpoint files. Two at once would write the same temporary file.
+    pub(super) checkpoint_turn: Rc<Budget>,
+    /// The group coordinators of this shard.
+    pub groups: GroupCoordinators,
     mesh: RefCell<Option<Mesh<Message>>>,
     calls: RefCell<Slab<OneshotSender<Reply>>>,
 }
@@ -114,6 +117,8 @@ impl Broker {
     pub fn new(shard: &Shard, settings: Arc<Settings>) -> Rc<Broker> {
         let options = CommitterOptions {
             sync_always: settings.sync_always,
+            io_mode: settings.io_mode,
+            tail_bytes: settings.requests.tail_bytes,
             write_path: settings.write_path,
             unread_cache_bytes: settings.unread_cache_bytes,
         };
@@ -136,11 +141,12 @@ impl Broker {
             partitions: RefCell::default(),
             committers,
             leases: RefCell::default(),
-            dir_health: RefCell::new(vec![DirHealth::default(); settings.dirs.len()]),
-            checkpoint_turn: Budget::new(1),
             open_connections: Connections::default(),
             controller_connections: Connections::default(),
             served: RefCell::default(),
+            dir_health: RefCell::new(vec![DirHealth::default(); settings.dirs.len()]),
+            checkpoint_turn: Budget::new(1),
+            groups: GroupCoordinators::default(),
             mesh: RefCell::new(None),
             calls: RefCell::default(),
             settings,
@@ -185,7 +191,7 @@ impl Broker {
     }
 
     /// A partition of this shard.
-    pub(super) fn partition(&self, topic: Uuid, index: i32) -> Result<Rc<Partition>, ErrorCode> {
+    pub(crate) fn partition(&self, topic: Uuid, index: i32) -> Result<Rc<Partition>, ErrorCode> {
         let partitions = self.partitions.borrow();
         match partitions.get(&(topic, index)) {
             Some(Ok(partition)) => Ok(Rc::clone(partition)),
@@ -275,6 +281,13 @@ impl Broker {
             }),
             Call::ListOffsets { queries } => {
                 Box::pin(async move { Reply::ListOffsets(this.list_offsets(queries).await) })
+            }
+            Call::Group { topic, partition, request } => {
+                self.groups.ask(topic, partition, *request)
+            }
+            Call::Inspect { inspections } => {
+                let inspected = self.inspect(&inspections);
+                Box::pin(async move { Reply::Inspect(inspected) })
             }
             Call::Control(call) => {
                 let control = self.control.borrow().clone();

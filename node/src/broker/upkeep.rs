@@ -8,6 +8,7 @@ use ringlog_engine::types::{Offset, ShardId};
 
 use super::calls::{Call, LogOffsets, Reply};
 use super::shard_broker::Broker;
+use crate::coordinator::GroupCoordinators;
 
 /// How often index entries are written behind the log.
 const INDEX_INTERVAL_MS: u64 = 1000;
@@ -28,6 +29,7 @@ impl Broker {
         self.shard.spawn(async move { this.run_compaction().await });
         let this = Rc::clone(self);
         self.shard.spawn(async move { this.run_scrubbing().await });
+        GroupCoordinators::start(self);
     }
 
     async fn run_indexes(self: Rc<Self>) {

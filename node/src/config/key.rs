@@ -199,6 +199,8 @@ pub(super) mod reason {
     pub const SHARDS: &str = "no thread pools: see ringlog.shards";
     /// A role of its own.
     pub const COMBINED: &str = "a combined node only so far: anything else is refused at start";
+    /// A wait for more to do.
+    pub const TURNS: &str = "nothing lingers: what comes in a turn of a shard is written together";
     /// What brokers tell each other or the controller.
     pub const ONE_BROKER: &str = "checked and shown; there are no other brokers so far";
     /// The other voters.

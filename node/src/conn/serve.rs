@@ -29,6 +29,7 @@ pub async fn run_connections(broker: Rc<Broker>) {
         let context = Rc::new(RequestContext::new(
             broker.settings.kind_of(connection.listener),
             connection.listener,
+            connection.peer,
             &sessions,
         ));
         broker.shard.spawn(async move {

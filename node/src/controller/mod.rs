@@ -3,15 +3,22 @@
 //! Records that belong together are one batch of the metadata log: they take effect together or
 //! not at all.
 
+mod configs;
 mod placement;
 mod producer_ids;
+mod reassignments;
 mod registration;
 mod topics;
 
 use ringlog_wire::records::metadata::MetadataRecord;
 
+pub use configs::{
+    AlterConfigs, NewConfigs, RESOURCE_BROKER, RESOURCE_CLIENT_METRICS, RESOURCE_GROUP,
+    RESOURCE_TOPIC, alter_configs,
+};
 pub use placement::{Assignment, place_replicas};
 pub use producer_ids::{PRODUCER_ID_BLOCK, allocate_producer_ids};
+pub use reassignments::check_reassignment;
 pub use registration::{NodeIdentity, bootstrap_records, registration_records};
 pub use topics::{
     DeletedTopic, NewTopic, NewTopicOutcome, NewTopicResult, TopicFault, TopicSelector,

@@ -8,10 +8,9 @@ use ringlog_wire::records::metadata::{
     ConfigRecord, MetadataRecord, RemoveTopicRecord, TopicRecord,
 };
 
+use super::configs::config_fault;
 use super::placement::{Assignment, directory_of, place_replicas};
-use crate::config::{
-    Changes, ConfigErrorKind, Overrides, RawConfig, stored_changes, validate_topic_overrides,
-};
+use crate::config::{Changes, Overrides, RawConfig, stored_changes, validate_topic_overrides};
 use crate::error_code::ErrorCode;
 use crate::metadata::{MetadataImage, PartitionImage, TopicImage};
 
@@ -198,14 +197,8 @@ fn new_configs(config: &RawConfig, topic: &NewTopic) -> Result<Changes, TopicFau
             }
         };
     }
-    validate_topic_overrides(config, &Overrides::new(), &given).map_err(|error| {
-        let code = match error.kind() {
-            ConfigErrorKind::InvalidRequest => ErrorCode::InvalidRequest,
-            ConfigErrorKind::InvalidConfig => ErrorCode::InvalidConfig,
-            ConfigErrorKind::Unexpected => ErrorCode::UnknownServerError,
-        };
-        fault(code, error.message())
-    })?;
+    validate_topic_overrides(config, &Overrides::new(), &given)
+        .map_err(|error| config_fault(&error))?;
     let changes = given.into_iter().map(|(name, value)| (name, Some(value))).collect();
     Ok(stored_changes(&Overrides::new(), &changes))
 }
@@ -281,7 +274,7 @@ fn manual(image: &MetadataImage, topic: &NewTopic) -> Result<Vec<Assignment>, To
     Ok(by_index.into_values().collect())
 }
 
-fn check_replicas(
+pub(super) fn check_replicas(
     image: &MetadataImage,
     replicas: &Assignment,
     factor: Option<usize>,

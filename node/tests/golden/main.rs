@@ -9,10 +9,13 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod admin;
 mod cluster;
 mod configs;
+mod consumer_groups;
 mod deletion;
 mod fetch;
+mod groups;
 mod list_offsets;
 mod pair;
 mod produce;
@@ -38,6 +41,9 @@ fn answers_are_those_of_kafka() {
     transactions::compare(&mut pair);
     deletion::compare(&mut pair);
     configs::compare(&mut pair);
+    admin::compare(&mut pair);
+    groups::compare(&mut pair);
+    consumer_groups::compare(&mut pair);
     topics::compare_tools(&mut pair);
     pair.finish();
 }

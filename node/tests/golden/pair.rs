@@ -11,14 +11,8 @@ use crate::support::stock::Stock;
 use crate::support::{Client, Node, PATIENCE};
 
 /// Features of a new cluster of ours, so that both finalize the same.
-const FEATURES: &[&str] = &[
-    "--feature",
-    "group.version=0",
-    "--feature",
-    "transaction.version=0",
-    "--feature",
-    "eligible.leader.replicas.version=0",
-];
+const FEATURES: &[&str] =
+    &["--feature", "transaction.version=0", "--feature", "eligible.leader.replicas.version=0"];
 
 /// Lines shown of a difference, and letters of a line.
 const LINES_SHOWN: usize = 8;
@@ -54,6 +48,11 @@ impl Side {
     fn connect(&mut self, port: u16) {
         self.client = Client::try_connect(port).expect("it listens");
         self.port = port;
+    }
+
+    /// Something that is this side's alone, and what both say instead.
+    pub fn mask(&mut self, own: String, both: String) {
+        self.masks.push((own, both));
     }
 
     fn masked(&self, text: String) -> String {
@@ -111,6 +110,7 @@ impl Pair {
             "num.partitions=2",
             // There is no coordinator to ask.
             "transaction.partition.verification.enable=false",
+            "group.initial.rebalance.delay.ms=0",
         ];
         let stock = Node::prepare(lines);
         Stock::format(&stock, FEATURES);

@@ -64,6 +64,9 @@ pub fn properties(data: &Path, port: u16, controller_port: u16, extra: &[&str]) 
     if let Ok(driver) = std::env::var("RINGLOG_TEST_DRIVER") {
         text.push_str(&format!("ringlog.io.driver={driver}\n"));
     }
+    if let Ok(mode) = std::env::var("RINGLOG_TEST_IO_MODE") {
+        text.push_str(&format!("ringlog.io.mode={mode}\n"));
+    }
     for line in extra {
         text.push_str(line);
         text.push('\n');

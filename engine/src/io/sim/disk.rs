@@ -217,9 +217,17 @@ impl SimDisk {
         now_ms: i64,
     ) -> Result<usize, Errno> {
         count_down(&mut self.faults.write_error_after)?;
+        let direct = self.open.get(&fd).is_some_and(|(_, options)| options.direct);
+        if direct && !(offset.is_multiple_of(PAGE) && bytes.len().is_multiple_of(PAGE)) {
+            return Err(Errno::EINVAL);
+        }
         let mut len = bytes.len();
         if len > 1 && self.is_short(prng) {
             len = prng.between(1, len as u64) as usize;
+            // Past the page cache a write ends with a block.
+            if direct {
+                len = len.next_multiple_of(PAGE);
+            }
         }
         if let Some(capacity) = self.faults.capacity_bytes {
             let used: u64 = self.inodes.values().map(|inode| inode.content.len() as u64).sum();
@@ -234,7 +242,14 @@ impl SimDisk {
             return Err(Errno::EBADF);
         }
         let inode = self.inode(fd)?;
-        let change = Pending::Write { offset, bytes: bytes[..len].to_vec() };
+        // A block that is written again, longer: what stays the same is not at risk, because
+        // devices write sectors whole. The kernel's page cache relies on that too.
+        let there = inode.content.get(offset..).unwrap_or_default();
+        let same = match direct {
+            true => there.iter().zip(&bytes[..len]).take_while(|(old, new)| old == new).count(),
+            false => 0,
+        };
+        let change = Pending::Write { offset: offset + same, bytes: bytes[same..len].to_vec() };
         apply_change(&mut inode.content, &change);
         inode.pending.push(change);
         inode.modified_ms = now_ms;

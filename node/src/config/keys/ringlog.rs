@@ -83,7 +83,12 @@ pub(super) static KEYS: &[ConfigKey] = &[
         ),
     key("ringlog.io.mode", String, Text("buffered"), Medium, ReadOnly)
         .valid(Valid::OneOf(&["buffered", "direct"]))
-        .doc("Whether logs are written through the page cache or with O_DIRECT past it."),
+        .acts()
+        .doc(
+            "Whether logs are written through the page cache or with O_DIRECT past it. While a log \
+            is written to directly its file ends in zeros, which kafka-dump-log takes for damage; \
+            they are gone a second later.",
+        ),
     key("ringlog.io.write.path", String, Text("auto"), Low, ReadOnly)
         .valid(Valid::OneOf(&["auto", "blocking", "ring"]))
         .acts()

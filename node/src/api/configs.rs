@@ -1,0 +1,57 @@
+//! What the APIs that change configs have in common.
+
+use std::collections::BTreeSet;
+use std::rc::Rc;
+
+use crate::broker::{Broker, ControlCall, ControlReply};
+use crate::controller::{AlterConfigs, NewConfigs};
+use crate::error_code::ErrorCode;
+
+/// A resource of a request: its kind, its name, and what is wanted, or why that makes no sense.
+pub(super) type Wanted = (i8, String, Result<NewConfigs, String>);
+
+/// Kafka's checks of the configs of a resource: their names, and those that lack a value.
+pub(super) fn check(names: &[&str], without_value: &[&str]) -> Result<(), String> {
+    if names.iter().collect::<BTreeSet<_>>().len() < names.len() {
+        return Err("Error due to duplicate config keys".to_owned());
+    }
+    match without_value {
+        [] => Ok(()),
+        null => Err(format!("Null value not supported for : {}", null.join(", "))),
+    }
+}
+
+/// Asks the controller for what makes sense; gives for each resource its error and sentence.
+pub(super) async fn alter_all(
+    broker: &Rc<Broker>,
+    wanted: Vec<Wanted>,
+    validate_only: bool,
+) -> Vec<(ErrorCode, Option<String>)> {
+    let named: Vec<(i8, String)> = wanted.iter().map(|(k, name, _)| (*k, name.clone())).collect();
+    let (mut outcomes, mut resources) = (Vec::with_capacity(wanted.len()), Vec::new());
+    for (kind, name, configs) in wanted {
+        let invalid = |message: String| Some((ErrorCode::InvalidRequest, Some(message)));
+        let repeated = named.iter().filter(|(k, n)| *k == kind && *n == name).count() > 1;
+        outcomes.push(match configs {
+            _ if repeated => invalid("Each resource must appear at most once.".to_owned()),
+            Err(message) => invalid(message),
+            Ok(configs) => {
+                resources.push(AlterConfigs { kind, name, configs });
+                None
+            }
+        });
+    }
+    let asked = resources.len();
+    let call = ControlCall::AlterConfigs { resources, validate_only };
+    let decided = match broker.control(call).await {
+        ControlReply::Altered(decided) => decided,
+        ControlReply::Refused(fault) => vec![Err(fault); asked],
+        _ => unreachable!("altering configs has its own reply"),
+    };
+    let mut decided = decided.into_iter();
+    let mut next = || match decided.next().expect("every resource is decided on") {
+        Ok(()) => (ErrorCode::None, None),
+        Err(fault) => (fault.error, fault.message),
+    };
+    outcomes.into_iter().map(|outcome| outcome.unwrap_or_else(&mut next)).collect()
+}
