@@ -324,6 +324,11 @@ impl Committer {
                     }
                 }
                 old.seal_indexes(&self.shard).await?;
+                if !old.txns.is_empty() {
+                    // ORDER: the name of its transaction index, which not every segment has, is
+                    // durable before it has a successor. From then on nobody would miss it.
+                    self.shard.sync_dir(&log.dir()).await?;
+                }
                 old.unload_indexes();
                 new.create_files(&self.shard).await?;
                 let config = log.config();
