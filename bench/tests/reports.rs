@@ -76,9 +76,9 @@ fn a_report_is_built_again_from_its_folder_and_exported() {
             html[at..at + end].to_owned()
         };
         let (one, other) = (section(&first), section(&again));
-        let digits = |html: &str| html.matches(char::is_numeric).count();
-        let (one, other) = (digits(&one) as f64, digits(&other) as f64);
-        assert!((one / other - 1.0).abs() < 0.05, "{part}: {one} and {other} digits");
+        // The logs round differently than what was measured, so numbers have other digits.
+        let words = |html: &str| html.replace(|c: char| c.is_numeric() || "+-.,".contains(c), "");
+        assert_eq!(words(&one), words(&other), "{part}");
     }
     both_on_one_page(dir.path());
     exports(dir.path());

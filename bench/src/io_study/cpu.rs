@@ -27,6 +27,11 @@ impl Meter {
         Meter { began: Instant::now(), process: cpu(ClockId::ProcessCPUTime), kernel }
     }
 
+    /// Time since the start.
+    pub fn elapsed(&self) -> Duration {
+        self.began.elapsed()
+    }
+
     /// What was used since.
     pub fn stop(self) -> Used {
         let process = cpu(ClockId::ProcessCPUTime) - self.process;

@@ -17,7 +17,7 @@ use rustix::time::ClockId;
 use super::case::{Case, SendPath};
 use super::cpu::{Meter, cpu};
 use super::engines::{SendRing, send_ring};
-use super::{Budget, IoFigures, Tally, figures, files};
+use super::{Budget, IoFigures, Tally, Used, figures, files};
 use crate::load::new_histogram;
 
 /// Bytes of the file or memory that is sent again and again.
@@ -47,10 +47,13 @@ pub fn run(case: &Case, bytes: u64, budget: impl Fn(Instant) -> Budget) -> Resul
         tally.blocks += 1;
         tally.latency.saturating_record(began.elapsed().as_nanos() as u64);
     }
-    let mut used = meter.stop();
-    // The sink sees the end of the stream, and is done with all of it.
+    let wall = meter.elapsed();
+    // The sink sees the end of the stream, and is done with all of it. The meter runs until then:
+    // it must have counted what is taken off.
     drop(sender);
-    used.process -= sink_seconds(sink)?;
+    let sink = sink_seconds(sink)?;
+    let used = meter.stop();
+    let used = Used { wall, process: used.process - sink, ..used };
     Ok(figures(case, &tally, &used))
 }
 

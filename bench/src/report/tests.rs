@@ -46,6 +46,7 @@ fn result(latencies_ns: &[u64], lost: u64) -> RunResult {
         driver: Driver::Native,
         durability: "sync".to_owned(),
         ceiling: None,
+        was_limited: None,
         target_rate: None,
         tried: Vec::new(),
         value_bytes: 100,

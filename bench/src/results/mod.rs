@@ -44,6 +44,8 @@ pub struct Measured {
     pub durability: String,
     /// Records a second of the same load against a broker that stores nothing.
     pub ceiling: Option<f64>,
+    /// Of a result read from its folder: what was said of the generator when it ran.
+    pub was_limited: Option<bool>,
     /// Open loop: records a second that were to be sent.
     pub target_rate: Option<f64>,
     /// Sustain: every rate that was tried on the way.
@@ -68,6 +70,9 @@ impl Measured {
     /// Whether the generator may have been the limit: it was near to what it can do, or it was late
     /// itself by much of what it measured.
     pub fn is_limited_by_generator(&self) -> Option<bool> {
+        if self.was_limited.is_some() {
+            return self.was_limited;
+        }
         let lateness = &self.outcome.lateness;
         if !lateness.is_empty() {
             let p99 = self.outcome.recording.latency.value_at_quantile(0.99);

@@ -50,6 +50,7 @@ struct SavedExperiment {
     #[serde(default)]
     client_metrics: BTreeMap<String, f64>,
     generator_ceiling_records_per_second: Option<f64>,
+    limited_by_generator: Option<bool>,
     #[serde(default)]
     rounds: Vec<RoundFigures>,
 }
@@ -141,6 +142,7 @@ impl SavedExperiment {
             driver: self.driver,
             durability: self.durability.unwrap_or_else(|| env.durability.clone()),
             ceiling: self.generator_ceiling_records_per_second,
+            was_limited: self.limited_by_generator,
             target_rate: self.target_rate,
             tried: self.tried,
             value_bytes: value_bytes as usize,

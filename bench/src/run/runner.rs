@@ -278,6 +278,7 @@ impl Runner {
             driver: experiment.driver,
             durability: durability.unwrap_or_default(),
             ceiling: None,
+            was_limited: None,
             target_rate: match pace {
                 Pace::Closed => None,
                 Pace::Open(rate) => Some(rate),

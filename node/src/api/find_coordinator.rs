@@ -42,6 +42,7 @@ pub(super) async fn answer(
         let message = match &found {
             Ok(_) => "NONE",
             Err(ErrorCode::CoordinatorNotAvailable) => "The coordinator is not available.",
+            Err(ErrorCode::TransactionalIdAuthorizationFailed) => NO_TRANSACTIONS,
             Err(_) => REQUEST_MESSAGE,
         };
         let error = found.as_ref().err().copied().unwrap_or(ErrorCode::None);
@@ -60,7 +61,11 @@ pub(super) async fn answer(
         let found = find(broker, context, kind, version, &key).await;
         let error = found.as_ref().err().copied().unwrap_or(ErrorCode::None);
         let Found { node_id, host, port } = found.unwrap_or_else(|_| nowhere());
-        let message = if error == ErrorCode::InvalidRequest { REQUEST_MESSAGE } else { "" };
+        let message = match error {
+            ErrorCode::InvalidRequest => REQUEST_MESSAGE,
+            ErrorCode::TransactionalIdAuthorizationFailed => NO_TRANSACTIONS,
+            _ => "",
+        };
         coordinators.push(Coordinator {
             key,
             node_id,
@@ -78,6 +83,8 @@ const REQUEST_MESSAGE: &str = "This most likely occurs because of a request bein
                                client library or the message was sent to an incompatible broker. \
                                See the broker logs for more details.";
 
+const NO_TRANSACTIONS: &str = "This broker has no transactions.";
+
 fn nowhere() -> Found {
     Found { node_id: -1, host: String::new(), port: -1 }
 }
@@ -92,8 +99,9 @@ async fn find(
     match kind {
         GROUP => find_group(broker, context, key).await,
         SHARE if version < SHARE_FROM => Err(ErrorCode::InvalidRequest),
-        // So far there are none.
-        TRANSACTION | SHARE => Err(ErrorCode::CoordinatorNotAvailable),
+        // There are none yet, and this is what producers take for an answer for good.
+        TRANSACTION => Err(ErrorCode::TransactionalIdAuthorizationFailed),
+        SHARE => Err(ErrorCode::CoordinatorNotAvailable),
         _ => Err(ErrorCode::InvalidRequest),
     }
 }
