@@ -15,10 +15,7 @@ use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 
 use super::group_sync::GroupSync;
 use super::helper::Helpers;
-use super::{
-    Buf, Completion, Driver, Errno, Fd, Mono, Op, Output, Payload, ReadPath, Token, Unpark,
-    WritePath, sys,
-};
+use super::{Buf, Completion, Driver, Errno, Fd, Mono, Op, Output, Payload, Token, Unpark, sys};
 use crate::stdx::hash::FxHashMap;
 
 /// Threads of a shard for what blocks: operations on files.
@@ -55,8 +52,6 @@ pub struct EpollDriver {
     eventfd: Arc<OwnedFd>,
     peers: EpollPeers,
     helpers: Helpers,
-    /// Operations that the helpers have.
-    helped: usize,
     sockets: FxHashMap<i32, Socket>,
     /// Operations on sockets, by token.
     in_flight: Vec<Option<Waiting>>,
@@ -143,7 +138,6 @@ impl EpollDriver {
             ),
             eventfd,
             peers,
-            helped: 0,
             sockets: FxHashMap::default(),
             in_flight: Vec::new(),
             runnable: VecDeque::new(),
@@ -353,11 +347,7 @@ fn attempt(op: Op) -> Tried {
 impl Driver for EpollDriver {
     fn submit(&mut self, token: Token, op: Op) -> Option<Completion> {
         match op {
-            Op::Write { path: WritePath::Blocking, .. }
-            | Op::Read { path: ReadPath::NoWait, .. }
-            | Op::CacheStat { .. }
-            | Op::Listen { .. }
-            | Op::Shutdown { .. } => {
+            op if op.is_immediate() => {
                 let (result, payload) = sys::execute(op);
                 Some(Completion { token, result, payload, more: false })
             }
@@ -374,7 +364,6 @@ impl Driver for EpollDriver {
             | Op::SendFile { .. } => self.enqueue(token, Waiting::Op(op)),
             // Also the close of a file: the last one of a file that was removed frees its blocks.
             op => {
-                self.helped += 1;
                 self.helpers.submit(token, op);
                 None
             }
@@ -410,11 +399,7 @@ impl Driver for EpollDriver {
         };
         self.note_events(timeout_ms);
         self.run(completions);
-        if self.helped > 0 {
-            let before = completions.len();
-            self.helpers.reap(completions);
-            self.helped -= completions.len() - before;
-        }
+        self.helpers.reap(completions);
         completions.append(&mut self.ready);
     }
 

@@ -16,6 +16,8 @@ pub(super) struct Helpers {
     shared: Arc<Shared>,
     threads_max: usize,
     group_sync: Arc<GroupSync>,
+    /// Operations submitted and not reaped: without any there is nothing to look for.
+    under_way: usize,
 }
 
 struct Shared {
@@ -43,11 +45,12 @@ impl Helpers {
     ) -> Self {
         assert!(threads_max > 0, "helpers without a thread");
         let shared = Shared { queues: Mutex::default(), work: Condvar::new(), eventfd };
-        Self { shared: Arc::new(shared), threads_max, group_sync }
+        Self { shared: Arc::new(shared), threads_max, group_sync, under_way: 0 }
     }
 
     /// Queues an operation.
-    pub(super) fn submit(&self, token: Token, op: Op) {
+    pub(super) fn submit(&mut self, token: Token, op: Op) {
+        self.under_way += 1;
         let op = match op {
             Op::SyncAll { files, bytes } => {
                 let completer = Completer(Arc::clone(&self.shared));
@@ -68,8 +71,12 @@ impl Helpers {
     }
 
     /// Moves what is done into `completions`.
-    pub(super) fn reap(&self, completions: &mut Vec<Completion>) {
+    pub(super) fn reap(&mut self, completions: &mut Vec<Completion>) {
+        if self.under_way == 0 {
+            return;
+        }
         let mut queues = self.shared.queues.lock().expect("no helper panics");
+        self.under_way -= queues.done.len();
         completions.append(&mut queues.done);
     }
 }

@@ -191,6 +191,19 @@ pub enum Op {
 }
 
 impl Op {
+    /// Whether it is carried out as it is submitted, by every driver: it waits for nothing, or is
+    /// asked not to.
+    pub(crate) fn is_immediate(&self) -> bool {
+        matches!(
+            self,
+            Op::Write { path: WritePath::Blocking, .. }
+                | Op::Read { path: ReadPath::NoWait, .. }
+                | Op::CacheStat { .. }
+                | Op::Listen { .. }
+                | Op::Shutdown { .. }
+        )
+    }
+
     /// The name of an operation on a file or directory: one that waits for no peer, and ends.
     pub fn on_file(&self) -> Option<&'static str> {
         Some(match self {

@@ -39,13 +39,11 @@ pub(super) async fn answer(
     let kind = request.key_type;
     if version < KEYS_FROM {
         let found = find(broker, context, kind, version, &request.key).await;
-        let message = match &found {
-            Ok(_) => "NONE",
-            Err(ErrorCode::CoordinatorNotAvailable) => "The coordinator is not available.",
-            Err(ErrorCode::TransactionalIdAuthorizationFailed) => NO_TRANSACTIONS,
-            Err(_) => REQUEST_MESSAGE,
-        };
         let error = found.as_ref().err().copied().unwrap_or(ErrorCode::None);
+        let message = sentence(error).unwrap_or(match error {
+            ErrorCode::None => "NONE",
+            _ => "The coordinator is not available.",
+        });
         let Found { node_id, host, port } = found.unwrap_or_else(|_| nowhere());
         return Some(incoming.respond(&FindCoordinatorResponse {
             error_code: error.code(),
@@ -61,11 +59,7 @@ pub(super) async fn answer(
         let found = find(broker, context, kind, version, &key).await;
         let error = found.as_ref().err().copied().unwrap_or(ErrorCode::None);
         let Found { node_id, host, port } = found.unwrap_or_else(|_| nowhere());
-        let message = match error {
-            ErrorCode::InvalidRequest => REQUEST_MESSAGE,
-            ErrorCode::TransactionalIdAuthorizationFailed => NO_TRANSACTIONS,
-            _ => "",
-        };
+        let message = sentence(error).unwrap_or_default();
         coordinators.push(Coordinator {
             key,
             node_id,
@@ -83,7 +77,14 @@ const REQUEST_MESSAGE: &str = "This most likely occurs because of a request bein
                                client library or the message was sent to an incompatible broker. \
                                See the broker logs for more details.";
 
-const NO_TRANSACTIONS: &str = "This broker has no transactions.";
+/// What is said of an error at every version.
+fn sentence(error: ErrorCode) -> Option<&'static str> {
+    match error {
+        ErrorCode::InvalidRequest => Some(REQUEST_MESSAGE),
+        ErrorCode::TransactionalIdAuthorizationFailed => Some("This broker has no transactions."),
+        _ => None,
+    }
+}
 
 fn nowhere() -> Found {
     Found { node_id: -1, host: String::new(), port: -1 }

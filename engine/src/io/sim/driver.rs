@@ -8,10 +8,7 @@ use std::sync::Arc;
 
 use super::disk::{CrashProfile, SimDisk};
 use super::net::SimNet;
-use crate::io::{
-    Buf, Completion, Driver, Errno, Fd, Mono, Op, Output, Payload, ReadPath, Token, Unpark,
-    WritePath,
-};
+use crate::io::{Buf, Completion, Driver, Errno, Fd, Mono, Op, Output, Payload, Token, Unpark};
 use crate::shard::{Shard, ShardOptions};
 use crate::stdx::prng::Prng;
 use crate::types::ShardId;
@@ -137,16 +134,7 @@ impl World {
     }
 
     fn submit(&mut self, shard: usize, token: Token, op: Op) -> Option<Completion> {
-        let at_once = matches!(
-            op,
-            Op::Write { path: WritePath::Blocking, .. }
-                | Op::Read { path: ReadPath::NoWait, .. }
-                | Op::CacheStat { .. }
-                | Op::Listen { .. }
-                | Op::Shutdown { .. }
-                | Op::Close { .. }
-        );
-        if at_once {
+        if op.is_immediate() || matches!(op, Op::Close { .. }) {
             let Step::Done(result, payload) = self.step(op, &[]) else {
                 unreachable!("complete at submission")
             };

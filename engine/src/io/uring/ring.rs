@@ -15,10 +15,7 @@ use super::buffers::{BUFFER_GROUP, ProvidedBuffers};
 use super::options::{Probe, UringOptions, probe};
 use crate::io::group_sync::GroupSync;
 use crate::io::helper::{HELPER_THREADS_MAX, Helpers};
-use crate::io::{
-    Completion, Driver, Errno, Fd, Mono, Op, Output, Payload, ReadPath, Token, Unpark, WritePath,
-    sys,
-};
+use crate::io::{Completion, Driver, Errno, Fd, Mono, Op, Output, Payload, Token, Unpark, sys};
 
 const USER_WAKE: u64 = 1 << 63;
 const USER_EVENTFD: u64 = 1 << 62;
@@ -68,7 +65,6 @@ pub struct UringDriver {
     file_slots: Vec<u32>,
     free_slots: Vec<u32>,
     ready: Vec<Completion>,
-    helped: usize,
 }
 
 /// An operation and the memory the kernel uses for it.
@@ -141,7 +137,6 @@ impl UringDriver {
             file_slots: Vec::new(),
             free_slots: (0..slots).rev().collect(),
             ready: Vec::new(),
-            helped: 0,
         };
         driver.watch_eventfd();
         Ok(driver)
@@ -493,11 +488,7 @@ impl InFlight {
 impl Driver for UringDriver {
     fn submit(&mut self, token: Token, op: Op) -> Option<Completion> {
         match op {
-            Op::Write { path: WritePath::Blocking, .. }
-            | Op::Read { path: ReadPath::NoWait, .. }
-            | Op::CacheStat { .. }
-            | Op::Listen { .. }
-            | Op::Shutdown { .. } => {
+            op if op.is_immediate() => {
                 let (result, payload) = sys::execute(op);
                 Some(Completion { token, result, payload, more: false })
             }
@@ -515,7 +506,6 @@ impl Driver for UringDriver {
             | Op::RecvMulti { .. }
             | Op::Send { .. } => self.start(token, InFlight::new(op)),
             op => {
-                self.helped += 1;
                 self.helpers.submit(token, op);
                 None
             }
@@ -554,11 +544,7 @@ impl Driver for UringDriver {
             }
         }
         self.reap(completions);
-        if self.helped > 0 {
-            let before = completions.len();
-            self.helpers.reap(completions);
-            self.helped -= completions.len() - before;
-        }
+        self.helpers.reap(completions);
         completions.append(&mut self.ready);
     }
 
