@@ -108,21 +108,39 @@ fn after(text: &str, key: &str) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
+    use std::io::{BufRead, BufReader, Write};
+    use std::process::{Command, Stdio};
+
     use super::*;
 
+    /// Of a process of its own: the threads of this one come and go with its tests, and take what
+    /// they count with them.
     #[test]
     fn a_process_has_used_time_and_memory() {
-        let watch = ProcessWatch::new(std::process::id()).expect("this process exists");
+        let script = "while read -r line; do echo \"$line\"; done";
+        let mut child = Command::new("sh")
+            .args(["-c", script])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("a shell");
+        let watch = ProcessWatch::new(child.id()).expect("the child exists");
         let before = watch.sample().expect("readable");
-        assert!(before.peak_rss_bytes > 1 << 20);
-        let mut sum = 0u64;
-        while watch.sample().expect("readable").cpu_seconds < before.cpu_seconds + 0.02 {
-            sum = (0..100_000u64).fold(sum, |sum, i| sum.wrapping_mul(31).wrapping_add(i));
-        }
-        assert!(watch.sample().expect("readable").cpu_seconds > before.cpu_seconds, "{sum}");
-        std::thread::yield_now();
-        let used = watch.sample().expect("readable").since(&before);
-        assert!(used.context_switches > 0 && used.written_bytes.is_some(), "{used:?}");
+        let mut to_child = child.stdin.take().expect("piped");
+        let mut from_child = BufReader::new(child.stdout.take().expect("piped")).lines();
+        let used = loop {
+            for _ in 0..100 {
+                to_child.write_all(b"line\n").expect("the child reads");
+                assert_eq!(from_child.next().expect("the child answers").expect("text"), "line");
+            }
+            let used = watch.sample().expect("readable").since(&before);
+            if used.cpu_seconds > 0.0 && used.context_switches > 0 {
+                break used;
+            }
+        };
+        drop(to_child);
+        child.wait().expect("its input has ended");
+        assert!(used.peak_rss_bytes > 1 << 16 && used.written_bytes.is_some(), "{used:?}");
         assert!(ProcessWatch::new(u32::MAX).is_err());
     }
 
