@@ -133,15 +133,9 @@ pub async fn tail(
         meter.borrow_mut().lose(missing, "acknowledged, and not there for a consumer");
     }
     let recording = meter.borrow_mut().take().finish(shard.clock());
-    let (window_start_unix_ms, warmup, broker) = edges.result()?;
     let mut client_metrics = producers.metrics(&lateness);
     client_metrics.extend(consumers.metrics(recording.seconds));
-    Ok(Outcome {
-        client_metrics,
-        broker,
-        lateness,
-        ..Outcome::new(window_start_unix_ms, recording, warmup)
-    })
+    Ok(Outcome { client_metrics, lateness, ..edges.outcome(recording)? })
 }
 
 /// Consumers that read what was stored before, again and again while the window lasts.
@@ -186,9 +180,8 @@ pub async fn catch_up(
     consumers.stop(shard).await?;
     edges.over(shard).await;
     let recording = meter.borrow_mut().take().finish(shard.clock());
-    let (window_start_unix_ms, warmup, broker) = edges.result()?;
     let client_metrics = consumers.metrics(recording.seconds);
-    Ok(Outcome { client_metrics, broker, ..Outcome::new(window_start_unix_ms, recording, warmup) })
+    Ok(Outcome { client_metrics, ..edges.outcome(recording)? })
 }
 
 /// Loses nothing.
@@ -470,6 +463,7 @@ impl Outcome {
             printed: None,
             client_metrics: BTreeMap::new(),
             broker: None,
+            generator: None,
             lateness: new_histogram(),
             warmup,
         }

@@ -12,6 +12,7 @@ use std::rc::Rc;
 
 use anyhow::Result;
 use ringlog_engine::shard::Shard;
+use serde::{Deserialize, Serialize};
 
 use crate::client::{
     Cluster, Connection, Endpoint, TopicSpec, create_topic, delete_topic, wait_for_leaders,
@@ -88,6 +89,8 @@ pub struct Outcome {
     pub client_metrics: BTreeMap<String, f64>,
     /// The broker's use of the machine within the window, if it is ours to watch.
     pub broker: Option<BrokerUse>,
+    /// What sending and receiving the load took of the load's hosts.
+    pub generator: Option<GeneratorUse>,
     /// Open loop: how late the generator itself was.
     pub lateness: Latency,
     /// How it warmed up.
@@ -104,6 +107,7 @@ impl Outcome {
         }
         self.printed = self.printed.zip(round.printed).map(|(mean, one)| mean.mixed(one, count));
         self.broker = self.broker.zip(round.broker).map(|(one, other)| one.and(other));
+        self.generator = self.generator.zip(round.generator).map(|(one, other)| one.and(other));
         self.lateness.add(&round.lateness).expect("the same bounds");
         self.warmup.seconds = self.warmup.seconds.max(round.warmup.seconds);
         self.warmup.steady = self.warmup.steady.zip(round.warmup.steady).map(|(a, b)| a && b);
@@ -124,6 +128,8 @@ pub struct Warmup {
 pub struct BrokerUse {
     /// CPU time.
     pub cpu_seconds: f64,
+    /// The kernel's part of it; `None` of a result from before it was told apart.
+    pub system_seconds: Option<f64>,
     /// The most resident memory since the run began.
     pub peak_rss_bytes: u64,
     /// Bytes that it caused to be written to storage; `None` where the kernel does not say.
@@ -138,9 +144,34 @@ impl BrokerUse {
     pub fn and(self, other: BrokerUse) -> BrokerUse {
         BrokerUse {
             cpu_seconds: self.cpu_seconds + other.cpu_seconds,
+            system_seconds: self.system_seconds.zip(other.system_seconds).map(|(a, b)| a + b),
             peak_rss_bytes: self.peak_rss_bytes.max(other.peak_rss_bytes),
             written_bytes: self.written_bytes.zip(other.written_bytes).map(|(a, b)| a + b),
             context_switches: self.context_switches + other.context_switches,
+        }
+    }
+}
+
+/// What a load took of the machine that it came from: this program, and a tool that it has run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize, Serialize)]
+pub struct GeneratorUse {
+    /// CPU time.
+    pub cpu_seconds: f64,
+    /// The kernel's part of it.
+    pub system_seconds: f64,
+    /// CPU time for each second of the window: 1 is one processor that never rests. Of several
+    /// rounds or hosts the highest.
+    pub busy: f64,
+}
+
+impl GeneratorUse {
+    /// Both together, one after the other or side by side.
+    #[must_use]
+    pub fn and(self, other: GeneratorUse) -> GeneratorUse {
+        GeneratorUse {
+            cpu_seconds: self.cpu_seconds + other.cpu_seconds,
+            system_seconds: self.system_seconds + other.system_seconds,
+            busy: self.busy.max(other.busy),
         }
     }
 }

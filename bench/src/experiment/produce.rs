@@ -67,14 +67,8 @@ pub async fn measure(
     drained?;
     edges.over(shard).await;
     let recording = meter.borrow_mut().take().finish(shard.clock());
-    let (window_start_unix_ms, warmup, broker) = edges.result()?;
     let client_metrics = producers.metrics(&lateness);
-    Ok(Outcome {
-        client_metrics,
-        broker,
-        lateness,
-        ..Outcome::new(window_start_unix_ms, recording, warmup)
-    })
+    Ok(Outcome { client_metrics, lateness, ..edges.outcome(recording)? })
 }
 
 impl<O: Observer + 'static> Producers<O> {

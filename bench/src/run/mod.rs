@@ -147,7 +147,7 @@ impl Run<'_> {
             interrupted,
             starter,
             kit: None,
-            ceiling: None,
+            null: None,
         };
         let (ran, mut runner) = self.shard.run(async move {
             let ran = runner.run_all().await;

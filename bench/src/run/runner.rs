@@ -18,7 +18,7 @@ use crate::load::Pace;
 use crate::profile::{Driver, Kind, LoadProfile, LoadedProfile, Mode, Property};
 use crate::progress::Progress;
 use crate::results::{
-    Env, Measured, ResultFolder, RoundFigures, Tried, interval_log, interval_log_name,
+    Env, Floor, Measured, ResultFolder, RoundFigures, Tried, interval_log, interval_log_name,
 };
 use crate::table;
 use crate::target::{KafkaKit, Target};
@@ -27,7 +27,7 @@ use crate::target::{KafkaKit, Target};
 const DYING_MS: u64 = 500;
 const DYING_LOOK_MS: u64 = 5;
 /// How long the generator is measured by itself.
-const CEILING_TIMES: Times = Times { warmup: 0.25, warmup_max: 0.25, measured: 0.5 };
+const FLOOR_TIMES: Times = Times { warmup: 0.25, warmup_max: 0.25, measured: 0.5 };
 
 /// Runs experiments one after the other.
 pub struct Runner {
@@ -41,7 +41,7 @@ pub struct Runner {
     pub kit: Option<Rc<KafkaKit>>,
     /// A broker that stores nothing, to see what this program can do; `None` where nothing else is
     /// measured.
-    pub ceiling: Option<Rc<RefCell<Target>>>,
+    pub null: Option<Rc<RefCell<Target>>>,
 }
 
 /// A target, and what was measured of it.
@@ -108,7 +108,7 @@ impl Runner {
                     }
                 }
             }
-            self.measure_ceilings(experiment, &progress).await?;
+            self.measure_floors(experiment, &progress).await?;
             self.show(experiment, loads, &progress);
         }
         Ok(())
@@ -144,38 +144,56 @@ impl Runner {
     pub fn stop(&mut self) -> Result<()> {
         let targets = self.targets.iter_mut().filter_map(|run| run.target.take());
         let mut stopped = Ok(());
-        for target in targets.chain(self.ceiling.take()) {
+        for target in targets.chain(self.null.take()) {
             stopped = stopped.and(target.borrow_mut().stop());
         }
         stopped
     }
 
-    /// What the generator does with an experiment's closed loops where nothing is stored. Short:
-    /// what matters is whether the broker came near it.
-    async fn measure_ceilings(&mut self, number: usize, progress: &Progress) -> Result<()> {
+    /// What an experiment's loads come to where nothing is stored. Short: what matters is whether
+    /// the broker came near it. A broker that stores nothing has nothing to read, so of consumers
+    /// at the tail it is their producers alone, and of those that catch up nothing.
+    async fn measure_floors(&mut self, number: usize, progress: &Progress) -> Result<()> {
         let experiment = &self.loaded.experiments[number];
-        let native = experiment.kind == Kind::Produce && experiment.driver == Driver::Native;
+        let produces = match experiment.driver {
+            Driver::Native => experiment.kind != Kind::CatchUp,
+            Driver::Java | Driver::Librdkafka => experiment.kind == Kind::Produce,
+        };
         let others = self.targets.iter().any(|run| run.choice != TargetChoice::Null);
-        if !native || !others {
+        if !produces || !others {
             return Ok(());
         }
-        if self.ceiling.is_none() {
+        if self.null.is_none() {
             let spec = self.starter.spec(&TargetChoice::Null, &BTreeMap::new(), None)?;
-            self.ceiling = Some(Rc::new(RefCell::new(spec.start(&self.shard).await?)));
+            self.null = Some(Rc::new(RefCell::new(spec.start(&self.shard).await?)));
         }
-        let Some(null) = self.ceiling.clone() else { return Ok(()) };
+        let Some(null) = self.null.clone() else { return Ok(()) };
         let loads = self.loaded.profile.loads.clone();
         for (index, load) in loads.iter().enumerate() {
-            if load.mode != Mode::Closed {
-                continue;
-            }
-            let mut plan = self.load_run(number, load, Pace::Closed)?;
-            plan.times = CEILING_TIMES;
-            let outcome = self.measure(&null, &plan, (progress, 0)).await?;
-            let rate = outcome.recording.records as f64 / outcome.recording.seconds;
             let at = number * loads.len() + index;
-            for run in self.targets.iter_mut().filter(|run| run.choice != TargetChoice::Null) {
-                run.measured[at].ceiling = Some(rate);
+            // Targets that were loaded at rates of their own have floors of their own.
+            let mut known: Vec<(Option<f64>, Floor)> = Vec::new();
+            for target in 0..self.targets.len() {
+                if self.targets[target].choice == TargetChoice::Null {
+                    continue;
+                }
+                let rate = self.targets[target].measured[at].target_rate;
+                let found = known.iter().find(|(other, _)| *other == rate);
+                let floor = match found {
+                    Some((_, floor)) => *floor,
+                    None => {
+                        let mut plan =
+                            self.load_run(number, load, rate.map_or(Pace::Closed, Pace::Open))?;
+                        plan.kind = Kind::Produce;
+                        // A tool is given what it is always given: its start is among its figures.
+                        if matches!(plan.driver, ToolOrNative::Native) {
+                            plan.times = FLOOR_TIMES;
+                        }
+                        Floor::of(&self.measure(&null, &plan, (progress, 0)).await?)
+                    }
+                };
+                known.push((rate, floor));
+                self.targets[target].measured[at].floor = Some(floor);
             }
         }
         Ok(())
@@ -277,7 +295,7 @@ impl Runner {
             kind: experiment.kind,
             driver: experiment.driver,
             durability: durability.unwrap_or_default(),
-            ceiling: None,
+            floor: None,
             was_limited: None,
             target_rate: match pace {
                 Pace::Closed => None,
