@@ -88,6 +88,7 @@ pub async fn tail(
     watch: Rc<RefCell<dyn Watch>>,
 ) -> Result<Outcome> {
     let window = Window::new(run.times);
+    run.wait_to_begin(shard, &*watch).await?;
     if let Some(process) = &process {
         process.reset_peak();
     }
@@ -149,6 +150,7 @@ pub async fn catch_up(
 ) -> Result<Outcome> {
     fill(shard, bootstrap, run, &cluster, &watch).await?;
     let window = Window::new(run.times);
+    run.wait_to_begin(shard, &*watch).await?;
     if let Some(process) = &process {
         process.reset_peak();
     }
@@ -213,11 +215,7 @@ pub async fn fill(
             let (key, value) = values.next_record(stamp.at_ns);
             producer.send(&stamp, key, value).await?;
             if number.is_multiple_of(RECORDS_PER_LOOK) {
-                watch.borrow_mut().tick(Live {
-                    elapsed: 0.0,
-                    records_per_second: 0.0,
-                    p99_ms: 0.0,
-                })?;
+                watch.borrow_mut().tick(Live::NOTHING)?;
                 shard.sleep_until(Mono(shard.now().0 + 1)).await;
             }
         }

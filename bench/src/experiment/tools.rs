@@ -124,7 +124,9 @@ fn command(bootstrap: &Endpoint, run: &LoadRun) -> Result<(&'static str, Command
             }
             return Ok(("librdkafka", command));
         }
-        ToolOrNative::Native => unreachable!("the native driver is no tool"),
+        ToolOrNative::Native | ToolOrNative::Agents(..) => {
+            unreachable!("the native driver is no tool")
+        }
     };
     let name = match run.kind {
         Kind::Produce => "kafka-producer-perf-test",

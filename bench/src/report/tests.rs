@@ -67,6 +67,7 @@ fn result(latencies_ns: &[u64], lost: u64) -> RunResult {
         rounds: 1,
         versions: Versions::of_this_build(),
         host: Host::read(None),
+        agents: Vec::new(),
     };
     RunResult { env, profile, measured, partial: None }
 }

@@ -12,6 +12,7 @@ use ringlog_engine::shard::Shard;
 use super::TargetChoice;
 use super::search::{FIRST_RATE, Search};
 use super::starter::Starter;
+use crate::agent::{Agents, Place, Secret};
 use crate::client::TopicSpec;
 use crate::experiment::{self, Live, LoadRun, Outcome, Times, ToolOrNative, Watch};
 use crate::load::Pace;
@@ -39,6 +40,9 @@ pub struct Runner {
     pub starter: Starter,
     /// Kafka's tools, once they are needed.
     pub kit: Option<Rc<KafkaKit>>,
+    /// What its load hosts know too, if the profile names any; and them, once they were reached.
+    pub secret: Option<Secret>,
+    pub agents: Option<Rc<Agents>>,
     /// A broker that stores nothing, to see what this program can do; `None` where nothing else is
     /// measured.
     pub null: Option<Rc<RefCell<Target>>>,
@@ -87,6 +91,7 @@ impl Runner {
     /// Every experiment in turn; of each every round, in which targets take turns: A B B A.
     pub async fn run_all(&mut self) -> Result<()> {
         println!("{}", self.loaded.profile.title);
+        self.reach_agents().await?;
         let first = self.loaded.experiments.first().map(|experiment| experiment.broker.clone());
         for target in 0..self.targets.len() {
             self.start(target, &first.clone().unwrap_or_default()).await?;
@@ -111,6 +116,20 @@ impl Runner {
             self.measure_floors(experiment, &progress).await?;
             self.show(experiment, loads, &progress);
         }
+        Ok(())
+    }
+
+    /// Reaches the hosts that the profile names for its load.
+    async fn reach_agents(&mut self) -> Result<()> {
+        let addresses = self.loaded.profile.agents()?;
+        if addresses.is_empty() {
+            return Ok(());
+        }
+        let secret = self.secret.as_ref().context("the profile names agents: --secret-file")?;
+        let agents = Agents::connect(&self.shard, &addresses, secret, &self.loaded.text).await?;
+        self.starter.agents = agents.envs();
+        println!("load by {agents:?}");
+        self.agents = Some(Rc::new(agents));
         Ok(())
     }
 
@@ -163,14 +182,18 @@ impl Runner {
         if !produces || !others {
             return Ok(());
         }
+        if self.agents.is_some() {
+            // They have null brokers of their own.
+            self.null = self.targets.first().and_then(|run| run.target.clone());
+        }
         if self.null.is_none() {
             let spec = self.starter.spec(&TargetChoice::Null, &BTreeMap::new(), None)?;
             self.null = Some(Rc::new(RefCell::new(spec.start(&self.shard).await?)));
         }
         let Some(null) = self.null.clone() else { return Ok(()) };
-        let loads = self.loaded.profile.loads.clone();
-        for (index, load) in loads.iter().enumerate() {
-            let at = number * loads.len() + index;
+        let loads = self.loaded.profile.loads.len();
+        for index in 0..loads {
+            let at = number * loads + index;
             // Targets that were loaded at rates of their own have floors of their own.
             let mut known: Vec<(Option<f64>, Floor)> = Vec::new();
             for target in 0..self.targets.len() {
@@ -182,11 +205,14 @@ impl Runner {
                 let floor = match found {
                     Some((_, floor)) => *floor,
                     None => {
-                        let mut plan =
-                            self.load_run(number, load, rate.map_or(Pace::Closed, Pace::Open))?;
+                        let pace = rate.map_or(Pace::Closed, Pace::Open);
+                        let mut plan = self.load_run(number, index, pace)?;
                         plan.kind = Kind::Produce;
+                        if let ToolOrNative::Agents(_, place) = &mut plan.driver {
+                            place.null = true;
+                        }
                         // A tool is given what it is always given: its start is among its figures.
-                        if matches!(plan.driver, ToolOrNative::Native) {
+                        if matches!(plan.driver, ToolOrNative::Native | ToolOrNative::Agents(..)) {
                             plan.times = FLOOR_TIMES;
                         }
                         Floor::of(&self.measure(&null, &plan, (progress, 0)).await?)
@@ -234,7 +260,7 @@ impl Runner {
         shown: (&Progress, usize),
     ) -> Result<(Pace, Outcome, Vec<Tried>)> {
         let pace = pace(load, self.closed_rate(turn))?;
-        let plan = self.load_run(turn.experiment, load, pace)?;
+        let plan = self.load_run(turn.experiment, turn.load, pace)?;
         Ok((pace, self.measure(target, &plan, shown).await?, Vec::new()))
     }
 
@@ -252,7 +278,7 @@ impl Runner {
         let mut best = None;
         while let Some(rate) = search.next() {
             let pace = Pace::Open(rate);
-            let plan = self.load_run(turn.experiment, load, pace)?;
+            let plan = self.load_run(turn.experiment, turn.load, pace)?;
             let outcome = self.measure(target, &plan, shown).await?;
             if search.learn(&outcome) {
                 best = Some((pace, outcome));
@@ -345,10 +371,16 @@ impl Runner {
         ran
     }
 
-    fn load_run(&mut self, number: usize, load: &LoadProfile, pace: Pace) -> Result<LoadRun> {
+    fn load_run(&mut self, number: usize, load: usize, pace: Pace) -> Result<LoadRun> {
         let experiment = &self.loaded.experiments[number];
         let driver = match experiment.driver {
-            Driver::Native => ToolOrNative::Native,
+            Driver::Native => match &self.agents {
+                None => ToolOrNative::Native,
+                Some(agents) => {
+                    let place = Place { experiment: number, load, null: false };
+                    ToolOrNative::Agents(Rc::clone(agents), place)
+                }
+            },
             Driver::Java => {
                 if self.kit.is_none() {
                     self.kit = Some(Rc::new(KafkaKit::install()?));
@@ -364,26 +396,10 @@ impl Runner {
                 ToolOrNative::Librdkafka(self.starter.program.clone())
             }
         };
-        let topic = &experiment.topic;
-        let configs = topic.configs.iter();
-        Ok(LoadRun {
-            topic: TopicSpec {
-                name: format!("ringlog-bench-{:016x}", self.shard.random()),
-                partitions: topic.partitions as i32,
-                replication_factor: topic.replication_factor.unwrap_or(-1),
-                configs: configs.map(|(key, value)| (key.clone(), value.to_string())).collect(),
-            },
-            producer: experiment.producer.clone(),
-            producers: experiment.producers.unwrap_or(load.producers) as usize,
-            values: experiment.values,
-            pace,
-            times: self.loaded.profile.measure.times(),
-            kind: experiment.kind,
-            driver,
-            consumer: experiment.consumer.clone(),
-            settings: experiment.producer_settings.pairs(),
-            records: self.loaded.profile.measure.records,
-        })
+        let name = format!("ringlog-bench-{:016x}", self.shard.random());
+        let topic = TopicSpec { name, ..experiment.topic_spec() };
+        let (load, times) = (&self.loaded.profile.loads[load], self.loaded.profile.measure.times());
+        Ok(LoadRun::new(experiment, load, topic, pace, times, driver))
     }
 
     /// That the target has died says more than what became of a request. The kernel closes its
