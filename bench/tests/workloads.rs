@@ -104,8 +104,9 @@ fn targets_take_turns_and_brokers_are_started_anew_for_what_a_sweep_asks() {
     for experiment in &found {
         assert_eq!(experiment["rounds"].as_array().map(Vec::len), Some(2));
         let ceiling = number(experiment, "/generator_ceiling_records_per_second");
-        let limited = number(experiment, "/records_per_second") > 0.8 * ceiling;
-        assert_eq!(experiment["limited_by_generator"], limited, "{experiment}");
+        let near = number(experiment, "/records_per_second") > 0.8 * ceiling;
+        let busy = number(experiment, "/generator_busy") > 0.95;
+        assert_eq!(experiment["limited_by_generator"], near || busy, "{experiment}");
     }
     let null = run.experiments("2-null");
     assert!(null.iter().all(|e| e["durability"] == "none"), "{null:?}");
