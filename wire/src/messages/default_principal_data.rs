@@ -38,3 +38,13 @@ impl Message for DefaultPrincipalData {
     const MAX_VERSION: i16 = 0;
     const FLEXIBLE_FROM: i16 = 0;
 }
+
+impl ToJson for DefaultPrincipalData {
+    fn to_json(&self, version: i16) -> Json {
+        let mut fields = Vec::new();
+        fields.push(("type", self.r#type.to_json(version)));
+        fields.push(("name", self.name.to_json(version)));
+        fields.push(("tokenAuthenticated", self.token_authenticated.to_json(version)));
+        Json::Object(fields)
+    }
+}

@@ -30,3 +30,11 @@ impl Message for EndTxnMarker {
     const MAX_VERSION: i16 = 0;
     const FLEXIBLE_FROM: i16 = i16::MAX;
 }
+
+impl ToJson for EndTxnMarker {
+    fn to_json(&self, version: i16) -> Json {
+        let mut fields = Vec::new();
+        fields.push(("coordinatorEpoch", self.coordinator_epoch.to_json(version)));
+        Json::Object(fields)
+    }
+}

@@ -35,3 +35,12 @@ impl Message for KRaftVersionRecord {
     const MAX_VERSION: i16 = 0;
     const FLEXIBLE_FROM: i16 = 0;
 }
+
+impl ToJson for KRaftVersionRecord {
+    fn to_json(&self, version: i16) -> Json {
+        let mut fields = Vec::new();
+        fields.push(("version", self.version.to_json(version)));
+        fields.push(("kRaftVersion", self.kraft_version.to_json(version)));
+        Json::Object(fields)
+    }
+}

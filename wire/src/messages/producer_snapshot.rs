@@ -74,3 +74,27 @@ impl Message for ProducerSnapshot {
     const MAX_VERSION: i16 = 1;
     const FLEXIBLE_FROM: i16 = i16::MAX;
 }
+
+impl ToJson for ProducerSnapshot {
+    fn to_json(&self, version: i16) -> Json {
+        let mut fields = Vec::new();
+        fields.push(("crc", self.crc.to_json(version)));
+        fields.push(("producerEntries", self.producer_entries.to_json(version)));
+        Json::Object(fields)
+    }
+}
+
+impl ToJson for ProducerEntry {
+    fn to_json(&self, version: i16) -> Json {
+        let mut fields = Vec::new();
+        fields.push(("producerId", self.producer_id.to_json(version)));
+        fields.push(("epoch", self.epoch.to_json(version)));
+        fields.push(("lastSequence", self.last_sequence.to_json(version)));
+        fields.push(("lastOffset", self.last_offset.to_json(version)));
+        fields.push(("offsetDelta", self.offset_delta.to_json(version)));
+        fields.push(("timestamp", self.timestamp.to_json(version)));
+        fields.push(("coordinatorEpoch", self.coordinator_epoch.to_json(version)));
+        fields.push(("currentTxnFirstOffset", self.current_txn_first_offset.to_json(version)));
+        Json::Object(fields)
+    }
+}

@@ -38,3 +38,13 @@ impl Message for ConsumerGroupRegularExpressionValue {
     const MAX_VERSION: i16 = 0;
     const FLEXIBLE_FROM: i16 = 0;
 }
+
+impl ToJson for ConsumerGroupRegularExpressionValue {
+    fn to_json(&self, version: i16) -> Json {
+        let mut fields = Vec::new();
+        fields.push(("topics", self.topics.to_json(version)));
+        fields.push(("version", self.version.to_json(version)));
+        fields.push(("timestamp", self.timestamp.to_json(version)));
+        Json::Object(fields)
+    }
+}

@@ -33,3 +33,12 @@ impl Message for ConsumerGroupTargetAssignmentMemberKey {
     const MAX_VERSION: i16 = 0;
     const FLEXIBLE_FROM: i16 = i16::MAX;
 }
+
+impl ToJson for ConsumerGroupTargetAssignmentMemberKey {
+    fn to_json(&self, version: i16) -> Json {
+        let mut fields = Vec::new();
+        fields.push(("groupId", self.group_id.to_json(version)));
+        fields.push(("memberId", self.member_id.to_json(version)));
+        Json::Object(fields)
+    }
+}

@@ -36,3 +36,13 @@ impl Message for LegacyOffsetCommitValue {
     const MAX_VERSION: i16 = 0;
     const FLEXIBLE_FROM: i16 = i16::MAX;
 }
+
+impl ToJson for LegacyOffsetCommitValue {
+    fn to_json(&self, version: i16) -> Json {
+        let mut fields = Vec::new();
+        fields.push(("offset", self.offset.to_json(version)));
+        fields.push(("metadata", self.metadata.to_json(version)));
+        fields.push(("commitTimestamp", self.commit_timestamp.to_json(version)));
+        Json::Object(fields)
+    }
+}

@@ -36,3 +36,13 @@ impl Message for OffsetCommitKey {
     const MAX_VERSION: i16 = 0;
     const FLEXIBLE_FROM: i16 = i16::MAX;
 }
+
+impl ToJson for OffsetCommitKey {
+    fn to_json(&self, version: i16) -> Json {
+        let mut fields = Vec::new();
+        fields.push(("group", self.group.to_json(version)));
+        fields.push(("topic", self.topic.to_json(version)));
+        fields.push(("partition", self.partition.to_json(version)));
+        Json::Object(fields)
+    }
+}

@@ -91,3 +91,32 @@ impl Message for ShareGroupStatePartitionMetadataValue {
     const MAX_VERSION: i16 = 0;
     const FLEXIBLE_FROM: i16 = 0;
 }
+
+impl ToJson for ShareGroupStatePartitionMetadataValue {
+    fn to_json(&self, version: i16) -> Json {
+        let mut fields = Vec::new();
+        fields.push(("initializingTopics", self.initializing_topics.to_json(version)));
+        fields.push(("initializedTopics", self.initialized_topics.to_json(version)));
+        fields.push(("deletingTopics", self.deleting_topics.to_json(version)));
+        Json::Object(fields)
+    }
+}
+
+impl ToJson for TopicPartitionsInfo {
+    fn to_json(&self, version: i16) -> Json {
+        let mut fields = Vec::new();
+        fields.push(("topicId", self.topic_id.to_json(version)));
+        fields.push(("topicName", self.topic_name.to_json(version)));
+        fields.push(("partitions", self.partitions.to_json(version)));
+        Json::Object(fields)
+    }
+}
+
+impl ToJson for TopicInfo {
+    fn to_json(&self, version: i16) -> Json {
+        let mut fields = Vec::new();
+        fields.push(("topicId", self.topic_id.to_json(version)));
+        fields.push(("topicName", self.topic_name.to_json(version)));
+        Json::Object(fields)
+    }
+}

@@ -57,3 +57,20 @@ impl Message for ShareGroupTargetAssignmentMemberValue {
     const MAX_VERSION: i16 = 0;
     const FLEXIBLE_FROM: i16 = 0;
 }
+
+impl ToJson for ShareGroupTargetAssignmentMemberValue {
+    fn to_json(&self, version: i16) -> Json {
+        let mut fields = Vec::new();
+        fields.push(("topicPartitions", self.topic_partitions.to_json(version)));
+        Json::Object(fields)
+    }
+}
+
+impl ToJson for TopicPartition {
+    fn to_json(&self, version: i16) -> Json {
+        let mut fields = Vec::new();
+        fields.push(("topicId", self.topic_id.to_json(version)));
+        fields.push(("partitions", self.partitions.to_json(version)));
+        Json::Object(fields)
+    }
+}

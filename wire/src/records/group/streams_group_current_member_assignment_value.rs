@@ -81,3 +81,37 @@ impl Message for StreamsGroupCurrentMemberAssignmentValue {
     const MAX_VERSION: i16 = 0;
     const FLEXIBLE_FROM: i16 = 0;
 }
+
+impl ToJson for StreamsGroupCurrentMemberAssignmentValue {
+    fn to_json(&self, version: i16) -> Json {
+        let mut fields = Vec::new();
+        fields.push(("memberEpoch", self.member_epoch.to_json(version)));
+        fields.push(("previousMemberEpoch", self.previous_member_epoch.to_json(version)));
+        fields.push(("state", self.state.to_json(version)));
+        fields.push(("activeTasks", self.active_tasks.to_json(version)));
+        fields.push(("standbyTasks", self.standby_tasks.to_json(version)));
+        fields.push(("warmupTasks", self.warmup_tasks.to_json(version)));
+        fields.push((
+            "activeTasksPendingRevocation",
+            self.active_tasks_pending_revocation.to_json(version),
+        ));
+        fields.push((
+            "standbyTasksPendingRevocation",
+            self.standby_tasks_pending_revocation.to_json(version),
+        ));
+        fields.push((
+            "warmupTasksPendingRevocation",
+            self.warmup_tasks_pending_revocation.to_json(version),
+        ));
+        Json::Object(fields)
+    }
+}
+
+impl ToJson for TaskIds {
+    fn to_json(&self, version: i16) -> Json {
+        let mut fields = Vec::new();
+        fields.push(("subtopologyId", self.subtopology_id.to_json(version)));
+        fields.push(("partitions", self.partitions.to_json(version)));
+        Json::Object(fields)
+    }
+}

@@ -63,3 +63,22 @@ impl Message for StreamsGroupTargetAssignmentMemberValue {
     const MAX_VERSION: i16 = 0;
     const FLEXIBLE_FROM: i16 = 0;
 }
+
+impl ToJson for StreamsGroupTargetAssignmentMemberValue {
+    fn to_json(&self, version: i16) -> Json {
+        let mut fields = Vec::new();
+        fields.push(("activeTasks", self.active_tasks.to_json(version)));
+        fields.push(("standbyTasks", self.standby_tasks.to_json(version)));
+        fields.push(("warmupTasks", self.warmup_tasks.to_json(version)));
+        Json::Object(fields)
+    }
+}
+
+impl ToJson for TaskIds {
+    fn to_json(&self, version: i16) -> Json {
+        let mut fields = Vec::new();
+        fields.push(("subtopologyId", self.subtopology_id.to_json(version)));
+        fields.push(("partitions", self.partitions.to_json(version)));
+        Json::Object(fields)
+    }
+}

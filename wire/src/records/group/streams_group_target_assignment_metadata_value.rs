@@ -32,3 +32,11 @@ impl Message for StreamsGroupTargetAssignmentMetadataValue {
     const MAX_VERSION: i16 = 0;
     const FLEXIBLE_FROM: i16 = 0;
 }
+
+impl ToJson for StreamsGroupTargetAssignmentMetadataValue {
+    fn to_json(&self, version: i16) -> Json {
+        let mut fields = Vec::new();
+        fields.push(("assignmentEpoch", self.assignment_epoch.to_json(version)));
+        Json::Object(fields)
+    }
+}

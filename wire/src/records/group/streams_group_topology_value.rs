@@ -159,3 +159,56 @@ impl Message for StreamsGroupTopologyValue {
     const MAX_VERSION: i16 = 0;
     const FLEXIBLE_FROM: i16 = 0;
 }
+
+impl ToJson for StreamsGroupTopologyValue {
+    fn to_json(&self, version: i16) -> Json {
+        let mut fields = Vec::new();
+        fields.push(("epoch", self.epoch.to_json(version)));
+        fields.push(("subtopologies", self.subtopologies.to_json(version)));
+        Json::Object(fields)
+    }
+}
+
+impl ToJson for Subtopology {
+    fn to_json(&self, version: i16) -> Json {
+        let mut fields = Vec::new();
+        fields.push(("subtopologyId", self.subtopology_id.to_json(version)));
+        fields.push(("sourceTopics", self.source_topics.to_json(version)));
+        fields.push(("sourceTopicRegex", self.source_topic_regex.to_json(version)));
+        fields.push(("stateChangelogTopics", self.state_changelog_topics.to_json(version)));
+        fields.push(("repartitionSinkTopics", self.repartition_sink_topics.to_json(version)));
+        fields.push(("repartitionSourceTopics", self.repartition_source_topics.to_json(version)));
+        fields.push(("copartitionGroups", self.copartition_groups.to_json(version)));
+        Json::Object(fields)
+    }
+}
+
+impl ToJson for CopartitionGroup {
+    fn to_json(&self, version: i16) -> Json {
+        let mut fields = Vec::new();
+        fields.push(("sourceTopics", self.source_topics.to_json(version)));
+        fields.push(("sourceTopicRegex", self.source_topic_regex.to_json(version)));
+        fields.push(("repartitionSourceTopics", self.repartition_source_topics.to_json(version)));
+        Json::Object(fields)
+    }
+}
+
+impl ToJson for TopicConfig {
+    fn to_json(&self, version: i16) -> Json {
+        let mut fields = Vec::new();
+        fields.push(("key", self.key.to_json(version)));
+        fields.push(("value", self.value.to_json(version)));
+        Json::Object(fields)
+    }
+}
+
+impl ToJson for TopicInfo {
+    fn to_json(&self, version: i16) -> Json {
+        let mut fields = Vec::new();
+        fields.push(("name", self.name.to_json(version)));
+        fields.push(("partitions", self.partitions.to_json(version)));
+        fields.push(("replicationFactor", self.replication_factor.to_json(version)));
+        fields.push(("topicConfigs", self.topic_configs.to_json(version)));
+        Json::Object(fields)
+    }
+}

@@ -53,3 +53,18 @@ impl Message for AccessControlEntryRecord {
     const MAX_VERSION: i16 = 0;
     const FLEXIBLE_FROM: i16 = 0;
 }
+
+impl ToJson for AccessControlEntryRecord {
+    fn to_json(&self, version: i16) -> Json {
+        let mut fields = Vec::new();
+        fields.push(("id", self.id.to_json(version)));
+        fields.push(("resourceType", self.resource_type.to_json(version)));
+        fields.push(("resourceName", self.resource_name.to_json(version)));
+        fields.push(("patternType", self.pattern_type.to_json(version)));
+        fields.push(("principal", self.principal.to_json(version)));
+        fields.push(("host", self.host.to_json(version)));
+        fields.push(("operation", self.operation.to_json(version)));
+        fields.push(("permissionType", self.permission_type.to_json(version)));
+        Json::Object(fields)
+    }
+}

@@ -32,3 +32,11 @@ impl Message for ClearElrRecord {
     const MAX_VERSION: i16 = 0;
     const FLEXIBLE_FROM: i16 = 0;
 }
+
+impl ToJson for ClearElrRecord {
+    fn to_json(&self, version: i16) -> Json {
+        let mut fields = Vec::new();
+        fields.push(("topicName", self.topic_name.to_json(version)));
+        Json::Object(fields)
+    }
+}

@@ -72,3 +72,23 @@ impl Message for ClientQuotaRecord {
     const MAX_VERSION: i16 = 0;
     const FLEXIBLE_FROM: i16 = 0;
 }
+
+impl ToJson for ClientQuotaRecord {
+    fn to_json(&self, version: i16) -> Json {
+        let mut fields = Vec::new();
+        fields.push(("entity", self.entity.to_json(version)));
+        fields.push(("key", self.key.to_json(version)));
+        fields.push(("value", self.value.to_json(version)));
+        fields.push(("remove", self.remove.to_json(version)));
+        Json::Object(fields)
+    }
+}
+
+impl ToJson for EntityData {
+    fn to_json(&self, version: i16) -> Json {
+        let mut fields = Vec::new();
+        fields.push(("entityType", self.entity_type.to_json(version)));
+        fields.push(("entityName", self.entity_name.to_json(version)));
+        Json::Object(fields)
+    }
+}

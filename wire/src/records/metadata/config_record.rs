@@ -52,3 +52,14 @@ impl Message for ConfigRecord {
     const MAX_VERSION: i16 = 0;
     const FLEXIBLE_FROM: i16 = 0;
 }
+
+impl ToJson for ConfigRecord {
+    fn to_json(&self, version: i16) -> Json {
+        let mut fields = Vec::new();
+        fields.push(("resourceType", self.resource_type.to_json(version)));
+        fields.push(("resourceName", self.resource_name.to_json(version)));
+        fields.push(("name", self.name.to_json(version)));
+        fields.push(("value", self.value.to_json(version)));
+        Json::Object(fields)
+    }
+}

@@ -35,3 +35,12 @@ impl Message for FenceBrokerRecord {
     const MAX_VERSION: i16 = 0;
     const FLEXIBLE_FROM: i16 = 0;
 }
+
+impl ToJson for FenceBrokerRecord {
+    fn to_json(&self, version: i16) -> Json {
+        let mut fields = Vec::new();
+        fields.push(("id", self.id.to_json(version)));
+        fields.push(("epoch", self.epoch.to_json(version)));
+        Json::Object(fields)
+    }
+}

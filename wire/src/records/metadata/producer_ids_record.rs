@@ -48,3 +48,13 @@ impl Message for ProducerIdsRecord {
     const MAX_VERSION: i16 = 0;
     const FLEXIBLE_FROM: i16 = 0;
 }
+
+impl ToJson for ProducerIdsRecord {
+    fn to_json(&self, version: i16) -> Json {
+        let mut fields = Vec::new();
+        fields.push(("brokerId", self.broker_id.to_json(version)));
+        fields.push(("brokerEpoch", self.broker_epoch.to_json(version)));
+        fields.push(("nextProducerId", self.next_producer_id.to_json(version)));
+        Json::Object(fields)
+    }
+}

@@ -32,3 +32,11 @@ impl Message for RemoveDelegationTokenRecord {
     const MAX_VERSION: i16 = 0;
     const FLEXIBLE_FROM: i16 = 0;
 }
+
+impl ToJson for RemoveDelegationTokenRecord {
+    fn to_json(&self, version: i16) -> Json {
+        let mut fields = Vec::new();
+        fields.push(("tokenId", self.token_id.to_json(version)));
+        Json::Object(fields)
+    }
+}

@@ -32,3 +32,11 @@ impl Message for RemoveTopicRecord {
     const MAX_VERSION: i16 = 0;
     const FLEXIBLE_FROM: i16 = 0;
 }
+
+impl ToJson for RemoveTopicRecord {
+    fn to_json(&self, version: i16) -> Json {
+        let mut fields = Vec::new();
+        fields.push(("topicId", self.topic_id.to_json(version)));
+        Json::Object(fields)
+    }
+}

@@ -35,3 +35,12 @@ impl Message for TopicRecord {
     const MAX_VERSION: i16 = 0;
     const FLEXIBLE_FROM: i16 = 0;
 }
+
+impl ToJson for TopicRecord {
+    fn to_json(&self, version: i16) -> Json {
+        let mut fields = Vec::new();
+        fields.push(("name", self.name.to_json(version)));
+        fields.push(("topicId", self.topic_id.to_json(version)));
+        Json::Object(fields)
+    }
+}

@@ -32,3 +32,11 @@ impl Message for ZkMigrationStateRecord {
     const MAX_VERSION: i16 = 0;
     const FLEXIBLE_FROM: i16 = 0;
 }
+
+impl ToJson for ZkMigrationStateRecord {
+    fn to_json(&self, version: i16) -> Json {
+        let mut fields = Vec::new();
+        fields.push(("zkMigrationState", self.zk_migration_state.to_json(version)));
+        Json::Object(fields)
+    }
+}

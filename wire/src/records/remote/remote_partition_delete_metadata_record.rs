@@ -69,3 +69,27 @@ impl Message for RemotePartitionDeleteMetadataRecord {
     const MAX_VERSION: i16 = 0;
     const FLEXIBLE_FROM: i16 = 0;
 }
+
+impl ToJson for RemotePartitionDeleteMetadataRecord {
+    fn to_json(&self, version: i16) -> Json {
+        let mut fields = Vec::new();
+        fields.push(("topicIdPartition", self.topic_id_partition.to_json(version)));
+        fields.push(("brokerId", self.broker_id.to_json(version)));
+        fields.push(("eventTimestampMs", self.event_timestamp_ms.to_json(version)));
+        fields.push((
+            "remotePartitionDeleteState",
+            self.remote_partition_delete_state.to_json(version),
+        ));
+        Json::Object(fields)
+    }
+}
+
+impl ToJson for TopicIdPartitionEntry {
+    fn to_json(&self, version: i16) -> Json {
+        let mut fields = Vec::new();
+        fields.push(("name", self.name.to_json(version)));
+        fields.push(("id", self.id.to_json(version)));
+        fields.push(("partition", self.partition.to_json(version)));
+        Json::Object(fields)
+    }
+}

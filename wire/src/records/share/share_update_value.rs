@@ -72,3 +72,25 @@ impl Message for ShareUpdateValue {
     const MAX_VERSION: i16 = 0;
     const FLEXIBLE_FROM: i16 = 0;
 }
+
+impl ToJson for ShareUpdateValue {
+    fn to_json(&self, version: i16) -> Json {
+        let mut fields = Vec::new();
+        fields.push(("snapshotEpoch", self.snapshot_epoch.to_json(version)));
+        fields.push(("leaderEpoch", self.leader_epoch.to_json(version)));
+        fields.push(("startOffset", self.start_offset.to_json(version)));
+        fields.push(("stateBatches", self.state_batches.to_json(version)));
+        Json::Object(fields)
+    }
+}
+
+impl ToJson for StateBatch {
+    fn to_json(&self, version: i16) -> Json {
+        let mut fields = Vec::new();
+        fields.push(("firstOffset", self.first_offset.to_json(version)));
+        fields.push(("lastOffset", self.last_offset.to_json(version)));
+        fields.push(("deliveryState", self.delivery_state.to_json(version)));
+        fields.push(("deliveryCount", self.delivery_count.to_json(version)));
+        Json::Object(fields)
+    }
+}
