@@ -73,8 +73,15 @@ async fn try_open(
         if shard.random().is_multiple_of(2) { WritePath::Ring } else { WritePath::Blocking };
     let io_mode = if shard.random().is_multiple_of(2) { IoMode::Direct } else { IoMode::Buffered };
     let unread_cache_bytes = shard.random().is_multiple_of(2).then_some(0);
-    let options =
-        CommitterOptions { sync_always, io_mode, tail_bytes: 8192, write_path, unread_cache_bytes };
+    let dirty_bytes_max = if shard.random().is_multiple_of(2) { 4096 } else { 256 << 20 };
+    let options = CommitterOptions {
+        sync_always,
+        io_mode,
+        tail_bytes: 8192,
+        write_path,
+        dirty_bytes_max,
+        unread_cache_bytes,
+    };
     let committer = Committer::start(shard, options);
     let (clean, recovery_point) = {
         let mut model = model.borrow_mut();
@@ -436,13 +443,8 @@ fn d12_corruption_below_the_recovery_point_is_refused_not_cut() {
     bytes[before / 2] ^= 1;
     world.borrow_mut().disk.overwrite(&path, bytes);
     block_on(&world, move |shard| async move {
-        let options = CommitterOptions {
-            sync_always: true,
-            io_mode: IoMode::Buffered,
-            tail_bytes: 0,
-            write_path: WritePath::Ring,
-            unread_cache_bytes: None,
-        };
+        let options =
+            CommitterOptions { write_path: WritePath::Ring, ..CommitterOptions::default() };
         let committer = Committer::start(&shard, options);
         let recovery_point = Offset(model.borrow().recovery_point);
         let load = LoadOptions {
