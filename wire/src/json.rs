@@ -192,7 +192,8 @@ mod tests {
         assert_eq!(
             value.to_string(),
             "{\"text\":\"a\\\"\\\\\\u0001\\b\\n\u{e9}\",\
-             \"bytes\":[\"\",\"YQ==\",\"YWI=\",\"YWJj\"],\"rate\":1.0E7,\"none\":null,\"flags\":[true,false]}"
+             \"bytes\":[\"\",\"YQ==\",\"YWI=\",\"YWJj\"],\
+             \"rate\":1.0E7,\"none\":null,\"flags\":[true,false]}"
         );
     }
 
