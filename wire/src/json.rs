@@ -191,8 +191,12 @@ mod tests {
         ]);
         assert_eq!(
             value.to_string(),
-            "{\"text\":\"a\\\"\\\\\\u0001\\b\\n\u{e9}\",\"bytes\":[\"\",\"YQ==\",\"YWI=\",\"YWJj\"],\
-             \"rate\":1.0E7,\"none\":null,\"flags\":[true,false]}"
+            concat!(
+                r#"{"text":"a\"\\\u0001\b\n"#,
+                "\u{e9}",
+                r#"","bytes":["","YQ==","YWI=","YWJj"],"#,
+                r#""rate":1.0E7,"none":null,"flags":[true,false]}"#,
+            )
         );
     }
 
