@@ -10,6 +10,7 @@
               deterministic (producer, load) takes both from its shard"
 )]
 
+pub mod agent;
 pub mod client;
 pub mod compare;
 pub mod experiment;

@@ -5,12 +5,14 @@
     reason = "before there is a shard, time comes from the system"
 )]
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, bail};
 use clap::{Parser, Subcommand, ValueEnum};
+use ringlog_bench::agent::{self, Secret};
 use ringlog_bench::client::Endpoint;
 use ringlog_bench::compare::compare;
 use ringlog_bench::io_study::{self, IoArgs};
@@ -49,6 +51,11 @@ enum Command {
     ///
     /// At the end it names the settings of `ringlog start` that reach what was best.
     Io(IoArgs),
+    /// Carries out loads for `ringlog-bench run` on other hosts, until it is stopped.
+    ///
+    /// A profile names its load hosts as `[[agent]]` with `address = "HOST:PORT"`; whoever runs it
+    /// has to know the same secret.
+    Agent(AgentArgs),
     /// Produces records by librdkafka to a topic that exists, and prints JSON.
     #[cfg(feature = "librdkafka")]
     Librdkafka(LibrdkafkaArgs),
@@ -85,6 +92,20 @@ struct RunArgs {
     /// The result folder [default: results/local/<UTC time>-<profile>].
     #[arg(long)]
     out: Option<PathBuf>,
+    /// A file with the secret of the load hosts that the profile names.
+    #[arg(long)]
+    secret_file: Option<PathBuf>,
+}
+
+#[derive(clap::Args)]
+struct AgentArgs {
+    /// Where to listen, as ADDRESS:PORT.
+    #[arg(long)]
+    listen: SocketAddr,
+    /// A file with a secret of 16 bytes or more. Who knows it can have this host send load to any
+    /// broker that it reaches.
+    #[arg(long)]
+    secret_file: PathBuf,
 }
 
 #[derive(clap::Args)]
@@ -197,6 +218,10 @@ fn execute(command: Command) -> Result<ExitCode> {
                 bail!("no verdict (--force gives one all the same):\n  {why}");
             }
         }
+        Command::Agent(args) => {
+            let secret = Secret::read(&args.secret_file)?;
+            agent::serve(args.listen, secret, this_program()?, default_data_dir())?;
+        }
         #[cfg(feature = "librdkafka")]
         Command::Librdkafka(args) => {
             let report = ringlog_bench::librdkafka::run(&args.options())?;
@@ -257,6 +282,7 @@ impl RunArgs {
             data_dir: self.data_dir.unwrap_or_else(default_data_dir),
             program: this_program()?,
             out: self.out,
+            secret: self.secret_file.as_deref().map(Secret::read).transpose()?,
         })
     }
 }

@@ -25,6 +25,19 @@ const WORDS: usize = 2;
 
 type Row = [String; HEADER.len()];
 
+/// What the generator does by itself, and what both sides' processor time is made of.
+const GENERATOR_HEADER: [&str; 9] = [
+    "experiment",
+    "load",
+    "floor records/s",
+    "p50",
+    "p99",
+    "broker user",
+    "system",
+    "generator user",
+    "system",
+];
+
 /// One experiment in a line.
 pub fn line(measured: &Measured) -> String {
     let summary = ExperimentSummary::of(measured);
@@ -74,9 +87,44 @@ pub fn render(result: &RunResult) -> String {
     text
 }
 
-fn align(rows: &[Row]) -> String {
+/// What part of the figures is the generator's: the same load against a broker that stores nothing,
+/// and the processor time of both sides.
+pub fn generator(result: &RunResult) -> String {
+    let mut rows = vec![GENERATOR_HEADER.map(str::to_owned)];
+    let number = |value: Option<f64>, digits: usize| match value {
+        Some(value) if value.is_finite() => format!("{value:.digits$}"),
+        _ => "-".to_owned(),
+    };
+    for measured in &result.measured {
+        let summary = ExperimentSummary::of(measured);
+        let floor = summary.generator_floor;
+        let user = |all: Option<f64>, system: Option<f64>| all.zip(system).map(|(a, s)| a - s);
+        let (broker, system) =
+            (summary.broker_cpu_seconds_per_gib, summary.broker_system_seconds_per_gib);
+        let (own, own_system) =
+            (summary.generator_cpu_seconds_per_gib, summary.generator_system_seconds_per_gib);
+        rows.push([
+            summary.name.to_owned(),
+            summary.mode.name().to_owned(),
+            number(floor.map(|floor| floor.records_per_second), 0),
+            number(floor.map(|floor| floor.p50_ms), 2),
+            number(floor.map(|floor| floor.p99_ms), 2),
+            number(user(broker, system), 2),
+            number(system, 2),
+            number(user(own, own_system), 2),
+            number(own_system, 2),
+        ]);
+    }
+    format!(
+        "the floor: the same load where nothing is stored, latency in ms; processor seconds for \
+         each GiB of values\n{}",
+        align(&rows)
+    )
+}
+
+fn align<const N: usize>(rows: &[[String; N]]) -> String {
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max();
-    let widths: Vec<usize> = (0..HEADER.len()).map(|column| width(column).unwrap_or(0)).collect();
+    let widths: Vec<usize> = (0..N).map(|column| width(column).unwrap_or(0)).collect();
     let mut text = String::new();
     for row in rows {
         let mut line = String::new();

@@ -214,7 +214,12 @@ fn check_experiment(experiment: &Value) {
         "broker_written_per_byte",
         "driver",
         "durability",
+        "broker_system_seconds_per_gib",
+        "generator_busy",
         "generator_ceiling_records_per_second",
+        "generator_cpu_seconds_per_gib",
+        "generator_floor",
+        "generator_system_seconds_per_gib",
         "kind",
         "limited_by_generator",
         "tried",
@@ -239,9 +244,29 @@ fn check_experiment(experiment: &Value) {
     assert_eq!(keys(latency).len(), 6);
     assert!(experiment["broker_cpu_seconds_per_gib"].as_f64().is_some_and(|cpu| cpu >= 0.0));
     assert!(experiment["broker_rss_bytes"].as_u64().is_some_and(|bytes| bytes > 1 << 20));
+    check_generator(experiment, open);
     for metric in SEED_METRICS {
         let value = experiment["client_metrics"][metric].as_f64();
         assert!(value.is_some_and(|value| value >= 0.0), "{metric}: {value:?}");
+    }
+}
+
+/// What part of it was the generator's own.
+fn check_generator(experiment: &Value, open: bool) {
+    let number = |path: &str| experiment.pointer(path).and_then(Value::as_f64).expect(path);
+    for side in ["broker", "generator"] {
+        let all = number(&format!("/{side}_cpu_seconds_per_gib"));
+        let system = number(&format!("/{side}_system_seconds_per_gib"));
+        assert!((0.0..=all + 1e-9).contains(&system), "{side}: {system} of {all}");
+    }
+    // Time is counted in hundredths of a second: a load that sends little may show none.
+    assert!(open || number("/generator_busy") > 0.0, "{experiment}");
+    assert_eq!(experiment["generator_ceiling_records_per_second"].is_null(), open);
+    let floor = number("/generator_floor/records_per_second");
+    assert!(floor > 0.0 && number("/generator_floor/p50_ms") <= number("/generator_floor/p99_ms"));
+    if open {
+        let asked = number("/target_rate");
+        assert!((0.1..2.0).contains(&(floor / asked)), "as fast as it can is 4: {floor}, {asked}");
     }
 }
 

@@ -68,6 +68,7 @@ async fn measured(
         consumer: ConsumerSettings::default().resolve().expect("a configuration"),
         settings: Vec::new(),
         records: 1,
+        part: None,
     };
     let bootstrap = Endpoint { host: "127.0.0.1".to_owned(), port };
     let watch = Rc::new(RefCell::new(Blind));

@@ -14,11 +14,11 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use ringlog_engine::batch::{BatchBuilder, BatchHeader, Codec, RecordFields, decompress, records};
+use ringlog_engine::io::Buf;
 use ringlog_engine::io::sim::{CrashProfile, World, block_on};
-use ringlog_engine::io::{Buf, WritePath};
 use ringlog_engine::log::{
-    Committer, CommitterOptions, IoMode, LoadError, LoadOptions, Loaded, Log, LogConfig, Origin,
-    ReadError, ReadLimits,
+    Committer, CommitterOptions, LoadError, LoadOptions, Loaded, Log, LogConfig, Origin, ReadError,
+    ReadLimits,
 };
 use ringlog_engine::shard::Shard;
 use ringlog_engine::stdx::prng::Prng;
@@ -49,13 +49,7 @@ struct Placed {
 }
 
 async fn open(shard: &Shard, written: &Written) -> Result<Loaded, LoadError> {
-    let options = CommitterOptions {
-        sync_always: true,
-        io_mode: IoMode::Buffered,
-        tail_bytes: 0,
-        write_path: WritePath::Blocking,
-        unread_cache_bytes: None,
-    };
+    let options = CommitterOptions::default();
     let load = LoadOptions {
         config: written.config.clone(),
         clean: written.clean,

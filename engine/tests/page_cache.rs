@@ -6,11 +6,11 @@ use std::path::Path;
 use std::rc::Rc;
 
 use ringlog_engine::batch::{BatchBuilder, RecordFields};
+use ringlog_engine::io::sim::{CrashProfile, World, block_on};
 use ringlog_engine::io::uring::{UringOptions, probe};
-use ringlog_engine::io::{Buf, DriverChoice, DriverPlan, OpenOptions, WritePath};
+use ringlog_engine::io::{Buf, DriverChoice, DriverPlan, OpenOptions};
 use ringlog_engine::log::{
-    CacheCounts, Committer, CommitterOptions, IoMode, LoadOptions, Log, LogConfig, Origin,
-    ReadLimits,
+    CacheCounts, Committer, CommitterOptions, LoadOptions, Log, LogConfig, Origin, ReadLimits,
 };
 use ringlog_engine::shard::{File, Shard, ShardOptions};
 use ringlog_engine::types::{LeaderEpoch, Offset, ShardId};
@@ -24,13 +24,7 @@ async fn open(
     unread_cache_bytes: Option<u64>,
     segment_bytes: u32,
 ) -> Rc<Log> {
-    let options = CommitterOptions {
-        sync_always: true,
-        io_mode: IoMode::Buffered,
-        tail_bytes: 0,
-        write_path: WritePath::Blocking,
-        unread_cache_bytes,
-    };
+    let options = CommitterOptions { unread_cache_bytes, ..CommitterOptions::default() };
     let committer = Committer::start(shard, options);
     let load = LoadOptions {
         config: LogConfig { segment_bytes, ..LogConfig::default() },
@@ -40,6 +34,16 @@ async fn open(
         one_at_a_time: false,
     };
     Log::open(shard, dir, &committer, load).await.expect("a new log opens").log
+}
+
+/// Appends a batch of one large record; returns where the log ends then.
+fn append_one(shard: &Shard, log: &Rc<Log>) -> Offset {
+    let value = vec![b'x'; BATCH_BYTES];
+    let mut builder = BatchBuilder::default();
+    builder.append(shard.unix_ms(), &RecordFields { value: Some(&value), ..Default::default() });
+    let bytes = Buf::copy_of(&builder.build().expect("packs"));
+    let appended = log.append(bytes, Origin::Client, LeaderEpoch(0));
+    appended.expect("acceptable").last_offset.plus(1)
 }
 
 /// Appends 32 batches, 16 MiB, one after the other; returns how much of the first segment stayed
@@ -52,14 +56,8 @@ async fn cached_after_appends(
 ) -> (u64, u64) {
     shard.make_dir_all(dir).await.expect("mkdir");
     let log = open(shard, dir, unread_cache_bytes, 16 << 20).await;
-    let value = vec![b'x'; BATCH_BYTES];
     for _ in 0..32 {
-        let mut builder = BatchBuilder::default();
-        builder
-            .append(shard.unix_ms(), &RecordFields { value: Some(&value), ..Default::default() });
-        let bytes = Buf::copy_of(&builder.build().expect("packs"));
-        let appended = log.append(bytes, Origin::Client, LeaderEpoch(0));
-        let end = Offset(appended.expect("acceptable").last_offset.0 + 1);
+        let end = append_one(shard, &log);
         log.changed.until(|| (log.ends().durable_end_offset >= end).then_some(())).await;
         read(&log).await;
     }
@@ -69,6 +67,51 @@ async fn cached_after_appends(
     let cached = file.cached_bytes(0, len).await.expect("this kernel has cachestat");
     log.close().await.expect("closes");
     (cached, len)
+}
+
+/// `ringlog.durability=replicated` asks for no sync, and does not leave it all to the kernel.
+#[test]
+fn what_is_written_and_not_durable_has_a_bound() {
+    const DIRTY_BYTES_MAX: u64 = 4 * BATCH_BYTES as u64;
+    block_on(&World::new(7, 1, CrashProfile::Ext4), |shard| async move {
+        let options = CommitterOptions {
+            sync_always: false,
+            dirty_bytes_max: DIRTY_BYTES_MAX,
+            ..CommitterOptions::default()
+        };
+        let committer = Committer::start(&shard, options);
+        let mut logs = Vec::new();
+        for name in ["/a-0", "/b-0"] {
+            shard.make_dir_all(Path::new(name)).await.expect("mkdir");
+            let load = LoadOptions {
+                config: LogConfig::default(),
+                clean: true,
+                recovery_point: Offset::ZERO,
+                log_start_offset: None,
+                one_at_a_time: false,
+            };
+            let opened = Log::open(&shard, Path::new(name), &committer, load).await;
+            logs.push(opened.expect("a new log opens").log);
+        }
+        let append = async |log: &Rc<Log>| {
+            let end = append_one(&shard, log);
+            log.changed.until(|| (log.ends().written_end_offset >= end).then_some(())).await;
+        };
+        // The first is written to once and then no more: it counts, and is synced with the other.
+        append(&logs[0]).await;
+        for _ in 0..3 {
+            append(&logs[1]).await;
+        }
+        assert_eq!(committer.sync_count(), 0, "{} bytes are few", committer.dirty_bytes());
+        for _ in 0..32 {
+            append(&logs[1]).await;
+        }
+        let durable = |log: &Rc<Log>| log.ends().durable_end_offset;
+        logs[0].changed.until(|| (durable(&logs[0]) == Offset(1)).then_some(())).await;
+        let settled = || (committer.dirty_bytes() <= DIRTY_BYTES_MAX + KEPT_BYTES).then_some(());
+        logs[1].changed.until(settled).await;
+        assert!(durable(&logs[1]) > Offset(20), "{:?}", durable(&logs[1]));
+    });
 }
 
 #[test]
@@ -110,13 +153,8 @@ fn pages_are_given_back(choice: DriverChoice) {
 async fn catch_up(shard: &Shard, dir: &Path) -> (u64, u64, CacheCounts) {
     shard.make_dir_all(dir).await.expect("mkdir");
     let log = open(shard, dir, None, 64 << 20).await;
-    let value = vec![b'x'; BATCH_BYTES];
     for _ in 0..128 {
-        let mut builder = BatchBuilder::default();
-        builder
-            .append(shard.unix_ms(), &RecordFields { value: Some(&value), ..Default::default() });
-        let bytes = Buf::copy_of(&builder.build().expect("packs"));
-        log.append(bytes, Origin::Client, LeaderEpoch(0)).expect("acceptable");
+        append_one(shard, &log);
         log.flush().await.expect("the disk works");
     }
     let path = dir.join("00000000000000000000.log");

@@ -208,6 +208,19 @@ fn uring_options(config: &RawConfig) -> Result<UringOptions, String> {
     Ok(options)
 }
 
+fn write_path(config: &RawConfig) -> WritePath {
+    match config.string("ringlog.io.write.path") {
+        Some("ring") => WritePath::Ring,
+        _ => WritePath::Blocking,
+    }
+}
+
+/// What each shard's part of each directory may have.
+fn dirty_bytes_max(config: &RawConfig, shards: usize) -> u64 {
+    let parts = shards * config.log_dirs().len().max(1);
+    config.long("ringlog.dirty.bytes.max") as u64 / parts as u64
+}
+
 /// From this many CPUs on, a host is taken to be the broker's own.
 const OWN_HOST_CPUS_MIN: usize = 4;
 
@@ -328,10 +341,8 @@ fn settings_of(config: RawConfig, dirs: &[LogDir], shards: usize) -> Result<Sett
             Some("direct") => IoMode::Direct,
             _ => IoMode::Buffered,
         },
-        write_path: match config.string("ringlog.io.write.path") {
-            Some("ring") => WritePath::Ring,
-            _ => WritePath::Blocking,
-        },
+        write_path: write_path(&config),
+        dirty_bytes_max: dirty_bytes_max(&config, shards),
         fetch_path: FetchPath::of(&config),
         unread_cache_bytes: u64::try_from(config.long("ringlog.unread.cache.bytes")).ok(),
         dirs: infos.collect(),

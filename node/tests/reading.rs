@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use ringlog_wire::messages::{
     DeleteTopicsRequest, FetchRequest, FetchResponse, MetadataRequest, MetadataResponse,
-    delete_topics_request, fetch_request, metadata_request,
+    delete_topics_request, fetch_request, fetch_response, metadata_request,
 };
 use ringlog_wire::{Message, Reader, Uuid};
 use support::{Client, Node, batch, fetch_request_of, run};
@@ -96,6 +96,45 @@ fn fetch_max_bytes_limits_what_a_client_may_ask_for() {
     let offset = client.produce("t", 0, -1, huge.clone()).offset;
     let response = client.request(&waiting(1, LONG, offset), 11);
     assert_eq!(records(&response), huge.len(), "a first batch comes whole");
+}
+
+/// Partitions lie on several shards, and the limit is dealt out in the order of the request.
+#[test]
+fn the_first_partition_that_has_anything_gives_a_whole_batch_and_the_others_what_fits() {
+    let node = Node::start(&["ringlog.shards=2"]);
+    let mut client = node.client();
+    client.create_topic("t", 4, &[]);
+    let (large, small) = (batch(&[&[7; 5000]], None), batch(&[&[7; 100]], None));
+    for (index, bytes) in [(1, &large), (2, &small), (3, &large)] {
+        assert_eq!(client.produce("t", index, -1, bytes.clone()).error, 0);
+    }
+    let mut read = |order: &[i32], partition_max_bytes: i32, max_bytes: usize| {
+        let mut request = fetch_request_of("t", 0, 0);
+        request.max_bytes = max_bytes as i32;
+        let asked = request.topics[0].partitions.remove(0);
+        request.topics[0].partitions = order
+            .iter()
+            .map(|&partition| fetch_request::FetchPartition {
+                partition,
+                partition_max_bytes,
+                ..asked.clone()
+            })
+            .collect();
+        let response = client.request(&request, 11);
+        let partitions = response.responses[0].partitions.iter();
+        let len = |p: &fetch_response::PartitionData| {
+            assert_eq!(p.error_code, 0);
+            (p.partition_index, p.records.as_ref().map_or(0, Vec::len))
+        };
+        partitions.map(len).collect::<Vec<_>>()
+    };
+    let (l, s) = (large.len(), small.len());
+    assert_eq!(read(&[0, 1, 2, 3], 1000, 1 << 20), [(0, 0), (1, l), (2, s), (3, 0)]);
+    assert_eq!(read(&[3, 2, 1, 0], 1000, 1 << 20), [(3, l), (2, s), (1, 0), (0, 0)]);
+    assert_eq!(read(&[2, 3, 1, 0], 1000, 1 << 20), [(2, s), (3, 0), (1, 0), (0, 0)]);
+    assert_eq!(read(&[0, 1, 2, 3], 1 << 20, l + s), [(0, 0), (1, l), (2, s), (3, 0)]);
+    assert_eq!(read(&[0, 2, 1, 3], 1 << 20, s), [(0, 0), (2, s), (1, 0), (3, 0)]);
+    assert_eq!(read(&[0, 1, 2, 3], 1 << 20, 0), [(0, 0), (1, l), (2, 0), (3, 0)]);
 }
 
 fn session_epochs(client: &mut Client) -> (i32, i32) {

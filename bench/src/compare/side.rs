@@ -197,6 +197,10 @@ fn load_of(path: &Path) -> Result<Value> {
         let text = fs::read_to_string(&env).with_context(|| format!("{}", env.display()))?;
         let env: Value =
             serde_json::from_str(&text).with_context(|| format!("{}", env.display()))?;
+        // The machines that the load came from are a part of it.
+        let agents = env["agents"].as_array().into_iter().flatten();
+        let hosts = agents.map(|agent| agent["host"].clone()).collect();
+        load.insert("agent_hosts".to_owned(), Value::Array(hosts));
         if let Some(measure) = load.get_mut("measure").and_then(Value::as_object_mut) {
             measure.remove("rounds");
             measure.insert("seconds".to_owned(), env["seconds"].clone());

@@ -88,6 +88,7 @@ pub async fn tail(
     watch: Rc<RefCell<dyn Watch>>,
 ) -> Result<Outcome> {
     let window = Window::new(run.times);
+    run.wait_to_begin(shard, &*watch).await?;
     if let Some(process) = &process {
         process.reset_peak();
     }
@@ -133,15 +134,9 @@ pub async fn tail(
         meter.borrow_mut().lose(missing, "acknowledged, and not there for a consumer");
     }
     let recording = meter.borrow_mut().take().finish(shard.clock());
-    let (window_start_unix_ms, warmup, broker) = edges.result()?;
     let mut client_metrics = producers.metrics(&lateness);
     client_metrics.extend(consumers.metrics(recording.seconds));
-    Ok(Outcome {
-        client_metrics,
-        broker,
-        lateness,
-        ..Outcome::new(window_start_unix_ms, recording, warmup)
-    })
+    Ok(Outcome { client_metrics, lateness, ..edges.outcome(recording)? })
 }
 
 /// Consumers that read what was stored before, again and again while the window lasts.
@@ -155,6 +150,7 @@ pub async fn catch_up(
 ) -> Result<Outcome> {
     fill(shard, bootstrap, run, &cluster, &watch).await?;
     let window = Window::new(run.times);
+    run.wait_to_begin(shard, &*watch).await?;
     if let Some(process) = &process {
         process.reset_peak();
     }
@@ -186,9 +182,8 @@ pub async fn catch_up(
     consumers.stop(shard).await?;
     edges.over(shard).await;
     let recording = meter.borrow_mut().take().finish(shard.clock());
-    let (window_start_unix_ms, warmup, broker) = edges.result()?;
     let client_metrics = consumers.metrics(recording.seconds);
-    Ok(Outcome { client_metrics, broker, ..Outcome::new(window_start_unix_ms, recording, warmup) })
+    Ok(Outcome { client_metrics, ..edges.outcome(recording)? })
 }
 
 /// Loses nothing.
@@ -220,11 +215,7 @@ pub async fn fill(
             let (key, value) = values.next_record(stamp.at_ns);
             producer.send(&stamp, key, value).await?;
             if number.is_multiple_of(RECORDS_PER_LOOK) {
-                watch.borrow_mut().tick(Live {
-                    elapsed: 0.0,
-                    records_per_second: 0.0,
-                    p99_ms: 0.0,
-                })?;
+                watch.borrow_mut().tick(Live::NOTHING)?;
                 shard.sleep_until(Mono(shard.now().0 + 1)).await;
             }
         }
@@ -470,6 +461,7 @@ impl Outcome {
             printed: None,
             client_metrics: BTreeMap::new(),
             broker: None,
+            generator: None,
             lateness: new_histogram(),
             warmup,
         }

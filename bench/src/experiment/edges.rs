@@ -8,8 +8,8 @@ use anyhow::{Context, Result};
 use ringlog_engine::io::Mono;
 use ringlog_engine::shard::Shard;
 
-use super::{BrokerUse, Live, Times, Warmup, Watch};
-use crate::load::{Pace, Recorder};
+use super::{Live, Outcome, Times, Warmup, Watch};
+use crate::load::{Pace, Recorder, Recording};
 use crate::stats::{TREND_INTERVALS, still_warming};
 use crate::target::{ProcessSample, ProcessWatch};
 
@@ -68,6 +68,9 @@ struct Seen {
     warmup: Option<Warmup>,
     before: Option<ProcessSample>,
     after: Option<ProcessSample>,
+    /// Of this process.
+    own_before: Option<ProcessSample>,
+    own_after: Option<ProcessSample>,
     failed: Option<anyhow::Error>,
 }
 
@@ -92,6 +95,7 @@ impl Edges {
         on_open: impl FnOnce(),
         on_close: impl FnOnce(),
     ) {
+        let own = ProcessWatch::own();
         let mut left = self.postponed_max;
         let steady = loop {
             let opens = meter.borrow().window().0;
@@ -114,10 +118,12 @@ impl Edges {
             seen.warmup = Some(Warmup { seconds, steady });
             seen.started_unix_ms = shard.unix_ms();
             seen.before = seen.sample(process.as_ref());
+            seen.own_before = seen.sample(own.as_ref());
         }
         shard.sleep_until(closes).await;
         let mut seen = self.seen.borrow_mut();
         seen.after = seen.sample(process.as_ref());
+        seen.own_after = seen.sample(own.as_ref());
         on_close();
         self.over.set(true);
     }
@@ -140,15 +146,21 @@ impl Edges {
         recorder.ended(now).into_iter().map(speed).collect()
     }
 
-    /// What was seen: when the window began, how the load warmed up, what the broker used.
-    pub fn result(&self) -> Result<(i64, Warmup, Option<BrokerUse>)> {
+    /// What was recorded, with what was seen: when the window began, how the load warmed up, what
+    /// broker and generator used.
+    pub fn outcome(&self, recording: Recording) -> Result<Outcome> {
         let seen = self.seen.take();
         if let Some(error) = seen.failed {
             return Err(error).context("the broker's process");
         }
-        let broker = seen.before.zip(seen.after).map(|(before, after)| after.since(&before));
         let warmup = seen.warmup.unwrap_or(Warmup { seconds: 0.0, steady: None });
-        Ok((seen.started_unix_ms, warmup, broker))
+        let own = seen.own_before.zip(seen.own_after);
+        let seconds = recording.seconds;
+        Ok(Outcome {
+            broker: seen.before.zip(seen.after).map(|(before, after)| after.since(&before)),
+            generator: own.map(|(before, after)| after.generator_since(&before, seconds)),
+            ..Outcome::new(seen.started_unix_ms, recording, warmup)
+        })
     }
 }
 

@@ -12,18 +12,24 @@ use std::rc::Rc;
 
 use anyhow::Result;
 use ringlog_engine::shard::Shard;
+use serde::{Deserialize, Serialize};
 
+use crate::agent::{Agents, Gate, Place};
 use crate::client::{
     Cluster, Connection, Endpoint, TopicSpec, create_topic, delete_topic, wait_for_leaders,
 };
 use crate::load::{Latency, Pace, Recording, ValuesSpec};
 use crate::producer::ProducerConfig;
-use crate::profile::{ConsumerConfig, Kind};
+use crate::profile::{ConsumerConfig, Experiment, Kind, LoadProfile};
 use crate::results::LatencySummary;
 use crate::target::{KafkaKit, ProcessWatch};
 
+pub use produce::{DRAIN_MS, START_DELAY_MS, merged_metrics};
+
 /// How long a topic may take to be made and to get its leaders, or to be deleted.
 const TOPIC_MS: u64 = 30_000;
+/// How often a host looks whether it may begin.
+const GATE_LOOK_MS: u64 = 1;
 
 /// What to run.
 #[derive(Clone, Debug)]
@@ -50,6 +56,55 @@ pub struct LoadRun {
     pub settings: Vec<(String, String)>,
     /// What a tool sends that counts records instead of seconds.
     pub records: u64,
+    /// Where this is one host's part of a load.
+    pub part: Option<HostPart>,
+}
+
+/// One host's part of a load that several hosts carry out.
+#[derive(Clone, Debug)]
+pub struct HostPart {
+    /// What it waits for before it begins.
+    pub gate: Rc<Gate>,
+    /// Whether the topic is all hosts', and is there.
+    pub topic_is_shared: bool,
+}
+
+impl LoadRun {
+    /// An experiment's load.
+    pub fn new(
+        experiment: &Experiment,
+        load: &LoadProfile,
+        topic: TopicSpec,
+        pace: Pace,
+        times: Times,
+        driver: ToolOrNative,
+    ) -> LoadRun {
+        LoadRun {
+            topic,
+            producer: experiment.producer.clone(),
+            producers: experiment.producers.unwrap_or(load.producers) as usize,
+            values: experiment.values,
+            pace,
+            times,
+            kind: experiment.kind,
+            driver,
+            consumer: experiment.consumer.clone(),
+            settings: experiment.producer_settings.pairs(),
+            records: experiment.records,
+            part: None,
+        }
+    }
+
+    /// Everything is prepared: waits for the other hosts, where there are any.
+    async fn wait_to_begin(&self, shard: &Shard, watch: &RefCell<dyn Watch>) -> Result<()> {
+        let Some(part) = &self.part else { return Ok(()) };
+        part.gate.ready.set(true);
+        while !part.gate.begun.get() {
+            watch.borrow_mut().tick(Live::NOTHING)?;
+            shard.sleep_ms(GATE_LOOK_MS).await;
+        }
+        Ok(())
+    }
 }
 
 /// Who loads a broker.
@@ -61,6 +116,8 @@ pub enum ToolOrNative {
     Java(Rc<KafkaKit>),
     /// librdkafka, by this program executing itself again.
     Librdkafka(PathBuf),
+    /// This program on other hosts.
+    Agents(Rc<Agents>, Place),
 }
 
 /// How long a round warms up and is measured, in seconds.
@@ -88,6 +145,8 @@ pub struct Outcome {
     pub client_metrics: BTreeMap<String, f64>,
     /// The broker's use of the machine within the window, if it is ours to watch.
     pub broker: Option<BrokerUse>,
+    /// What sending and receiving the load took of the load's hosts.
+    pub generator: Option<GeneratorUse>,
     /// Open loop: how late the generator itself was.
     pub lateness: Latency,
     /// How it warmed up.
@@ -104,9 +163,18 @@ impl Outcome {
         }
         self.printed = self.printed.zip(round.printed).map(|(mean, one)| mean.mixed(one, count));
         self.broker = self.broker.zip(round.broker).map(|(one, other)| one.and(other));
+        self.generator = self.generator.zip(round.generator).map(|(one, other)| one.and(other));
         self.lateness.add(&round.lateness).expect("the same bounds");
-        self.warmup.seconds = self.warmup.seconds.max(round.warmup.seconds);
-        self.warmup.steady = self.warmup.steady.zip(round.warmup.steady).map(|(a, b)| a && b);
+        self.warmup = self.warmup.and(round.warmup);
+    }
+
+    /// Adds what another host has counted at the same time. Metrics are not among it
+    /// ([`merged_metrics`]).
+    pub fn add_beside(&mut self, host: &Outcome) {
+        self.recording.add_beside(&host.recording);
+        self.generator = self.generator.zip(host.generator).map(|(one, other)| one.and(other));
+        self.lateness.add(&host.lateness).expect("the same bounds");
+        self.warmup = self.warmup.and(host.warmup);
     }
 }
 
@@ -119,11 +187,20 @@ pub struct Warmup {
     pub steady: Option<bool>,
 }
 
+impl Warmup {
+    fn and(self, other: Warmup) -> Warmup {
+        let steady = self.steady.zip(other.steady).map(|(one, other)| one && other);
+        Warmup { seconds: self.seconds.max(other.seconds), steady }
+    }
+}
+
 /// What a broker took of its machine.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct BrokerUse {
     /// CPU time.
     pub cpu_seconds: f64,
+    /// The kernel's part of it; `None` of a result from before it was told apart.
+    pub system_seconds: Option<f64>,
     /// The most resident memory since the run began.
     pub peak_rss_bytes: u64,
     /// Bytes that it caused to be written to storage; `None` where the kernel does not say.
@@ -138,6 +215,7 @@ impl BrokerUse {
     pub fn and(self, other: BrokerUse) -> BrokerUse {
         BrokerUse {
             cpu_seconds: self.cpu_seconds + other.cpu_seconds,
+            system_seconds: self.system_seconds.zip(other.system_seconds).map(|(a, b)| a + b),
             peak_rss_bytes: self.peak_rss_bytes.max(other.peak_rss_bytes),
             written_bytes: self.written_bytes.zip(other.written_bytes).map(|(a, b)| a + b),
             context_switches: self.context_switches + other.context_switches,
@@ -145,8 +223,32 @@ impl BrokerUse {
     }
 }
 
+/// What a load took of the machine that it came from: this program, and a tool that it has run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize, Serialize)]
+pub struct GeneratorUse {
+    /// CPU time.
+    pub cpu_seconds: f64,
+    /// The kernel's part of it.
+    pub system_seconds: f64,
+    /// CPU time for each second of the window: 1 is one processor that never rests. Of several
+    /// rounds or hosts the highest.
+    pub busy: f64,
+}
+
+impl GeneratorUse {
+    /// Both together, one after the other or side by side.
+    #[must_use]
+    pub fn and(self, other: GeneratorUse) -> GeneratorUse {
+        GeneratorUse {
+            cpu_seconds: self.cpu_seconds + other.cpu_seconds,
+            system_seconds: self.system_seconds + other.system_seconds,
+            busy: self.busy.max(other.busy),
+        }
+    }
+}
+
 /// How a run is getting on.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize, Serialize)]
 pub struct Live {
     /// Since its first record, in seconds.
     pub elapsed: f64,
@@ -154,6 +256,11 @@ pub struct Live {
     pub records_per_second: f64,
     /// Their latency.
     pub p99_ms: f64,
+}
+
+impl Live {
+    /// Of a load that has not begun.
+    pub const NOTHING: Live = Live { elapsed: 0.0, records_per_second: 0.0, p99_ms: 0.0 };
 }
 
 /// Looks at a run now and then; its error ends the run.
@@ -170,6 +277,9 @@ pub async fn run(
     run: &LoadRun,
     watch: Rc<RefCell<dyn Watch>>,
 ) -> Result<Outcome> {
+    if let ToolOrNative::Agents(agents, place) = &run.driver {
+        return measure_by(agents, *place, (shard, bootstrap, process), run, watch).await;
+    }
     let cluster = prepare(shard, bootstrap, run).await?;
     let outcome = match (&run.driver, run.kind) {
         (ToolOrNative::Native, Kind::Produce) => {
@@ -190,6 +300,25 @@ pub async fn run(
     Ok(outcome)
 }
 
+/// Runs it on other hosts. Of the broker it is theirs to ask, but for a topic that they share.
+async fn measure_by(
+    agents: &Agents,
+    place: Place,
+    (shard, bootstrap, process): (&Shard, &Endpoint, Option<ProcessWatch>),
+    run: &LoadRun,
+    watch: Rc<RefCell<dyn Watch>>,
+) -> Result<Outcome> {
+    if !run.topic_is_shared() {
+        return agents.measure(shard, bootstrap, process, (run, place), watch).await;
+    }
+    prepare(shard, bootstrap, run).await?;
+    let outcome = agents.measure(shard, bootstrap, process, (run, place), watch).await;
+    let cleaned = clean_up(shard, bootstrap, run).await;
+    let outcome = outcome?;
+    cleaned?;
+    Ok(outcome)
+}
+
 async fn connect(shard: &Shard, bootstrap: &Endpoint, run: &LoadRun) -> Result<Connection> {
     let deadline = shard.clock().plus_ms(TOPIC_MS);
     Connection::open(shard, bootstrap, &run.producer.client_id, deadline).await
@@ -197,12 +326,17 @@ async fn connect(shard: &Shard, bootstrap: &Endpoint, run: &LoadRun) -> Result<C
 
 async fn prepare(shard: &Shard, bootstrap: &Endpoint, run: &LoadRun) -> Result<Cluster> {
     let mut connection = connect(shard, bootstrap, run).await?;
-    create_topic(&mut connection, &run.topic).await?;
+    if !run.part.as_ref().is_some_and(|part| part.topic_is_shared) {
+        create_topic(&mut connection, &run.topic).await?;
+    }
     let deadline = shard.clock().plus_ms(TOPIC_MS);
     wait_for_leaders(shard, &mut connection, &run.topic, deadline).await
 }
 
 async fn clean_up(shard: &Shard, bootstrap: &Endpoint, run: &LoadRun) -> Result<()> {
+    if run.part.as_ref().is_some_and(|part| part.topic_is_shared) {
+        return Ok(());
+    }
     let mut connection = connect(shard, bootstrap, run).await?;
     delete_topic(&mut connection, &run.topic.name).await
 }

@@ -17,7 +17,7 @@ use crate::target::ProcessWatch;
 
 /// How long acknowledgements may take after the last record. What is unanswered then counts as
 /// lost.
-const DRAIN_MS: u64 = 30_000;
+pub const DRAIN_MS: u64 = 30_000;
 /// Between preparing the run and its first record: time for the connections to be made.
 pub const START_DELAY_MS: u64 = 50;
 
@@ -37,6 +37,7 @@ pub async fn measure(
 ) -> Result<Outcome> {
     // Made before the load starts: it takes a while.
     let window = Window::new(run.times);
+    run.wait_to_begin(shard, &*watch).await?;
     if let Some(process) = &process {
         process.reset_peak();
     }
@@ -67,14 +68,8 @@ pub async fn measure(
     drained?;
     edges.over(shard).await;
     let recording = meter.borrow_mut().take().finish(shard.clock());
-    let (window_start_unix_ms, warmup, broker) = edges.result()?;
     let client_metrics = producers.metrics(&lateness);
-    Ok(Outcome {
-        client_metrics,
-        broker,
-        lateness,
-        ..Outcome::new(window_start_unix_ms, recording, warmup)
-    })
+    Ok(Outcome { client_metrics, lateness, ..edges.outcome(recording)? })
 }
 
 impl<O: Observer + 'static> Producers<O> {
@@ -172,25 +167,30 @@ impl<O: Observer + 'static> Producers<O> {
         *self.metrics.borrow_mut() = all.collect();
     }
 
-    /// Their metrics over the window: rates summed, averages averaged, the highest of maxima.
+    /// Their metrics over the window.
     pub fn metrics(&self, lateness: &Latency) -> BTreeMap<String, f64> {
-        let all = self.metrics.take();
-        let mut merged: BTreeMap<String, f64> = BTreeMap::new();
-        for (name, value) in all.iter().flatten() {
-            let entry = merged.entry(name.clone()).or_default();
-            match name {
-                name if name.ends_with("-rate") => *entry += value,
-                name if name.ends_with("-max") => *entry = entry.max(*value),
-                _ => *entry += value / all.len() as f64,
-            }
-        }
-        if !lateness.is_empty() {
-            let ms = |quantile| lateness.value_at_quantile(quantile) as f64 / 1e6;
-            merged.insert("schedule-lag-p99".to_owned(), ms(0.99));
-            merged.insert("schedule-lag-max".to_owned(), ms(1.0));
-        }
-        merged
+        merged_metrics(&self.metrics.take(), lateness)
     }
+}
+
+/// Metrics of several clients as one: rates summed, averages averaged, the highest of maxima. How
+/// late all of them were is in `lateness`.
+pub fn merged_metrics(all: &[BTreeMap<String, f64>], lateness: &Latency) -> BTreeMap<String, f64> {
+    let mut merged: BTreeMap<String, f64> = BTreeMap::new();
+    for (name, value) in all.iter().flatten() {
+        let entry = merged.entry(name.clone()).or_default();
+        match name {
+            name if name.ends_with("-rate") => *entry += value,
+            name if name.ends_with("-max") => *entry = entry.max(*value),
+            _ => *entry += value / all.len() as f64,
+        }
+    }
+    if !lateness.is_empty() {
+        let ms = |quantile| lateness.value_at_quantile(quantile) as f64 / 1e6;
+        merged.insert("schedule-lag-p99".to_owned(), ms(0.99));
+        merged.insert("schedule-lag-max".to_owned(), ms(1.0));
+    }
+    merged
 }
 
 impl Observer for Meter {

@@ -37,12 +37,18 @@ pub async fn measure(
     if let Some(process) = &process {
         process.reset_peak();
     }
-    let before = process.as_ref().map(ProcessWatch::sample).transpose()?;
+    let own = ProcessWatch::own();
+    let looked = || -> Result<_> {
+        let broker = process.as_ref().map(ProcessWatch::sample).transpose()?;
+        Ok((broker, own.as_ref().map(ProcessWatch::sample).transpose()?, shard.clock()))
+    };
+    let (before, own_before, began) = looked()?;
     let started_unix_ms = shard.unix_ms();
     let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
     let child = child.with_context(|| format!("{name} cannot be started"))?;
     let text = finish(shard, child, name, &watch).await?;
-    let after = process.as_ref().map(ProcessWatch::sample).transpose()?;
+    let (after, own_after, ended) = looked()?;
+    let seconds = ended.ms_since(began) as f64 / 1e3;
     let said = parse(run, name, &text).with_context(|| format!("{name} printed:\n{text}"))?;
     let recording = Recording::of_tool(said.seconds, said.records, said.lost);
     // The tool's own warm-up is part of what it measures.
@@ -51,6 +57,10 @@ pub async fn measure(
         printed: Some(said.latency),
         client_metrics: said.metrics,
         broker: before.zip(after).map(|(before, after)| after.since(&before)),
+        // The tool's whole life: a JVM's start is among it.
+        generator: own_before
+            .zip(own_after)
+            .map(|(before, after)| after.generator_since(&before, seconds)),
         ..Outcome::new(started_unix_ms, recording, warmup)
     })
 }
@@ -114,7 +124,9 @@ fn command(bootstrap: &Endpoint, run: &LoadRun) -> Result<(&'static str, Command
             }
             return Ok(("librdkafka", command));
         }
-        ToolOrNative::Native => unreachable!("the native driver is no tool"),
+        ToolOrNative::Native | ToolOrNative::Agents(..) => {
+            unreachable!("the native driver is no tool")
+        }
     };
     let name = match run.kind {
         Kind::Produce => "kafka-producer-perf-test",

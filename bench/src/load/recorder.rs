@@ -73,6 +73,44 @@ impl Recording {
         }
     }
 
+    /// What intervals hold. The window: its seconds, those of an interval, and how many of the
+    /// intervals are in it; what comes after it belongs to the last ones.
+    pub fn of_intervals(
+        (seconds, interval_seconds, window_intervals): (f64, f64, usize),
+        intervals: Vec<Interval>,
+        lost: u64,
+        reasons: BTreeMap<String, u64>,
+    ) -> Recording {
+        let mut latency = new_histogram();
+        for interval in &intervals {
+            latency.add(&interval.latency).expect("the same bounds");
+        }
+        let series: Vec<Moment> = intervals.iter().take(window_intervals).map(Moment::of).collect();
+        let records = series.iter().map(|moment| moment.records).sum();
+        Recording { seconds, records, latency, interval_seconds, intervals, series, lost, reasons }
+    }
+
+    /// Adds what another host has counted of the same load at the same time.
+    pub fn add_beside(&mut self, other: &Recording) {
+        let longest = self.intervals.len().max(other.intervals.len());
+        let none = || Interval { records: 0, latency: new_histogram() };
+        self.intervals.resize_with(longest, none);
+        for (mine, theirs) in self.intervals.iter_mut().zip(&other.intervals) {
+            mine.records += theirs.records;
+            mine.latency.add(&theirs.latency).expect("the same bounds");
+        }
+        for (reason, count) in &other.reasons {
+            *self.reasons.entry(reason.clone()).or_default() += count;
+        }
+        let window = self.series.len().max(other.series.len());
+        *self = Recording::of_intervals(
+            (self.seconds.max(other.seconds), self.interval_seconds, window),
+            std::mem::take(&mut self.intervals),
+            self.lost + other.lost,
+            std::mem::take(&mut self.reasons),
+        );
+    }
+
     /// Forgets the intervals' histograms, which are large, once they are in an interval log.
     pub fn forget_intervals(&mut self) {
         self.intervals = Vec::new();
@@ -211,21 +249,9 @@ impl Recorder {
         let end = self.window.1.min(now.0.max(self.window.0));
         let window_intervals = ((end - self.window.0) / self.interval_ns) as usize;
         let intervals: Vec<Interval> = self.intervals.into_iter().skip(first).collect();
-        let mut latency = new_histogram();
-        for interval in &intervals {
-            latency.add(&interval.latency).expect("the same bounds");
-        }
-        let series: Vec<Moment> = intervals.iter().take(window_intervals).map(Moment::of).collect();
-        Recording {
-            seconds: (end - self.window.0) as f64 / 1e9,
-            records: series.iter().map(|moment| moment.records).sum(),
-            latency,
-            interval_seconds: self.interval_ns as f64 / 1e9,
-            intervals,
-            series,
-            lost: self.lost,
-            reasons: self.reasons,
-        }
+        let window =
+            ((end - self.window.0) as f64 / 1e9, self.interval_ns as f64 / 1e9, window_intervals);
+        Recording::of_intervals(window, intervals, self.lost, self.reasons)
     }
 }
 
@@ -313,6 +339,23 @@ mod tests {
         let records: Vec<u64> = both.series.iter().map(|moment| moment.records).collect();
         assert_eq!((records, both.intervals.len()), (vec![3, 0, 5, 0], 0));
         assert_eq!((both.lost, both.reasons["why"]), (2, 2));
+    }
+
+    #[test]
+    fn hosts_add_up_in_the_same_intervals() {
+        let host = |records: u64, at_ms: u64| {
+            let mut recorder = Recorder::new(Mono(0), 0, 500 * MS, 250 * MS);
+            recorder.delivered(Mono(at_ms * MS), &batch(at_ms - 10, 0, records));
+            recorder.lost(Mono(0), 1, "why");
+            recorder.finish(Mono(900 * MS))
+        };
+        let mut both = host(3, 100);
+        both.add_beside(&host(5, 100));
+        both.add_beside(&host(7, 300));
+        assert_eq!((both.seconds, both.records, both.latency.len()), (0.5, 15, 15));
+        let records: Vec<u64> = both.series.iter().map(|moment| moment.records).collect();
+        assert_eq!((records, both.intervals.len()), (vec![8, 7], 3));
+        assert_eq!((both.lost, both.reasons["why"]), (3, 3));
     }
 
     #[test]

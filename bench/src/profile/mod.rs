@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail, ensure};
 use serde::{Deserialize, Serialize};
 
+use crate::client::{Endpoint, TopicSpec};
 use crate::experiment::Times;
 use crate::load::{STAMP_BYTES, ValuesSpec};
 use crate::producer::{ProducerConfig, ProducerSettings};
@@ -28,6 +29,7 @@ const PRODUCERS_MAX: u32 = 10_000;
 const ROUNDS_MAX: u32 = 100;
 const RECORDS_MAX: u64 = 1_000_000_000;
 const PARTITIONS_MAX: u32 = 10_000;
+const AGENTS_MAX: usize = 64;
 /// What a key of `Values` is like: `key-00000000`.
 const KEY_BYTES: usize = 12;
 
@@ -59,6 +61,9 @@ pub struct Profile {
     /// What holds for every experiment's consumers.
     #[serde(default)]
     pub consumer: ConsumerSettings,
+    /// Hosts that carry out the load, instead of this one.
+    #[serde(rename = "agent", default)]
+    pub agents: Vec<AgentProfile>,
     /// How long.
     pub measure: MeasureProfile,
     /// How each experiment is loaded, one run after the other.
@@ -73,6 +78,14 @@ pub struct Profile {
     /// every combination.
     #[serde(default)]
     pub sweep: toml::Table,
+}
+
+/// A load host.
+#[derive(Clone, Debug, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub struct AgentProfile {
+    /// Where its `ringlog-bench agent` listens: HOST:PORT.
+    pub address: String,
 }
 
 /// What an experiment does.
@@ -372,8 +385,23 @@ pub struct Experiment {
     pub values: ValuesSpec,
     /// Producers of every load, instead of the load's own.
     pub producers: Option<u32>,
+    /// What a driver sends that counts records instead of seconds.
+    pub records: u64,
     /// Somebody else's figures for the same.
     pub reference: Option<Reference>,
+}
+
+impl Experiment {
+    /// Its topic, which has no name yet.
+    pub fn topic_spec(&self) -> TopicSpec {
+        let configs = self.topic.configs.iter();
+        TopicSpec {
+            name: String::new(),
+            partitions: self.topic.partitions as i32,
+            replication_factor: self.topic.replication_factor.unwrap_or(-1),
+            configs: configs.map(|(key, value)| (key.clone(), value.to_string())).collect(),
+        }
+    }
 }
 
 /// A profile that was read and checked.
@@ -398,6 +426,11 @@ impl LoadedProfile {
             .with_context(|| format!("the profile {} cannot be read", path.display()))?;
         let name = path.file_stem().map_or_else(String::new, |s| s.to_string_lossy().into_owned());
         Self::parse(name, path.to_owned(), text)
+    }
+
+    /// Reads a profile that came from elsewhere.
+    pub fn of_text(name: &str, text: &str) -> Result<LoadedProfile> {
+        Self::parse(name.to_owned(), PathBuf::from(name), text.to_owned())
     }
 
     fn parse(name: String, path: PathBuf, text: String) -> Result<LoadedProfile> {
@@ -426,12 +459,26 @@ impl Profile {
             (1..=RECORDS_MAX).contains(&records),
             "measure.records = {records}: expected 1 to {RECORDS_MAX}"
         );
+        self.agents()?;
         let mut closed = false;
         for (index, load) in self.loads.iter().enumerate() {
             load.check(closed).with_context(|| format!("load number {}", index + 1))?;
             closed |= load.mode == Mode::Closed;
         }
         Ok(())
+    }
+
+    /// Where load hosts listen.
+    pub fn agents(&self) -> Result<Vec<Endpoint>> {
+        let count = self.agents.len();
+        ensure!(count <= AGENTS_MAX, "agent: {count} of them: at most {AGENTS_MAX}");
+        let mut all: Vec<Endpoint> = Vec::new();
+        for agent in &self.agents {
+            let address: Endpoint = agent.address.parse().context("agent.address")?;
+            ensure!(!all.contains(&address), "agent.address = {address}: there is another");
+            all.push(address);
+        }
+        Ok(all)
     }
 
     /// Those that are listed, then one for each combination of the sweep.
@@ -495,6 +542,11 @@ impl Profile {
             driver == Driver::Native || keys == 0,
             "records.keys = {keys}: only the native driver makes keys"
         );
+        ensure!(
+            driver == Driver::Native || self.agents.is_empty(),
+            "driver = {:?}: agents have the native driver only",
+            driver.name()
+        );
         self.check_loads(kind, driver)?;
         let default = || format!("{}/{}", producer.batch_size, producer.linger_ms);
         let configs = over(&self.topic.configs, &experiment.topic.configs);
@@ -509,6 +561,7 @@ impl Profile {
             topic: TopicProfile { partitions, configs, ..self.topic.clone() },
             values,
             producers: experiment.producers,
+            records: self.measure.records,
             reference: experiment.reference.clone(),
         })
     }
@@ -557,10 +610,7 @@ impl LoadProfile {
             (Mode::Sustain, ..) => bail!("the rate of mode = \"sustain\" is searched for"),
             (Mode::Closed, None, None) => Ok(()),
             (Mode::Closed, ..) => bail!("a closed loop has no rate and no share_of_closed"),
-            (Mode::Open, Some(rate), None) => {
-                ensure!(rate.is_finite() && rate > 0.0, "rate = {rate}: expected more than 0");
-                Ok(())
-            }
+            (Mode::Open, Some(rate), None) => check_rate(rate),
             (Mode::Open, None, Some(share)) => {
                 ensure!(
                     share > 0.0 && share <= 2.0,
@@ -579,6 +629,12 @@ fn check_producers(producers: u32) -> Result<()> {
         (1..=PRODUCERS_MAX).contains(&producers),
         "producers = {producers}: expected 1 to {PRODUCERS_MAX}"
     );
+    Ok(())
+}
+
+/// Holds a rate against what makes sense.
+pub fn check_rate(rate: f64) -> Result<()> {
+    ensure!(rate.is_finite() && rate > 0.0, "rate = {rate}: expected more than 0");
     Ok(())
 }
 
@@ -668,6 +724,13 @@ mod tests {
             ("title = ", "kind = \"tail\"\ntitle = ", "kind = \"tail\" needs a rate"),
             ("title = ", "driver = \"jawa\"\ntitle = ", "jawa"),
             ("\"acks\" = \"all\"", "\"acks\" = \"most\"", "acks=most"),
+            ("[reference]", "[[agent]]\naddress = \"load-1\"\n[reference]", "agent.address"),
+            (
+                "[reference]",
+                "[[agent]]\naddress = \"a:1\"\n[[agent]]\naddress = \"a:1\"\n[reference]",
+                "there is another",
+            ),
+            ("[reference]", "[[agent]]\nadress = \"a:1\"\n[reference]", "adress"),
         ] {
             assert!(SEED.contains(from), "{from}");
             let error = format!("{:#}", parse(&SEED.replacen(from, to, 1)).expect_err(to));

@@ -89,19 +89,24 @@ fn ceilings(result: &RunResult) -> String {
         let _ = writeln!(html, "<p><strong>{name}, {mode}: limited by the generator.</strong></p>");
     }
     let row = |measured: &Measured| {
-        let (ceiling, rate) = (measured.ceiling?, measured.records_per_second());
-        let share = format!("{:.0} %", rate / ceiling * 100.0);
-        Some(vec![measured.name.clone(), grouped(ceiling), share])
+        let floor = measured.floor?;
+        let share = measured.ceiling().map(|most| measured.records_per_second() / most * 100.0);
+        Some(vec![
+            format!("{} {}", measured.name, measured.mode.name()),
+            grouped(floor.records_per_second),
+            share.map_or("–".to_owned(), |share| format!("{share:.0} %")),
+            short(floor.p50_ms),
+            short(floor.p99_ms),
+        ])
     };
     let rows: Vec<Vec<String>> = result.measured.iter().filter_map(row).collect();
     if !rows.is_empty() {
-        let head = ["experiment", "records/s", "the broker's share of it"].map(str::to_owned);
+        let head = ["", "records/s", "the broker's share of it", "p50 ms", "p99 ms"];
         html.push_str(
-            "<details><summary>What the load generator reaches against a broker that stores \
-             nothing</summary>\n",
+            "<p>The floor: the same load against a broker that checks records and stores nothing. \
+             What is below it is the generator's, not the broker's.</p>\n",
         );
-        html.push_str(&scroll_table("The load generator's ceiling", &head, &rows));
-        html.push_str("</details>\n");
+        html.push_str(&scroll_table("The floor", &head.map(str::to_owned), &rows));
     }
     html
 }
@@ -272,14 +277,15 @@ pub fn comparison(comparison: &Comparison) -> String {
     html
 }
 
-/// Processor time for the same bytes, as bars; `None` where no broker could be watched.
+/// Processor time for the same bytes, as bars, and what it is made of; `None` where no broker could
+/// be watched.
 pub fn cpu(all: &[Measured]) -> Option<String> {
     let of = |measured: &Measured| ExperimentSummary::of(measured).broker_cpu_seconds_per_gib;
     let highest = all.iter().filter_map(of).fold(0.0, f64::max);
     if highest <= 0.0 {
         return None;
     }
-    let mut html = open_table("Processor time");
+    let mut html = open_table("Processor time of the broker");
     html.push_str(
         "<thead><tr><th scope=\"col\" class=\"word\">experiment</th><th scope=\"col\" \
          class=\"word\">load</th><th scope=\"col\">cpu-s/GiB</th><th scope=\"col\" class=\"word\">\
@@ -291,7 +297,35 @@ pub fn cpu(all: &[Measured]) -> Option<String> {
     }
     html.push_str("</tbody>");
     html.push_str(CLOSE_TABLE);
+    html.push_str(&cpu_parts(all));
     Some(html)
+}
+
+/// User and system time of broker and generator.
+fn cpu_parts(all: &[Measured]) -> String {
+    let text = |value: Option<f64>| value.map_or("–".to_owned(), short);
+    let row = |measured: &Measured| {
+        let summary = ExperimentSummary::of(measured);
+        let parts = |all: Option<f64>, system: Option<f64>| {
+            [text(all.zip(system).map(|(all, system)| all - system)), text(system)]
+        };
+        let broker =
+            parts(summary.broker_cpu_seconds_per_gib, summary.broker_system_seconds_per_gib);
+        let generator =
+            parts(summary.generator_cpu_seconds_per_gib, summary.generator_system_seconds_per_gib);
+        let busy = summary.generator_busy.map(|busy| format!("{:.0} %", busy * 100.0));
+        let name = format!("{} {}", summary.name, summary.mode.name());
+        let busy = busy.unwrap_or_else(|| "–".to_owned());
+        [name].into_iter().chain(broker).chain(generator).chain([busy]).collect()
+    };
+    let rows: Vec<Vec<String>> = all.iter().map(row).collect();
+    let head = ["", "broker user", "system", "generator user", "system", "generator busy"];
+    let mut html = String::from(
+        "<p>Processor seconds for each GiB of values. The generator's are those of this program \
+         and of a tool that it ran; at 100 % one processor never rested.</p>\n",
+    );
+    html.push_str(&scroll_table("Processor time by part", &head.map(str::to_owned), &rows));
+    html
 }
 
 /// The settings in a name that a sweep has given: `batch.size=16384 linger.ms=0`.

@@ -30,6 +30,7 @@ fn outcome(latencies_ns: &[u64], lost: u64) -> Outcome {
         printed: None,
         client_metrics: BTreeMap::from([("batch-size-avg".to_owned(), 12_345.0)]),
         broker: None,
+        generator: None,
         lateness: new_histogram(),
         warmup: Warmup { seconds: 1.0, steady: None },
     }
@@ -45,7 +46,7 @@ fn result(latencies_ns: &[u64], lost: u64) -> RunResult {
         kind: Kind::Produce,
         driver: Driver::Native,
         durability: "sync".to_owned(),
-        ceiling: None,
+        floor: None,
         was_limited: None,
         target_rate: None,
         tried: Vec::new(),
@@ -66,6 +67,7 @@ fn result(latencies_ns: &[u64], lost: u64) -> RunResult {
         rounds: 1,
         versions: Versions::of_this_build(),
         host: Host::read(None),
+        agents: Vec::new(),
     };
     RunResult { env, profile, measured, partial: None }
 }

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Host;
+use crate::agent::AgentEnv;
 
 /// Where and how a run was made.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -29,6 +30,9 @@ pub struct Env {
     pub versions: Versions,
     /// On which machine.
     pub host: Host,
+    /// The hosts that the load came from, where that was not this one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub agents: Vec<AgentEnv>,
 }
 
 /// There were no rounds at first.

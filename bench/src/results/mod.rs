@@ -10,6 +10,7 @@ mod summary;
 mod utc;
 
 use anyhow::Result;
+use serde::{Deserialize, Serialize};
 
 use crate::experiment::Outcome;
 use crate::profile::{Driver, Kind, LoadedProfile, Mode, Reference};
@@ -25,9 +26,34 @@ pub use utc::{utc, utc_in_name};
 
 /// A broker that reaches this share of what the generator can do may be faster than it was seen.
 const NEAR_CEILING: f64 = 0.8;
+/// The native generator is one thread: one that works for this share of the time is the limit.
+const BUSY: f64 = 0.95;
 
 /// What was found, in words and a table.
 pub const VERDICT: &str = "verdict.md";
+
+/// A load against a broker that checks records and stores none: no broker can be seen to be faster
+/// with this generator on this machine.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize, PartialEq)]
+pub struct Floor {
+    /// Acknowledged.
+    pub records_per_second: f64,
+    /// Their latency; `null` where the driver does not say.
+    #[serde(deserialize_with = "summary::nan_if_null")]
+    pub p50_ms: f64,
+    /// The higher percentile.
+    #[serde(deserialize_with = "summary::nan_if_null")]
+    pub p99_ms: f64,
+}
+
+impl Floor {
+    /// Of what came of the load.
+    pub fn of(outcome: &Outcome) -> Floor {
+        let latency = LatencySummary::of_outcome(outcome);
+        let records_per_second = outcome.recording.records as f64 / outcome.recording.seconds;
+        Floor { records_per_second, p50_ms: latency.p50, p99_ms: latency.p99 }
+    }
+}
 
 /// One experiment under one load, measured.
 #[derive(Clone, Debug)]
@@ -42,8 +68,8 @@ pub struct Measured {
     pub driver: Driver,
     /// What the target's acknowledgements meant.
     pub durability: String,
-    /// Records a second of the same load against a broker that stores nothing.
-    pub ceiling: Option<f64>,
+    /// What the same load came to against a broker that stores nothing.
+    pub floor: Option<Floor>,
     /// Of a result read from its folder: what was said of the generator when it ran.
     pub was_limited: Option<bool>,
     /// Open loop: records a second that were to be sent.
@@ -67,18 +93,25 @@ impl Measured {
         self.outcome.add(round, self.rounds.len());
     }
 
-    /// Whether the generator may have been the limit: it was near to what it can do, or it was late
-    /// itself by much of what it measured.
+    /// Records a second that a closed loop comes to where nothing is stored.
+    pub fn ceiling(&self) -> Option<f64> {
+        let closed = self.mode == Mode::Closed;
+        self.floor.filter(|_| closed).map(|floor| floor.records_per_second)
+    }
+
+    /// Whether the generator may have been the limit: it was near to what it can do, never rested,
+    /// or was late itself by much of what it measured.
     pub fn is_limited_by_generator(&self) -> Option<bool> {
         if self.was_limited.is_some() {
             return self.was_limited;
         }
         let lateness = &self.outcome.lateness;
-        if !lateness.is_empty() {
-            let p99 = self.outcome.recording.latency.value_at_quantile(0.99);
-            return Some(2 * lateness.value_at_quantile(0.99) > p99);
-        }
-        self.ceiling.map(|ceiling| self.records_per_second() > NEAR_CEILING * ceiling)
+        let p99 = self.outcome.recording.latency.value_at_quantile(0.99);
+        let late = (!lateness.is_empty()).then(|| 2 * lateness.value_at_quantile(0.99) > p99);
+        let near = self.ceiling().map(|most| self.records_per_second() > NEAR_CEILING * most);
+        let native = self.driver == Driver::Native;
+        let busy = self.outcome.generator.filter(|_| native).map(|used| used.busy > BUSY);
+        late.into_iter().chain(near).chain(busy).reduce(|one, other| one || other)
     }
 
     /// Records acknowledged within the window, a second.
@@ -126,6 +159,7 @@ impl RunResult {
             text.push_str(&format!("\nNot whole: {why}\n"));
         }
         text.push_str(&format!("\n```text\n{}```\n", table::render(self)));
+        text.push_str(&format!("\n```text\n{}```\n", table::generator(self)));
         let limited = self.measured.iter().filter(|m| m.is_limited_by_generator() == Some(true));
         for measured in limited {
             let (name, mode) = (&measured.name, measured.mode.name());

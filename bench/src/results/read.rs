@@ -8,10 +8,10 @@ use anyhow::{Context, Result, ensure};
 use serde::Deserialize;
 
 use super::{
-    Env, LatencySummary, Measured, RoundFigures, RunResult, SUMMARY, Tried, interval_log_name,
-    read_interval_log,
+    Env, Floor, LatencySummary, Measured, RoundFigures, RunResult, SUMMARY, Tried,
+    interval_log_name, read_interval_log,
 };
-use crate::experiment::{BrokerUse, Outcome, Warmup};
+use crate::experiment::{BrokerUse, GeneratorUse, Outcome, Warmup};
 use crate::load::{Recording, new_histogram};
 use crate::profile::{Driver, Kind, LoadedProfile, Mode};
 
@@ -44,12 +44,17 @@ struct SavedExperiment {
     #[serde(default)]
     error_reasons: BTreeMap<String, u64>,
     broker_cpu_seconds_per_gib: Option<f64>,
+    broker_system_seconds_per_gib: Option<f64>,
+    generator_cpu_seconds_per_gib: Option<f64>,
+    generator_system_seconds_per_gib: Option<f64>,
+    generator_busy: Option<f64>,
     broker_rss_bytes: Option<u64>,
     broker_written_per_byte: Option<f64>,
     broker_switches_per_1000_records: Option<f64>,
     #[serde(default)]
     client_metrics: BTreeMap<String, f64>,
     generator_ceiling_records_per_second: Option<f64>,
+    generator_floor: Option<Floor>,
     limited_by_generator: Option<bool>,
     #[serde(default)]
     rounds: Vec<RoundFigures>,
@@ -114,6 +119,7 @@ impl SavedExperiment {
         let gib = records * value_bytes / BYTES_PER_GIB;
         let broker = self.broker_cpu_seconds_per_gib.map(|cpu| BrokerUse {
             cpu_seconds: cpu * gib,
+            system_seconds: self.broker_system_seconds_per_gib.map(|system| system * gib),
             peak_rss_bytes: self.broker_rss_bytes.unwrap_or(0),
             written_bytes: self
                 .broker_written_per_byte
@@ -121,6 +127,14 @@ impl SavedExperiment {
             context_switches: self
                 .broker_switches_per_1000_records
                 .map_or(0, |switches| (switches * records / 1e3).round() as u64),
+        });
+        let generator = self.generator_cpu_seconds_per_gib.map(|cpu| GeneratorUse {
+            cpu_seconds: cpu * gib,
+            system_seconds: self.generator_system_seconds_per_gib.unwrap_or(0.0) * gib,
+            busy: self.generator_busy.unwrap_or(0.0),
+        });
+        let before_floors = self.generator_ceiling_records_per_second.map(|records_per_second| {
+            Floor { records_per_second, p50_ms: f64::NAN, p99_ms: f64::NAN }
         });
         let steady = self.rounds.iter().map(|round| round.steady).collect::<Option<Vec<bool>>>();
         Ok(Measured {
@@ -130,6 +144,7 @@ impl SavedExperiment {
                 printed: (!found).then_some(self.latency_ms),
                 client_metrics: self.client_metrics,
                 broker,
+                generator,
                 lateness: new_histogram(),
                 warmup: Warmup {
                     seconds: self.rounds.iter().map(|r| r.warmup_seconds).fold(0.0, f64::max),
@@ -141,7 +156,7 @@ impl SavedExperiment {
             kind: self.kind,
             driver: self.driver,
             durability: self.durability.unwrap_or_else(|| env.durability.clone()),
-            ceiling: self.generator_ceiling_records_per_second,
+            floor: self.generator_floor.or(before_floors),
             was_limited: self.limited_by_generator,
             target_rate: self.target_rate,
             tried: self.tried,

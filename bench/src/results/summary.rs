@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Host, Measured, RunResult};
+use super::{Floor, Host, Measured, RunResult};
 use crate::experiment::{BrokerUse, Outcome};
 use crate::load::Latency;
 use crate::profile::{Driver, Kind, Mode};
@@ -59,6 +59,14 @@ pub struct ExperimentSummary<'a> {
     pub error_reasons: &'a BTreeMap<String, u64>,
     /// Per 2^30 bytes of values; `null` where the broker's process is not ours.
     pub broker_cpu_seconds_per_gib: Option<f64>,
+    /// The kernel's part of that.
+    pub broker_system_seconds_per_gib: Option<f64>,
+    /// What the load itself took, for the same bytes: this program, or the tool that it ran.
+    pub generator_cpu_seconds_per_gib: Option<f64>,
+    /// The kernel's part of that.
+    pub generator_system_seconds_per_gib: Option<f64>,
+    /// CPU time of the generator for each second: 1 is one processor that never rests.
+    pub generator_busy: Option<f64>,
     /// The most it took within the experiment.
     pub broker_rss_bytes: Option<u64>,
     /// Bytes that the broker caused to be written to storage, for each byte of values.
@@ -70,6 +78,9 @@ pub struct ExperimentSummary<'a> {
     /// What the load generator reaches with this load against a broker that stores nothing, where
     /// that was measured: the ceiling of what can be seen here.
     pub generator_ceiling_records_per_second: Option<f64>,
+    /// The same load against that broker, whatever its pace: rate and latency that are the
+    /// generator's own.
+    pub generator_floor: Option<Floor>,
     /// Whether the broker came so near to that ceiling that the generator may be the limit.
     pub limited_by_generator: Option<bool>,
     /// Every round by itself: what is compared.
@@ -126,8 +137,13 @@ impl RoundFigures {
 }
 
 fn cpu_per_gib(outcome: &Outcome, value_bytes: usize) -> Option<f64> {
+    outcome.broker.and_then(|used| per_gib(used.cpu_seconds, outcome, value_bytes))
+}
+
+/// Of something that an outcome has taken: for each 2^30 bytes of values.
+fn per_gib(taken: f64, outcome: &Outcome, value_bytes: usize) -> Option<f64> {
     let gib = outcome.recording.records as f64 * value_bytes as f64 / BYTES_PER_GIB;
-    outcome.broker.filter(|_| gib > 0.0).map(|used| used.cpu_seconds / gib)
+    (gib > 0.0).then(|| taken / gib)
 }
 
 /// Latency in milliseconds.
@@ -170,6 +186,8 @@ impl<'a> ExperimentSummary<'a> {
         let bytes_per_second = measured.records_per_second() * measured.value_bytes as f64;
         let bytes = outcome.recording.records as f64 * measured.value_bytes as f64;
         let used = outcome.broker.filter(|_| bytes > 0.0);
+        let per_gib = |taken: f64| per_gib(taken, outcome, measured.value_bytes);
+        let generator = outcome.generator;
         let per_1000 = |used: BrokerUse| {
             used.context_switches as f64 / (outcome.recording.records as f64 / 1000.0)
         };
@@ -179,7 +197,8 @@ impl<'a> ExperimentSummary<'a> {
             kind: measured.kind,
             driver: measured.driver,
             durability: &measured.durability,
-            generator_ceiling_records_per_second: measured.ceiling,
+            generator_ceiling_records_per_second: measured.ceiling(),
+            generator_floor: measured.floor,
             limited_by_generator: measured.is_limited_by_generator(),
             target_rate: measured.target_rate,
             tried: &measured.tried,
@@ -189,6 +208,14 @@ impl<'a> ExperimentSummary<'a> {
             errors: outcome.recording.lost,
             error_reasons: &outcome.recording.reasons,
             broker_cpu_seconds_per_gib: cpu_per_gib(outcome, measured.value_bytes),
+            broker_system_seconds_per_gib: outcome
+                .broker
+                .and_then(|used| used.system_seconds)
+                .and_then(per_gib),
+            generator_cpu_seconds_per_gib: generator.and_then(|used| per_gib(used.cpu_seconds)),
+            generator_system_seconds_per_gib: generator
+                .and_then(|used| per_gib(used.system_seconds)),
+            generator_busy: generator.map(|used| used.busy),
             broker_rss_bytes: outcome.broker.map(|used| used.peak_rss_bytes),
             broker_written_per_byte: used
                 .and_then(|used| used.written_bytes)
@@ -201,7 +228,9 @@ impl<'a> ExperimentSummary<'a> {
 }
 
 /// What is not known is `null` in the file.
-fn nan_if_null<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+pub(super) fn nan_if_null<'de, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> Result<f64, D::Error> {
     Ok(Option::<f64>::deserialize(deserializer)?.unwrap_or(f64::NAN))
 }
 

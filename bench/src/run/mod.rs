@@ -16,6 +16,7 @@ use anyhow::{Context, Result, ensure};
 use ringlog_engine::io::StopSignals;
 use ringlog_engine::shard::Shard;
 
+use crate::agent::Secret;
 use crate::client::Endpoint;
 use crate::compare::compare_targets;
 use crate::profile::{LoadedProfile, check_rounds, check_seconds};
@@ -57,6 +58,8 @@ pub struct RunOptions {
     pub program: PathBuf,
     /// Where the result goes.
     pub out: Option<PathBuf>,
+    /// What load hosts know too, if the profile names any.
+    pub secret: Option<Secret>,
 }
 
 /// Runs a profile, prints a table, and leaves a result folder.
@@ -130,6 +133,7 @@ impl Run<'_> {
             folder: Rc::clone(&self.folder),
             several: choices.len() > 1,
             started_unix_ms: self.started_unix_ms,
+            agents: Vec::new(),
         };
         starter.check(choices, &self.loaded)?;
         let target = |choice: &TargetChoice| TargetRun {
@@ -147,7 +151,9 @@ impl Run<'_> {
             interrupted,
             starter,
             kit: None,
-            ceiling: None,
+            secret: self.options.secret.clone(),
+            agents: None,
+            null: None,
         };
         let (ran, mut runner) = self.shard.run(async move {
             let ran = runner.run_all().await;

@@ -12,13 +12,14 @@ use ringlog_engine::shard::Shard;
 use super::TargetChoice;
 use super::search::{FIRST_RATE, Search};
 use super::starter::Starter;
+use crate::agent::{Agents, Place, Secret};
 use crate::client::TopicSpec;
 use crate::experiment::{self, Live, LoadRun, Outcome, Times, ToolOrNative, Watch};
 use crate::load::Pace;
 use crate::profile::{Driver, Kind, LoadProfile, LoadedProfile, Mode, Property};
 use crate::progress::Progress;
 use crate::results::{
-    Env, Measured, ResultFolder, RoundFigures, Tried, interval_log, interval_log_name,
+    Env, Floor, Measured, ResultFolder, RoundFigures, Tried, interval_log, interval_log_name,
 };
 use crate::table;
 use crate::target::{KafkaKit, Target};
@@ -27,7 +28,7 @@ use crate::target::{KafkaKit, Target};
 const DYING_MS: u64 = 500;
 const DYING_LOOK_MS: u64 = 5;
 /// How long the generator is measured by itself.
-const CEILING_TIMES: Times = Times { warmup: 0.25, warmup_max: 0.25, measured: 0.5 };
+const FLOOR_TIMES: Times = Times { warmup: 0.25, warmup_max: 0.25, measured: 0.5 };
 
 /// Runs experiments one after the other.
 pub struct Runner {
@@ -39,9 +40,12 @@ pub struct Runner {
     pub starter: Starter,
     /// Kafka's tools, once they are needed.
     pub kit: Option<Rc<KafkaKit>>,
+    /// What its load hosts know too, if the profile names any; and them, once they were reached.
+    pub secret: Option<Secret>,
+    pub agents: Option<Rc<Agents>>,
     /// A broker that stores nothing, to see what this program can do; `None` where nothing else is
     /// measured.
-    pub ceiling: Option<Rc<RefCell<Target>>>,
+    pub null: Option<Rc<RefCell<Target>>>,
 }
 
 /// A target, and what was measured of it.
@@ -87,6 +91,7 @@ impl Runner {
     /// Every experiment in turn; of each every round, in which targets take turns: A B B A.
     pub async fn run_all(&mut self) -> Result<()> {
         println!("{}", self.loaded.profile.title);
+        self.reach_agents().await?;
         let first = self.loaded.experiments.first().map(|experiment| experiment.broker.clone());
         for target in 0..self.targets.len() {
             self.start(target, &first.clone().unwrap_or_default()).await?;
@@ -108,9 +113,23 @@ impl Runner {
                     }
                 }
             }
-            self.measure_ceilings(experiment, &progress).await?;
+            self.measure_floors(experiment, &progress).await?;
             self.show(experiment, loads, &progress);
         }
+        Ok(())
+    }
+
+    /// Reaches the hosts that the profile names for its load.
+    async fn reach_agents(&mut self) -> Result<()> {
+        let addresses = self.loaded.profile.agents()?;
+        if addresses.is_empty() {
+            return Ok(());
+        }
+        let secret = self.secret.as_ref().context("the profile names agents: --secret-file")?;
+        let agents = Agents::connect(&self.shard, &addresses, secret, &self.loaded.text).await?;
+        self.starter.agents = agents.envs();
+        println!("load by {agents:?}");
+        self.agents = Some(Rc::new(agents));
         Ok(())
     }
 
@@ -144,38 +163,63 @@ impl Runner {
     pub fn stop(&mut self) -> Result<()> {
         let targets = self.targets.iter_mut().filter_map(|run| run.target.take());
         let mut stopped = Ok(());
-        for target in targets.chain(self.ceiling.take()) {
+        for target in targets.chain(self.null.take()) {
             stopped = stopped.and(target.borrow_mut().stop());
         }
         stopped
     }
 
-    /// What the generator does with an experiment's closed loops where nothing is stored. Short:
-    /// what matters is whether the broker came near it.
-    async fn measure_ceilings(&mut self, number: usize, progress: &Progress) -> Result<()> {
+    /// What an experiment's loads come to where nothing is stored. Short: what matters is whether
+    /// the broker came near it. A broker that stores nothing has nothing to read, so of consumers
+    /// at the tail it is their producers alone, and of those that catch up nothing.
+    async fn measure_floors(&mut self, number: usize, progress: &Progress) -> Result<()> {
         let experiment = &self.loaded.experiments[number];
-        let native = experiment.kind == Kind::Produce && experiment.driver == Driver::Native;
+        let produces = match experiment.driver {
+            Driver::Native => experiment.kind != Kind::CatchUp,
+            Driver::Java | Driver::Librdkafka => experiment.kind == Kind::Produce,
+        };
         let others = self.targets.iter().any(|run| run.choice != TargetChoice::Null);
-        if !native || !others {
+        if !produces || !others {
             return Ok(());
         }
-        if self.ceiling.is_none() {
-            let spec = self.starter.spec(&TargetChoice::Null, &BTreeMap::new(), None)?;
-            self.ceiling = Some(Rc::new(RefCell::new(spec.start(&self.shard).await?)));
+        if self.agents.is_some() {
+            // They have null brokers of their own.
+            self.null = self.targets.first().and_then(|run| run.target.clone());
         }
-        let Some(null) = self.ceiling.clone() else { return Ok(()) };
-        let loads = self.loaded.profile.loads.clone();
-        for (index, load) in loads.iter().enumerate() {
-            if load.mode != Mode::Closed {
-                continue;
-            }
-            let mut plan = self.load_run(number, load, Pace::Closed)?;
-            plan.times = CEILING_TIMES;
-            let outcome = self.measure(&null, &plan, (progress, 0)).await?;
-            let rate = outcome.recording.records as f64 / outcome.recording.seconds;
-            let at = number * loads.len() + index;
-            for run in self.targets.iter_mut().filter(|run| run.choice != TargetChoice::Null) {
-                run.measured[at].ceiling = Some(rate);
+        if self.null.is_none() {
+            let spec = self.starter.spec(&TargetChoice::Null, &BTreeMap::new(), None)?;
+            self.null = Some(Rc::new(RefCell::new(spec.start(&self.shard).await?)));
+        }
+        let Some(null) = self.null.clone() else { return Ok(()) };
+        let loads = self.loaded.profile.loads.len();
+        for index in 0..loads {
+            let at = number * loads + index;
+            // Targets that were loaded at rates of their own have floors of their own.
+            let mut known: Vec<(Option<f64>, Floor)> = Vec::new();
+            for target in 0..self.targets.len() {
+                if self.targets[target].choice == TargetChoice::Null {
+                    continue;
+                }
+                let rate = self.targets[target].measured[at].target_rate;
+                let found = known.iter().find(|(other, _)| *other == rate);
+                let floor = match found {
+                    Some((_, floor)) => *floor,
+                    None => {
+                        let pace = rate.map_or(Pace::Closed, Pace::Open);
+                        let mut plan = self.load_run(number, index, pace)?;
+                        plan.kind = Kind::Produce;
+                        if let ToolOrNative::Agents(_, place) = &mut plan.driver {
+                            place.null = true;
+                        }
+                        // A tool is given what it is always given: its start is among its figures.
+                        if matches!(plan.driver, ToolOrNative::Native | ToolOrNative::Agents(..)) {
+                            plan.times = FLOOR_TIMES;
+                        }
+                        Floor::of(&self.measure(&null, &plan, (progress, 0)).await?)
+                    }
+                };
+                known.push((rate, floor));
+                self.targets[target].measured[at].floor = Some(floor);
             }
         }
         Ok(())
@@ -216,7 +260,7 @@ impl Runner {
         shown: (&Progress, usize),
     ) -> Result<(Pace, Outcome, Vec<Tried>)> {
         let pace = pace(load, self.closed_rate(turn))?;
-        let plan = self.load_run(turn.experiment, load, pace)?;
+        let plan = self.load_run(turn.experiment, turn.load, pace)?;
         Ok((pace, self.measure(target, &plan, shown).await?, Vec::new()))
     }
 
@@ -234,7 +278,7 @@ impl Runner {
         let mut best = None;
         while let Some(rate) = search.next() {
             let pace = Pace::Open(rate);
-            let plan = self.load_run(turn.experiment, load, pace)?;
+            let plan = self.load_run(turn.experiment, turn.load, pace)?;
             let outcome = self.measure(target, &plan, shown).await?;
             if search.learn(&outcome) {
                 best = Some((pace, outcome));
@@ -277,7 +321,7 @@ impl Runner {
             kind: experiment.kind,
             driver: experiment.driver,
             durability: durability.unwrap_or_default(),
-            ceiling: None,
+            floor: None,
             was_limited: None,
             target_rate: match pace {
                 Pace::Closed => None,
@@ -327,10 +371,16 @@ impl Runner {
         ran
     }
 
-    fn load_run(&mut self, number: usize, load: &LoadProfile, pace: Pace) -> Result<LoadRun> {
+    fn load_run(&mut self, number: usize, load: usize, pace: Pace) -> Result<LoadRun> {
         let experiment = &self.loaded.experiments[number];
         let driver = match experiment.driver {
-            Driver::Native => ToolOrNative::Native,
+            Driver::Native => match &self.agents {
+                None => ToolOrNative::Native,
+                Some(agents) => {
+                    let place = Place { experiment: number, load, null: false };
+                    ToolOrNative::Agents(Rc::clone(agents), place)
+                }
+            },
             Driver::Java => {
                 if self.kit.is_none() {
                     self.kit = Some(Rc::new(KafkaKit::install()?));
@@ -346,26 +396,10 @@ impl Runner {
                 ToolOrNative::Librdkafka(self.starter.program.clone())
             }
         };
-        let topic = &experiment.topic;
-        let configs = topic.configs.iter();
-        Ok(LoadRun {
-            topic: TopicSpec {
-                name: format!("ringlog-bench-{:016x}", self.shard.random()),
-                partitions: topic.partitions as i32,
-                replication_factor: topic.replication_factor.unwrap_or(-1),
-                configs: configs.map(|(key, value)| (key.clone(), value.to_string())).collect(),
-            },
-            producer: experiment.producer.clone(),
-            producers: experiment.producers.unwrap_or(load.producers) as usize,
-            values: experiment.values,
-            pace,
-            times: self.loaded.profile.measure.times(),
-            kind: experiment.kind,
-            driver,
-            consumer: experiment.consumer.clone(),
-            settings: experiment.producer_settings.pairs(),
-            records: self.loaded.profile.measure.records,
-        })
+        let name = format!("ringlog-bench-{:016x}", self.shard.random());
+        let topic = TopicSpec { name, ..experiment.topic_spec() };
+        let (load, times) = (&self.loaded.profile.loads[load], self.loaded.profile.measure.times());
+        Ok(LoadRun::new(experiment, load, topic, pace, times, driver))
     }
 
     /// That the target has died says more than what became of a request. The kernel closes its

@@ -7,6 +7,7 @@ use std::rc::Rc;
 use anyhow::{Context, Result, ensure};
 
 use super::TargetChoice;
+use crate::agent::AgentEnv;
 use crate::profile::{LoadedProfile, Property};
 use crate::results::{Env, Host, ResultFolder, Versions, json, utc};
 use crate::target::{KafkaKit, Target, TargetSpec};
@@ -23,6 +24,8 @@ pub struct Starter {
     pub several: bool,
     /// When the run began.
     pub started_unix_ms: i64,
+    /// Load hosts, once they were reached.
+    pub agents: Vec<AgentEnv>,
 }
 
 impl Starter {
@@ -53,6 +56,11 @@ impl Starter {
     /// something else than it says.
     pub fn check(&self, choices: &[TargetChoice], loaded: &LoadedProfile) -> Result<()> {
         let remote = choices.iter().any(|choice| matches!(choice, TargetChoice::Remote(..)));
+        let here = choices.iter().any(|choice| !matches!(choice, TargetChoice::Remote(..)));
+        for agent in loaded.profile.agents()?.iter().filter(|_| here) {
+            let own = agent.addresses()?.iter().all(|address| address.ip().is_loopback());
+            ensure!(own, "agent {agent} cannot reach a target that is started here: --bootstrap");
+        }
         let base = &loaded.profile.broker;
         let asks = loaded.experiments.iter().find(|experiment| experiment.broker != *base);
         if let Some(experiment) = asks.filter(|_| remote) {
@@ -85,6 +93,7 @@ impl Starter {
             seconds: measure.seconds,
             rounds: measure.rounds,
             versions: Versions::of_this_build(),
+            agents: self.agents.clone(),
             host: Host::read(target.data_dir.as_deref()),
         };
         let folder = match self.several {

@@ -4,7 +4,7 @@ use std::fs;
 
 use anyhow::{Context, Result, anyhow};
 
-use crate::experiment::BrokerUse;
+use crate::experiment::{BrokerUse, GeneratorUse};
 
 /// Writing this to /proc/PID/clear_refs forgets the peak of the resident memory.
 const CLEAR_PEAK: &str = "5";
@@ -21,6 +21,11 @@ pub struct ProcessWatch {
 pub struct ProcessSample {
     /// User and system time of all its threads, those that ended and kernel workers among them.
     pub cpu_seconds: f64,
+    /// The system time among it.
+    pub system_seconds: f64,
+    /// User and system time, and system time alone, of the processes that it has started and that
+    /// have ended.
+    pub children_seconds: (f64, f64),
     /// The most memory that was resident.
     pub peak_rss_bytes: u64,
     /// Bytes that it has caused to be written to storage, as far as it was let know.
@@ -35,11 +40,22 @@ impl ProcessSample {
         let written = self.written_bytes.zip(before.written_bytes);
         BrokerUse {
             cpu_seconds: self.cpu_seconds - before.cpu_seconds,
+            system_seconds: Some(self.system_seconds - before.system_seconds),
             peak_rss_bytes: self.peak_rss_bytes,
             written_bytes: written.map(|(after, before)| after.saturating_sub(before)),
             // A thread that has ended takes its count along.
             context_switches: self.context_switches.saturating_sub(before.context_switches),
         }
+    }
+
+    /// What this process and tools that have ended meanwhile have used, so many seconds after an
+    /// earlier look.
+    pub fn generator_since(&self, before: &ProcessSample, seconds: f64) -> GeneratorUse {
+        let cpu = |sample: &ProcessSample| sample.cpu_seconds + sample.children_seconds.0;
+        let system = |sample: &ProcessSample| sample.system_seconds + sample.children_seconds.1;
+        let cpu_seconds = cpu(self) - cpu(before);
+        let system_seconds = system(self) - system(before);
+        GeneratorUse { cpu_seconds, system_seconds, busy: cpu_seconds / seconds }
     }
 }
 
@@ -51,6 +67,11 @@ impl ProcessWatch {
         Ok(watch)
     }
 
+    /// Watches this process; `None` where the kernel does not let it.
+    pub fn own() -> Option<ProcessWatch> {
+        Self::new(std::process::id()).ok()
+    }
+
     /// Looks.
     pub fn sample(&self) -> Result<ProcessSample> {
         let read = |name: &str| {
@@ -59,9 +80,13 @@ impl ProcessWatch {
         };
         let ticks = cpu_ticks(&read("stat")?)
             .ok_or_else(|| anyhow!("/proc/{}/stat is not as expected", self.pid))?;
+        let [user, system, children_user, children_system] =
+            ticks.map(|ticks| ticks as f64 / self.ticks_per_second as f64);
         let peak = peak_rss_kib(&read("status")?).unwrap_or(0);
         Ok(ProcessSample {
-            cpu_seconds: ticks as f64 / self.ticks_per_second as f64,
+            cpu_seconds: user + system,
+            system_seconds: system,
+            children_seconds: (children_user + children_system, children_system),
             peak_rss_bytes: peak * 1024,
             // Of another user's process it is not to be read.
             written_bytes: read("io").ok().and_then(|io| after(&io, "write_bytes:")),
@@ -87,13 +112,12 @@ impl ProcessWatch {
     }
 }
 
-/// utime + stime. The command before them may hold anything, parentheses too.
-fn cpu_ticks(stat: &str) -> Option<u64> {
+/// utime, stime, cutime, cstime. The command before them may hold anything, parentheses too.
+fn cpu_ticks(stat: &str) -> Option<[u64; 4]> {
     let (_, fields) = stat.rsplit_once(')')?;
     let mut fields = fields.split_ascii_whitespace().skip(11);
-    let user: u64 = fields.next()?.parse().ok()?;
-    let system: u64 = fields.next()?.parse().ok()?;
-    Some(user + system)
+    let mut next = || fields.next()?.parse().ok();
+    Some([next()?, next()?, next()?, next()?])
 }
 
 fn peak_rss_kib(status: &str) -> Option<u64> {
@@ -141,13 +165,15 @@ mod tests {
         drop(to_child);
         child.wait().expect("its input has ended");
         assert!(used.peak_rss_bytes > 1 << 16 && used.written_bytes.is_some(), "{used:?}");
+        let system = used.system_seconds.expect("told apart");
+        assert!((0.0..=used.cpu_seconds).contains(&system), "{used:?}");
         assert!(ProcessWatch::new(u32::MAX).is_err());
     }
 
     #[test]
     fn odd_command_names_do_not_confuse() {
-        let stat = "7 (a) b (c)) S 1 7 7 0 -1 4194304 1 2 3 4 150 25 0 0 20 0 1 0 5";
-        assert_eq!(cpu_ticks(stat), Some(175));
+        let stat = "7 (a) b (c)) S 1 7 7 0 -1 4194304 1 2 3 4 150 25 3 4 20 0 1 0 5";
+        assert_eq!(cpu_ticks(stat), Some([150, 25, 3, 4]));
         assert_eq!(cpu_ticks("nonsense"), None);
     }
 }

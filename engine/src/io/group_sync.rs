@@ -5,7 +5,13 @@
 //! however little it covers; so rounds are few and large. While one runs, the requests for the
 //! next gather. And where a round would cover little, it waits for half as long as rounds take, if
 //! waiting has paid of late (PostgreSQL's commit_delay, learned instead of set).
+//!
+//! The kernel reports a failed writeback once to each open file description (errseq_t), and marks
+//! the pages clean. So no two rounds that overlap ask through the same one: a round beside another
+//! syncs the whole file system through a descriptor of its thread. After a first failure no round
+//! of that file system succeeds any more: what it lost may belong to anyone.
 
+use std::os::fd::OwnedFd;
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
@@ -44,6 +50,7 @@ struct Gathering {
     running: usize,
     patience: Patience,
     costs: Costs,
+    failed: Option<Errno>,
     closed: bool,
 }
 
@@ -63,7 +70,7 @@ impl GroupSync {
         let mut groups = self.groups.lock().expect("no sync thread panics");
         let known = groups.iter().position(|(of, _)| *of == device);
         let at = known.unwrap_or_else(|| {
-            groups.push((device, Group::start()));
+            groups.push((device, Group::start(&request)));
             groups.len() - 1
         });
         groups[at].1.add(request);
@@ -80,14 +87,16 @@ impl Drop for GroupSync {
 }
 
 impl Group {
-    fn start() -> Arc<Group> {
+    fn start(first: &Request) -> Arc<Group> {
         let group = Arc::new(Group { gathering: Mutex::default(), changed: Condvar::new() });
         for _ in 0..ROUNDS_AT_ONCE {
             let run = Arc::clone(&group);
+            // Without one the thread syncs files one by one, and never beside another.
+            let own = first.files.first().and_then(|file| sys::open_dir_of(*file).ok());
             #[allow(clippy::disallowed_methods, reason = "the driver's own threads")]
             std::thread::Builder::new()
                 .name("sync".to_owned())
-                .spawn(move || run.run())
+                .spawn(move || run.run(own.as_ref()))
                 .expect("a thread can be started");
         }
         group
@@ -108,10 +117,11 @@ impl Group {
         }
     }
 
-    fn run(&self) {
+    fn run(&self, own: Option<&OwnedFd>) {
         let mut gathering = self.gathering.lock().expect("no sync thread panics");
         loop {
-            let crowded = gathering.running > 0 && gathering.bytes < ROUND_BYTES;
+            let beside = gathering.running > 0;
+            let crowded = beside && (gathering.bytes < ROUND_BYTES || own.is_none());
             if gathering.requests.is_empty() || crowded {
                 if gathering.closed {
                     return;
@@ -132,11 +142,20 @@ impl Group {
                 requests.iter().flat_map(|r| r.files.iter().copied()).collect();
             files.sort_unstable();
             files.dedup();
-            let one_by_one = files.len() < 2 || gathering.costs.prefers_one_by_one();
+            let cheaper = files.len() < 2 || gathering.costs.prefers_one_by_one();
+            let whole = own.filter(|_| beside || !cheaper);
+            let failed = gathering.failed;
             drop(gathering);
             let start = sys::monotonic();
-            let results = sync(&requests, &files, one_by_one);
+            let results = match failed {
+                Some(errno) => vec![Err(errno); requests.len()],
+                None => sync(&requests, &files, whole),
+            };
             let took_ns = sys::monotonic().0 - start.0;
+            let (one_by_one, failure) = (whole.is_none(), results.iter().find_map(|r| r.err()));
+            if failure.is_some() {
+                self.gathering.lock().expect("no sync thread panics").failed = failure;
+            }
             answer(requests, results);
             gathering = self.gathering.lock().expect("no sync thread panics");
             gathering.running -= 1;
@@ -220,10 +239,11 @@ impl Costs {
     }
 }
 
-/// Makes `files`, all those of `requests`, durable. The results, request by request.
-fn sync(requests: &[Request], files: &[Fd], one_by_one: bool) -> Vec<Result<(), Errno>> {
-    if !one_by_one {
-        return vec![sys::sync_fs(files[0]); requests.len()];
+/// Makes `files`, all those of `requests`, durable, one by one or with the `whole` file system. The
+/// results, request by request.
+fn sync(requests: &[Request], files: &[Fd], whole: Option<&OwnedFd>) -> Vec<Result<(), Errno>> {
+    if let Some(whole) = whole {
+        return vec![sys::sync_fs(whole); requests.len()];
     }
     if files.len() > 1 {
         // The device works on all of them while the first is waited for. Only a head start: what

@@ -1,8 +1,10 @@
 //! Plain system calls for the operations of [`Op`]: what the helper threads run, and
 //! what a driver runs on the shard's own thread when that is known not to block.
 
+use std::ffi::OsStr;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use rustix::fs::{self as rfs, AtFlags, CWD, FallocateFlags, Mode, OFlags, Timespec, Timestamps};
@@ -452,8 +454,16 @@ pub(super) fn fdatasync(file: Fd) -> Result<(), Errno> {
 }
 
 /// Makes everything written to the file system that holds `file` durable.
-pub(super) fn sync_fs(file: Fd) -> Result<(), Errno> {
-    Ok(rfs::syncfs(borrow(file))?)
+pub(super) fn sync_fs(file: &OwnedFd) -> Result<(), Errno> {
+    Ok(rfs::syncfs(file)?)
+}
+
+/// Opens the directory that `file` lies in.
+pub(super) fn open_dir_of(file: Fd) -> Result<OwnedFd, Errno> {
+    let path = rfs::readlink(format!("/proc/self/fd/{}", file.0), Vec::new())?;
+    let path = Path::new(OsStr::from_bytes(path.as_bytes()));
+    let dir = path.parent().ok_or(Errno::ENOENT)?;
+    Ok(rfs::open(dir, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?)
 }
 
 /// Hands the file's dirty pages to the device, without waiting for it.

@@ -12,7 +12,7 @@ use super::partition_log::{Log, LogError, Work};
 use super::segment::{Segment, file_name};
 use crate::io::{Chunk, Errno, Mono, WritePath, chunks_len};
 use crate::shard::sync::Event;
-use crate::shard::{IoError, Shard};
+use crate::shard::{File, IoError, Shard};
 use crate::types::Offset;
 
 /// Bytes of one coalesced write at most, so that one busy log does not keep the shard.
@@ -33,6 +33,9 @@ pub struct CommitterOptions {
     pub tail_bytes: usize,
     /// Who writes to the page cache.
     pub write_path: WritePath,
+    /// Bytes written and not synced from which all are on their way to the device, and writes no
+    /// longer block the shard, which the kernel may hold back (`ringlog.dirty.bytes.max`).
+    pub dirty_bytes_max: u64,
     /// Bytes at the end of a log that stay in the page cache while nobody reads it
     /// (`ringlog.unread.cache.bytes`); `None` leaves all to the kernel.
     pub unread_cache_bytes: Option<u64>,
@@ -46,6 +49,7 @@ impl Default for CommitterOptions {
             io_mode: IoMode::Buffered,
             tail_bytes: 0,
             write_path: WritePath::Blocking,
+            dirty_bytes_max: 256 << 20,
             unread_cache_bytes: None,
         }
     }
@@ -58,6 +62,9 @@ pub struct Committer {
     to_write: RefCell<Vec<Rc<Log>>>,
     to_sync: RefCell<Vec<Rc<Log>>>,
     to_trim: RefCell<Vec<Rc<Log>>>,
+    dirty_bytes: Cell<u64>,
+    /// Logs with such bytes, if nothing syncs them at once.
+    dirty: RefCell<Vec<Rc<Log>>>,
     trim_wanted: Event,
     tail_memory: Rc<TailMemory>,
     write_wanted: Event,
@@ -79,6 +86,8 @@ impl Committer {
             to_write: RefCell::default(),
             to_sync: RefCell::default(),
             to_trim: RefCell::default(),
+            dirty_bytes: Cell::new(0),
+            dirty: RefCell::default(),
             trim_wanted: Event::default(),
             tail_memory: TailMemory::new(options.tail_bytes),
             write_wanted: Event::default(),
@@ -128,6 +137,11 @@ impl Committer {
     /// Whether every write is followed by a sync.
     pub fn syncs_always(&self) -> bool {
         self.options.sync_always
+    }
+
+    /// Bytes that are written and not known to be durable.
+    pub fn dirty_bytes(&self) -> u64 {
+        self.dirty_bytes.get()
     }
 
     /// Rounds of syncing so far.
@@ -183,8 +197,8 @@ impl Committer {
             return;
         }
         let plain = log.state.borrow().queue.iter().all(|work| matches!(work, Work::Bytes { .. }));
-        let at_once = self.options.io_mode == IoMode::Buffered
-            && self.options.write_path == WritePath::Blocking;
+        let at_once =
+            self.options.io_mode == IoMode::Buffered && self.write_path() == WritePath::Blocking;
         if plain && at_once {
             self.drain(&log).await;
             return;
@@ -222,7 +236,7 @@ impl Committer {
         let bytes = chunks_len(&chunks) as u64;
         let position = u64::from(position);
         match self.options.io_mode {
-            IoMode::Buffered => file.write_at(chunks, position, self.options.write_path).await?,
+            IoMode::Buffered => file.write_at(chunks, position, self.write_path()).await?,
             IoMode::Direct => {
                 let segment_bytes = log.state.borrow().config.segment_bytes;
                 let (shard, memory) = (&self.shard, &self.tail_memory);
@@ -235,10 +249,9 @@ impl Committer {
             state.write_under_way = None;
             assert!(end > state.ends.written_end_offset, "the written end moves forward");
             state.ends.written_end_offset = end;
-            if !state.unsynced.iter().any(|other| other.fd() == file.fd()) {
-                state.unsynced.push(file.clone());
-            }
+            state.note_unsynced(file.clone());
             state.unsynced_bytes += bytes;
+            self.dirty_bytes.set(self.dirty_bytes.get() + bytes);
             let unflushed = (end.0 - state.ends.durable_end_offset.0) as u64;
             let due = unflushed >= state.config.flush_messages
                 || state.flush_to > state.ends.durable_end_offset;
@@ -249,11 +262,33 @@ impl Committer {
         }
         if !self.options.sync_always {
             log.changed.notify();
+            self.limit_dirty(log);
         }
         if self.options.io_mode == IoMode::Buffered {
             segment.reserve_ahead(&file, segment_bytes).await;
         }
         Ok(())
+    }
+
+    /// Who writes: the shard itself, unless the kernel may make it wait for the device.
+    fn write_path(&self) -> WritePath {
+        match self.dirty_bytes.get() > self.options.dirty_bytes_max {
+            true => WritePath::Ring,
+            false => self.options.write_path,
+        }
+    }
+
+    /// Nothing else syncs what this log has written; at the limit, all that there is goes out.
+    fn limit_dirty(&self, log: &Rc<Log>) {
+        if !std::mem::replace(&mut log.state.borrow_mut().dirty_noted, true) {
+            self.dirty.borrow_mut().push(Rc::clone(log));
+        }
+        if self.dirty_bytes.get() > self.options.dirty_bytes_max {
+            for log in self.dirty.take() {
+                log.state.borrow_mut().dirty_noted = false;
+                self.want_sync(&log);
+            }
+        }
     }
 
     /// Has the log's file trimmed once nothing has been written to it for a while.
@@ -290,7 +325,10 @@ impl Committer {
                 return;
             }
             let active = state.active();
-            if !active.may_trim(before) || !state.queue.is_empty() || state.writing {
+            // Trimming syncs the file by itself: not while a round may hold it.
+            let unsynced = self.options.sync_always
+                && state.ends.durable_end_offset < state.ends.written_end_offset;
+            if unsynced || !active.may_trim(before) || !state.queue.is_empty() || state.writing {
                 drop(state);
                 return self.trim_later(log);
             }
@@ -317,7 +355,7 @@ impl Committer {
                 // the policy. Recovery trusts indexes below the recovery point, and cannot tell a
                 // lost end of a sealed segment from compaction's work.
                 old.release_reserved(&self.shard).await?;
-                old.file(&self.shard).await?.fdatasync().await?;
+                self.sync_in_round(log, old.file(&self.shard).await?).await?;
                 if self.options.unread_cache_bytes.is_some() && log.is_unread() {
                     old.drop_cache(u64::from(old.size.get()));
                 }
@@ -367,6 +405,19 @@ impl Committer {
         }
     }
 
+    /// Makes a file of the log durable, in a round: what the kernel has to say of a file's failure
+    /// it says once, so nothing else may sync what a round may hold.
+    async fn sync_in_round(&self, log: &Rc<Log>, file: File) -> Result<(), IoError> {
+        let round = self.rounds_started.get();
+        log.state.borrow_mut().note_unsynced(file);
+        self.want_sync(log);
+        self.round_ended.until(|| (self.rounds_ended.get() > round).then_some(())).await;
+        match log.failure() {
+            Some(LogError::DirFailed(error)) => Err(error),
+            _ => Ok(()),
+        }
+    }
+
     fn rounds_under_way(&self) -> u64 {
         self.rounds_started.get() - self.rounds_ended.get()
     }
@@ -374,15 +425,17 @@ impl Committer {
     /// One round, the `number`th: all of `logs`, up to what they have written by now.
     async fn sync_logs(&self, logs: &[Rc<Log>], number: u64) {
         let mut round = Vec::with_capacity(logs.len());
-        let (mut files, mut bytes) = (Vec::new(), 0);
+        let (mut files, mut bytes, mut given_up) = (Vec::new(), 0, 0);
         for log in logs {
             let mut state = log.state.borrow_mut();
             state.sync_queued = false;
+            let unsynced_bytes = std::mem::take(&mut state.unsynced_bytes);
             if state.failed.as_ref().is_some_and(|error| *error != LogError::Closed) {
+                given_up += unsynced_bytes;
                 continue;
             }
             files.append(&mut state.unsynced);
-            bytes += std::mem::take(&mut state.unsynced_bytes);
+            bytes += unsynced_bytes;
             round.push((log, state.ends.written_end_offset));
         }
         let synced = self.shard.sync_files(&files, bytes).await;
@@ -391,12 +444,16 @@ impl Committer {
         let my_turn = || (self.rounds_ended.get() == number).then_some(());
         self.round_ended.until(my_turn).await;
         for (log, end) in round {
+            let lost = matches!(log.failure(), Some(LogError::DirFailed(_)));
             match &synced {
+                // An earlier round has lost what this one could not have missed.
+                Ok(()) if lost => {}
                 Ok(()) => self.mark_durable(log, end),
                 // Not tried again: the kernel marks the pages clean, and a second sync would lie.
                 Err(error) => log.fail(LogError::DirFailed(error.clone())),
             }
         }
+        self.dirty_bytes.set(self.dirty_bytes.get() - bytes - given_up);
         self.rounds_ended.set(number + 1);
         self.round_ended.notify();
         self.sync_wanted.notify();

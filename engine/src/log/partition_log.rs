@@ -108,6 +108,8 @@ pub(super) struct State {
     pub(super) unsynced: Vec<File>,
     /// How many bytes were written to them.
     pub(super) unsynced_bytes: u64,
+    /// The committer knows of them.
+    pub(super) dirty_noted: bool,
     pub(super) last_flush_ms: i64,
     /// Up to here somebody waits for a flush.
     pub(super) flush_to: Offset,
@@ -386,6 +388,13 @@ impl Log {
 impl State {
     pub(super) fn active(&self) -> Rc<Segment> {
         Rc::clone(self.segments.last().expect("a log has a segment"))
+    }
+
+    /// The file holds something that the next round has to make durable.
+    pub(super) fn note_unsynced(&mut self, file: File) {
+        if !self.unsynced.iter().any(|other| other.fd() == file.fd()) {
+            self.unsynced.push(file);
+        }
     }
 
     pub(super) fn remember(&mut self, place: BatchPlace) {

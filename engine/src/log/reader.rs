@@ -39,7 +39,7 @@ pub enum ReadError {
 pub struct ReadLimits {
     /// Bytes at most.
     pub bytes_max: usize,
-    /// The first batch is given whole even if it is larger (KIP-74).
+    /// A first batch that is larger is given whole (KIP-74), or else nothing.
     pub at_least_one_batch: bool,
 }
 
@@ -143,6 +143,8 @@ impl Log {
         let available = (end - first.position) as usize;
         let wanted = match limits.at_least_one_batch {
             true => limits.bytes_max.max(first.size as usize),
+            // Half a batch is no use to anyone.
+            false if limits.bytes_max < first.size as usize => 0,
             false => limits.bytes_max,
         };
         let len = available.min(wanted);

@@ -230,6 +230,7 @@ impl Loader<'_> {
             unsynced: Vec::new(),
             flush_to: end,
             unsynced_bytes: 0,
+            dirty_noted: false,
             last_flush_ms: self.now_ms,
             failed: None,
         }

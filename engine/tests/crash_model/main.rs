@@ -19,7 +19,7 @@ use ringlog_engine::batch::BatchHeader;
 use ringlog_engine::io::WritePath;
 use ringlog_engine::io::sim::{CrashProfile, World, block_on, run_turns};
 use ringlog_engine::log::{
-    Committer, CommitterOptions, IoMode, LoadOptions, Log, LogConfig, Origin, ReadLimits,
+    Committer, CommitterOptions, LoadOptions, Log, LogConfig, Origin, ReadLimits,
 };
 use ringlog_engine::stdx::prng::Prng;
 use ringlog_engine::types::{LeaderEpoch, Offset};
@@ -143,13 +143,8 @@ fn d12_corruption_below_the_recovery_point_is_refused_not_cut() {
     bytes[before / 2] ^= 1;
     world.borrow_mut().disk.overwrite(&path, bytes);
     block_on(&world, move |shard| async move {
-        let options = CommitterOptions {
-            sync_always: true,
-            io_mode: IoMode::Buffered,
-            tail_bytes: 0,
-            write_path: WritePath::Ring,
-            unread_cache_bytes: None,
-        };
+        let options =
+            CommitterOptions { write_path: WritePath::Ring, ..CommitterOptions::default() };
         let committer = Committer::start(&shard, options);
         let recovery_point = Offset(model.borrow().recovery_point);
         let load = LoadOptions {

@@ -108,8 +108,15 @@ pub async fn try_open(
         if shard.random().is_multiple_of(2) { WritePath::Ring } else { WritePath::Blocking };
     let io_mode = if shard.random().is_multiple_of(2) { IoMode::Direct } else { IoMode::Buffered };
     let unread_cache_bytes = shard.random().is_multiple_of(2).then_some(0);
-    let options =
-        CommitterOptions { sync_always, io_mode, tail_bytes: 8192, write_path, unread_cache_bytes };
+    let dirty_bytes_max = if shard.random().is_multiple_of(2) { 4096 } else { 256 << 20 };
+    let options = CommitterOptions {
+        sync_always,
+        io_mode,
+        tail_bytes: 8192,
+        write_path,
+        dirty_bytes_max,
+        unread_cache_bytes,
+    };
     let committer = Committer::start(shard, options);
     let (clean, recovery_point) = {
         let mut model = model.borrow_mut();

@@ -11,11 +11,9 @@ use ringlog_engine::batch::{
     validate_for_append, validate_stored,
 };
 use ringlog_engine::dirs::{MetaProperties, OffsetCheckpoint, parse_directory_name};
-use ringlog_engine::io::WritePath;
 use ringlog_engine::io::sim::{CrashProfile, World, block_on};
 use ringlog_engine::log::{
-    Committer, CommitterOptions, IoMode, LeaderEpochs, LoadOptions, Log, LogConfig, Producers,
-    ReadLimits,
+    Committer, CommitterOptions, LeaderEpochs, LoadOptions, Log, LogConfig, Producers, ReadLimits,
 };
 use ringlog_engine::types::Offset;
 use ringlog_node::config::{RawConfig, parse_properties};
@@ -128,14 +126,7 @@ pub fn segment(data: &[u8]) {
         for (name, bytes) in files {
             shard.replace_file(&dir.join(name), bytes).await.expect("the disk works");
         }
-        let options = CommitterOptions {
-            sync_always: true,
-            io_mode: IoMode::Buffered,
-            tail_bytes: 0,
-            write_path: WritePath::Blocking,
-            unread_cache_bytes: None,
-        };
-        let committer = Committer::start(&shard, options);
+        let committer = Committer::start(&shard, CommitterOptions::default());
         let load = LoadOptions {
             config: LogConfig::default(),
             clean,

@@ -20,6 +20,10 @@ use crate::wire::hot::fetch::{FetchWriter, PartitionHead};
 
 const TOPIC_IDS_FROM: i16 = 13;
 
+/// Another shard's watch is not called off when a first one has news. Whatever time a client gives
+/// its fetches, such a watch is gone after this one; who still waits watches anew.
+const WATCH_MS_MAX: u64 = 1000;
+
 struct Fetched {
     key: FetchKey,
     outcome: ReadOutcome,
@@ -114,7 +118,9 @@ fn memory_of(broker: &Broker, request: &FetchRequest, specs: &Resolved) -> usize
     all.min(bytes_max(broker, request))
 }
 
-type Resolved = Vec<(FetchKey, Result<ReadSpec, ErrorCode>)>;
+/// A partition that was asked for, and how to read it.
+type Asked = (FetchKey, Result<ReadSpec, ErrorCode>);
+type Resolved = Vec<Asked>;
 
 fn resolve(
     image: &MetadataImage,
@@ -147,37 +153,24 @@ fn resolve(
     specs.collect()
 }
 
-/// Reads all partitions once, within the response's limit.
+/// Reads all partitions once, within the response's limit. It is dealt out in the order of the
+/// request, so that a client which rotates its partitions starves none.
 async fn read(broker: &Rc<Broker>, request: &FetchRequest, specs: &Resolved) -> Vec<Fetched> {
     let mut left = bytes_max(broker, request);
-    let mut outcomes: Vec<Option<ReadOutcome>> = specs.iter().map(|_| None).collect();
+    let mut outcomes: Vec<ReadOutcome> = Vec::with_capacity(specs.len());
     let mut nothing_yet = true;
-    // Partitions in the order of the request, shard by shard as far as the limit allows: the
-    // limit is dealt out front to back, so that a client which rotates its partitions starves none.
-    let mut at = 0;
-    while at < specs.len() {
-        let (end, shard) = run_of_one_shard(broker, specs, at);
-        let mut reads = Vec::new();
-        let mut slots = Vec::new();
-        for (slot, (_, spec)) in specs.iter().enumerate().take(end).skip(at) {
-            match spec {
-                Ok(spec) => {
-                    reads.push(*spec);
-                    slots.push(slot);
-                }
-                Err(error) => outcomes[slot] = Some(error_outcome(*error)),
-            }
+    while outcomes.len() < specs.len() {
+        let rest = &specs[outcomes.len()..];
+        let together = &rest[..fitting(rest, left)];
+        let mut read = read_together(broker, together, left).await;
+        if nothing_yet {
+            read_first_whole(broker, together, left, &mut read).await;
         }
-        at = end;
-        if reads.is_empty() {
-            continue;
-        }
-        let batch = spread_limit(broker, shard, reads, &mut left, &mut nothing_yet).await;
-        for (slot, outcome) in slots.into_iter().zip(batch) {
-            outcomes[slot] = Some(outcome);
-        }
+        let bytes: usize = read.iter().map(|outcome| outcome.len).sum();
+        nothing_yet &= bytes == 0;
+        left -= bytes.min(left);
+        outcomes.append(&mut read);
     }
-    let outcomes = outcomes.into_iter().map(|o| o.expect("every partition was read"));
     let mut fetched: Vec<(u8, Fetched)> = specs
         .iter()
         .zip(outcomes)
@@ -185,6 +178,17 @@ async fn read(broker: &Rc<Broker>, request: &FetchRequest, specs: &Resolved) -> 
         .collect();
     fetched.sort_by_key(|(place, _)| *place);
     fetched.into_iter().map(|(_, fetched)| fetched).collect()
+}
+
+/// How many of the partitions can be read at once, because `left` is enough whatever they give;
+/// at least one.
+fn fitting(specs: &[Asked], left: usize) -> usize {
+    let mut sum = 0;
+    let fits = |(_, spec): &&Asked| {
+        sum += spec.as_ref().map_or(0, |spec| spec.bytes_max.min(left));
+        sum <= left
+    };
+    specs.iter().take_while(fits).count().max(1)
 }
 
 /// As in Kafka, what is not known comes last.
@@ -196,60 +200,67 @@ fn place(spec: &Result<ReadSpec, ErrorCode>) -> u8 {
     }
 }
 
-/// Where the partitions from `at` on stop being of one shard.
-fn run_of_one_shard(broker: &Broker, specs: &Resolved, at: usize) -> (usize, ShardId) {
-    let owner = |spec: &ReadSpec| broker.owner_of(spec.topic, spec.partition);
-    let shard = specs[at..].iter().find_map(|(_, spec)| spec.as_ref().ok().map(owner));
-    let shard = shard.unwrap_or(broker.shard.id());
-    let other = |(_, spec): &(FetchKey, Result<ReadSpec, ErrorCode>)| {
-        spec.as_ref().is_ok_and(|spec| owner(spec) != shard)
-    };
-    let end = specs[at..].iter().position(other).map_or(specs.len(), |n| at + n);
-    (end, shard)
-}
-
-/// Reads partitions of one shard; each may take what the ones before it have left.
-async fn spread_limit(
-    broker: &Rc<Broker>,
-    shard: ShardId,
-    mut reads: Vec<ReadSpec>,
-    left: &mut usize,
-    nothing_yet: &mut bool,
-) -> Vec<ReadOutcome> {
-    let total: usize = reads.iter().map(|read| read.bytes_max).sum();
-    if total <= *left && !*nothing_yet {
-        let outcomes = read_on(broker, shard, reads).await;
-        *left -= outcomes.iter().map(|o| o.len).sum::<usize>().min(*left);
-        return outcomes;
-    }
-    // The limit may bite, or the first batch must come whole: one by one.
-    let mut outcomes = Vec::with_capacity(reads.len());
-    while !reads.is_empty() {
-        let mut read = reads.remove(0);
-        read.bytes_max = read.bytes_max.min(*left);
-        read.at_least_one_batch = *nothing_yet;
-        let outcome = read_on(broker, shard, vec![read]).await.remove(0);
-        *nothing_yet &= outcome.len == 0;
-        *left -= outcome.len.min(*left);
-        outcomes.push(outcome);
-        let rest: usize = reads.iter().map(|read| read.bytes_max).sum();
-        if !*nothing_yet && rest <= *left && !reads.is_empty() {
-            let more = read_on(broker, shard, std::mem::take(&mut reads)).await;
-            *left -= more.iter().map(|o| o.len).sum::<usize>().min(*left);
-            outcomes.extend(more);
+/// Reads partitions, all shards at once; none gives more than `left`.
+async fn read_together(broker: &Rc<Broker>, specs: &[Asked], left: usize) -> Vec<ReadOutcome> {
+    let mut by_shard: BTreeMap<ShardId, (Vec<usize>, Vec<ReadSpec>)> = BTreeMap::new();
+    let mut outcomes: Vec<Option<ReadOutcome>> = Vec::with_capacity(specs.len());
+    for (slot, (_, spec)) in specs.iter().enumerate() {
+        outcomes.push(spec.as_ref().err().map(|error| error_outcome(*error)));
+        if let Ok(spec) = spec {
+            let shard = broker.owner_of(spec.topic, spec.partition);
+            let (slots, reads) = by_shard.entry(shard).or_default();
+            slots.push(slot);
+            reads.push(ReadSpec { bytes_max: spec.bytes_max.min(left), ..*spec });
         }
     }
-    outcomes
+    let mut answers = Vec::with_capacity(by_shard.len());
+    for (shard, (slots, reads)) in by_shard {
+        answers.push((slots, broker.call(shard, Call::Read { reads }).await));
+    }
+    for (slots, answer) in answers {
+        for (slot, outcome) in slots.into_iter().zip(read_reply(answer.await)) {
+            outcomes[slot] = Some(outcome);
+        }
+    }
+    outcomes.into_iter().map(|outcome| outcome.expect("every partition was read")).collect()
 }
 
-async fn read_on(broker: &Rc<Broker>, shard: ShardId, reads: Vec<ReadSpec>) -> Vec<ReadOutcome> {
-    match broker.call(shard, Call::Read { reads }).await.await {
+/// The first partition that has anything gives at least one batch, however large that is.
+async fn read_first_whole(
+    broker: &Rc<Broker>,
+    specs: &[Asked],
+    left: usize,
+    outcomes: &mut [ReadOutcome],
+) {
+    let specs = specs.iter().map(|(_, spec)| spec.as_ref().ok());
+    let first = specs.zip(outcomes).find_map(|(spec, outcome)| {
+        let spec = spec.filter(|spec| outcome.len > 0 || has_more(spec, outcome))?;
+        Some((spec, outcome))
+    });
+    let Some((spec, outcome)) = first.filter(|(_, outcome)| outcome.len == 0) else { return };
+    let bytes_max = spec.bytes_max.min(left);
+    let reads = vec![ReadSpec { bytes_max, at_least_one_batch: true, ..*spec }];
+    let shard = broker.owner_of(spec.topic, spec.partition);
+    let answer = broker.call(shard, Call::Read { reads }).await;
+    *outcome = read_reply(answer.await).remove(0);
+}
+
+/// Whether there was more to read than a limit of bytes let through.
+fn has_more(spec: &ReadSpec, outcome: &ReadOutcome) -> bool {
+    let end = if spec.read_committed { outcome.last_stable_offset } else { outcome.high_watermark };
+    outcome.error == ErrorCode::None && outcome.diverging.is_none() && spec.offset.0 < end
+}
+
+fn read_reply(reply: Reply) -> Vec<ReadOutcome> {
+    match reply {
         Reply::Read(outcomes) => outcomes,
         _ => unreachable!("a read has a read's reply"),
     }
 }
 
+/// Waits for news of one of the partitions, until `deadline`, or not even that long.
 async fn watch(broker: &Rc<Broker>, seen: Vec<(Uuid, i32, Offset)>, deadline: Mono) {
+    let deadline = deadline.min(broker.shard.now().plus_ms(WATCH_MS_MAX));
     let mut by_shard: BTreeMap<ShardId, Vec<(Uuid, i32, Offset)>> = BTreeMap::new();
     for (topic, partition, offset) in seen {
         let shard = broker.owner_of(topic, partition);

@@ -9,10 +9,10 @@ use ringlog_engine::batch::{
     UNCOMPRESSED_BATCH_BYTES_MAX, decompress, records, validate_stored,
 };
 use ringlog_engine::dirs::write_partition_metadata;
-use ringlog_engine::io::{Buf, WritePath};
+use ringlog_engine::io::Buf;
 use ringlog_engine::log::{
-    AppendError, Committer, CommitterOptions, IoMode, LoadError, LoadOptions, Log, LogConfig,
-    LogError, Origin, ReadError, ReadLimits,
+    AppendError, Committer, CommitterOptions, LoadError, LoadOptions, Log, LogConfig, LogError,
+    Origin, ReadError, ReadLimits,
 };
 use ringlog_engine::shard::{IoError, Shard};
 use ringlog_engine::types::{LeaderEpoch, Offset, TopicId};
@@ -127,14 +127,7 @@ impl MetadataLog {
             write_partition_metadata(shard, &dir, TopicId::METADATA).await?;
             shard.sync_dir(parent).await?;
         }
-        let options = CommitterOptions {
-            sync_always: true,
-            io_mode: IoMode::Buffered,
-            tail_bytes: 0,
-            write_path: WritePath::Blocking,
-            unread_cache_bytes: None,
-        };
-        let committer = Committer::start(shard, options);
+        let committer = Committer::start(shard, CommitterOptions::default());
         let load = LoadOptions {
             config: log_config(config),
             clean,

@@ -102,6 +102,8 @@ pub struct Settings {
     pub io_mode: IoMode,
     /// Who writes to log files.
     pub write_path: WritePath,
+    /// Bytes of one shard in one directory that may be written and not synced.
+    pub dirty_bytes_max: u64,
     /// How records reach consumers.
     pub fetch_path: FetchPath,
     /// ringlog.unread.cache.bytes

@@ -126,6 +126,7 @@ impl Broker {
             io_mode: settings.io_mode,
             tail_bytes: settings.requests.tail_bytes,
             write_path: settings.write_path,
+            dirty_bytes_max: settings.dirty_bytes_max,
             unread_cache_bytes: settings.unread_cache_bytes,
         };
         let committers = settings.dirs.iter().map(|_| Committer::start(shard, options)).collect();

@@ -33,6 +33,8 @@ pub struct World {
     next_fd: i32,
     pending: BTreeMap<(Mono, u64), PendingOp>,
     sequence: u64,
+    /// What has failed a sync of files.
+    sync_failed: Option<Errno>,
     shards: Vec<ShardSide>,
 }
 
@@ -70,6 +72,7 @@ impl World {
             next_fd: 3,
             pending: BTreeMap::new(),
             sequence: 0,
+            sync_failed: None,
             shards: (0..shards).map(|_| ShardSide::default()).collect(),
         }))
     }
@@ -109,6 +112,7 @@ impl World {
 
     fn reset_shards(&mut self) {
         self.net = SimNet::default();
+        self.sync_failed = None;
         for side in &mut self.shards {
             *side = ShardSide::default();
         }
@@ -336,10 +340,12 @@ impl World {
             }
             Op::Fdatasync { file } => self.disk.sync(file.0, covered[0]).map(unit),
             Op::SyncAll { files, .. } => {
-                let mut result = Ok(());
+                let mut result = self.sync_failed.map_or(Ok(()), Err);
                 for (file, covered) in files.iter().zip(covered) {
-                    result = result.and(self.disk.sync(file.0, *covered));
+                    result = result.and_then(|()| self.disk.sync(file.0, *covered));
                 }
+                // As with the sync threads of a node: once one has failed, all have.
+                self.sync_failed = result.err();
                 result.map(unit)
             }
             Op::Allocate { file, offset, len, keep_size } => {

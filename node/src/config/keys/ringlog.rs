@@ -37,10 +37,14 @@ pub(super) static KEYS: &[ConfigKey] = &[
             set, requests and answers are also kept to what fits their part of one shard. Each \
             connection costs up to 48 KiB besides.",
     ),
-    key("ringlog.dirty.bytes.max", Long, Text("268435456"), Medium, ReadOnly).at_least(1).doc(
-        "Bytes that may be written but not yet flushed before writes no longer go through \
-        the shard's own thread, where a full page cache would block it.",
-    ),
+    key("ringlog.dirty.bytes.max", Long, Text("268435456"), Medium, ReadOnly)
+        .at_least(1)
+        .acts()
+        .doc(
+            "Bytes that may be written but not yet flushed, in equal parts for each shard and log \
+            directory. Beyond it a part is flushed, and meanwhile its writes do not go through \
+            the shard's own thread, where a full page cache would block it.",
+        ),
     key("ringlog.unread.cache.bytes", Long, Text("67108864"), Medium, ReadOnly)
         .at_least(-1)
         .acts()
