@@ -184,16 +184,19 @@ mod tests {
         let binary = |bytes: &[u8]| Json::Binary(bytes.to_vec());
         let value = Json::Object(vec![
             ("text", text),
-            ("bytes", Json::Array([&b""[..], b"a", b"ab", b"abc"].map(binary).into())),
+            ("bytes", Json::Array(vec![binary(b""), binary(b"a"), binary(b"ab"), binary(b"abc")])),
             ("rate", Json::Double(1e7)),
             ("none", None::<String>.to_json(0)),
             ("flags", vec![true, false].to_json(0)),
         ]);
         assert_eq!(
             value.to_string(),
-            "{\"text\":\"a\\\"\\\\\\u0001\\b\\n\u{e9}\",\
-             \"bytes\":[\"\",\"YQ==\",\"YWI=\",\"YWJj\"],\
-             \"rate\":1.0E7,\"none\":null,\"flags\":[true,false]}"
+            concat!(
+                r#"{"text":"a\"\\\u0001\b\n"#,
+                "\u{e9}",
+                r#"","bytes":["","YQ==","YWI=","YWJj"],"#,
+                r#""rate":1.0E7,"none":null,"flags":[true,false]}"#,
+            )
         );
     }
 

@@ -2,7 +2,7 @@
 //! (Kafka's `UnifiedLog.truncateTo`, KIP-101).
 //!
 //! It is done to the files of a log that is closed. The next opening finds an end that moved, and
-//! makes indexes, leader epochs and producers fit it, as after a crash: there is one way for that.
+//! makes indexes, leader epochs and producers fit it, as after a crash: that is done in one way.
 
 use std::path::Path;
 
