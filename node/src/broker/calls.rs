@@ -17,7 +17,8 @@ use super::inspect::{Inspected, Inspection};
 use super::reads::Piece;
 use super::settings::ListenerKind;
 use crate::controller::{
-    AlterConfigs, Assignment, DeletedTopic, NewTopic, NewTopicResult, TopicFault, TopicSelector,
+    AlterConfigs, Assignment, DeletedTopic, FeatureUpdate, NewTopic, NewTopicResult, TopicFault,
+    TopicSelector,
 };
 use crate::error_code::ErrorCode;
 use crate::group::{GroupAnswer, GroupRequest};
@@ -205,6 +206,10 @@ pub enum ControlCall {
     },
     AlterConfigs {
         resources: Vec<AlterConfigs>,
+        validate_only: bool,
+    },
+    UpdateFeatures {
+        updates: Vec<FeatureUpdate>,
         validate_only: bool,
     },
     NextProducerId,
