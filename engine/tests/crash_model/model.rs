@@ -282,7 +282,7 @@ async fn try_script(
                 let appended = log.append(bytes, Origin::Client, epoch).map_err(|e| said(&e))?;
                 assert_eq!(appended.first_offset, expected);
             }
-            12..=16 => {
+            12..=15 => {
                 let target = log.ends().log_end_offset;
                 if sync_always || prng.chance(1, 3) {
                     log.flush().await.map_err(|e| said(&e))?;
@@ -291,6 +291,12 @@ async fn try_script(
             }
             // Long enough for an idle log to be trimmed, now and then.
             17 => shard.sleep_ms(if prng.chance(1, 4) { 1500 } else { prng.below(3) }).await,
+            // Or for a write to be over and its sync not.
+            16 => {
+                for _ in 0..prng.below(8) {
+                    shard.yield_now().await;
+                }
+            }
             18 => {
                 log.store_indexes().await.map_err(|e| said(&e))?;
                 log.close_idle_files();

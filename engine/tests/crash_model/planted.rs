@@ -11,8 +11,8 @@ use ringlog_engine::io::sim::CrashProfile;
 use crate::HONEST;
 use crate::model::{Plant, Promise, one_run};
 
-/// How many seeds may pass before a bug is caught. scripts/test runs 400 of them.
-const SEEDS_MAX: u64 = 200;
+/// How many seeds may pass before a bug is caught: as many as scripts/test runs.
+const SEEDS_MAX: u64 = 400;
 
 /// What is behind a log's end in a block that held batches before: one that would fit there.
 fn stale_batch(block: &mut [u8]) {
