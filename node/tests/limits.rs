@@ -342,7 +342,7 @@ fn p06_accepting_survives_the_lack_of_descriptors_without_spinning() {
 
 #[test]
 fn p06_more_partitions_than_descriptors_are_all_written_and_read() {
-    const PARTITIONS: i32 = 300;
+    const PARTITIONS: i32 = 200;
     let mut node = Node::start(&["ringlog.shards=2"]);
     assert_eq!(node.stop(), 0);
     node.limits = "ulimit -n 150;".to_owned();
@@ -367,7 +367,7 @@ fn p06_more_partitions_than_descriptors_are_all_written_and_read() {
     }
     assert_eq!(node.stop(), 0, "{}", node.log());
     node.restart();
-    assert_eq!(read_values(&mut node.client(), "many", 299), (values(4), 0));
+    assert_eq!(read_values(&mut node.client(), "many", 199), (values(4), 0));
 }
 
 fn values(rounds: u8) -> Vec<Vec<u8>> {
