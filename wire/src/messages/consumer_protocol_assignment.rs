@@ -59,18 +59,18 @@ impl Message for ConsumerProtocolAssignment {
 
 impl ToJson for ConsumerProtocolAssignment {
     fn to_json(&self, version: i16) -> Json {
-        let mut fields = Vec::new();
-        fields.push(("assignedPartitions", self.assigned_partitions.to_json(version)));
-        fields.push(("userData", self.user_data.to_json(version)));
-        Json::Object(fields)
+        Json::Object(vec![
+            ("assignedPartitions", self.assigned_partitions.to_json(version)),
+            ("userData", self.user_data.to_json(version)),
+        ])
     }
 }
 
 impl ToJson for TopicPartition {
     fn to_json(&self, version: i16) -> Json {
-        let mut fields = Vec::new();
-        fields.push(("topic", self.topic.to_json(version)));
-        fields.push(("partitions", self.partitions.to_json(version)));
-        Json::Object(fields)
+        Json::Object(vec![
+            ("topic", self.topic.to_json(version)),
+            ("partitions", self.partitions.to_json(version)),
+        ])
     }
 }

@@ -92,9 +92,10 @@ impl Message for ConsumerProtocolSubscription {
 
 impl ToJson for ConsumerProtocolSubscription {
     fn to_json(&self, version: i16) -> Json {
-        let mut fields = Vec::new();
-        fields.push(("topics", self.topics.to_json(version)));
-        fields.push(("userData", self.user_data.to_json(version)));
+        let mut fields = vec![
+            ("topics", self.topics.to_json(version)),
+            ("userData", self.user_data.to_json(version)),
+        ];
         if version >= 1 {
             fields.push(("ownedPartitions", self.owned_partitions.to_json(version)));
         }
@@ -110,9 +111,9 @@ impl ToJson for ConsumerProtocolSubscription {
 
 impl ToJson for TopicPartition {
     fn to_json(&self, version: i16) -> Json {
-        let mut fields = Vec::new();
-        fields.push(("topic", self.topic.to_json(version)));
-        fields.push(("partitions", self.partitions.to_json(version)));
-        Json::Object(fields)
+        Json::Object(vec![
+            ("topic", self.topic.to_json(version)),
+            ("partitions", self.partitions.to_json(version)),
+        ])
     }
 }

@@ -41,10 +41,10 @@ impl Message for DefaultPrincipalData {
 
 impl ToJson for DefaultPrincipalData {
     fn to_json(&self, version: i16) -> Json {
-        let mut fields = Vec::new();
-        fields.push(("type", self.r#type.to_json(version)));
-        fields.push(("name", self.name.to_json(version)));
-        fields.push(("tokenAuthenticated", self.token_authenticated.to_json(version)));
-        Json::Object(fields)
+        Json::Object(vec![
+            ("type", self.r#type.to_json(version)),
+            ("name", self.name.to_json(version)),
+            ("tokenAuthenticated", self.token_authenticated.to_json(version)),
+        ])
     }
 }

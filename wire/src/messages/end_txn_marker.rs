@@ -33,8 +33,6 @@ impl Message for EndTxnMarker {
 
 impl ToJson for EndTxnMarker {
     fn to_json(&self, version: i16) -> Json {
-        let mut fields = Vec::new();
-        fields.push(("coordinatorEpoch", self.coordinator_epoch.to_json(version)));
-        Json::Object(fields)
+        Json::Object(vec![("coordinatorEpoch", self.coordinator_epoch.to_json(version))])
     }
 }

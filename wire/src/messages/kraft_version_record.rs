@@ -38,9 +38,9 @@ impl Message for KRaftVersionRecord {
 
 impl ToJson for KRaftVersionRecord {
     fn to_json(&self, version: i16) -> Json {
-        let mut fields = Vec::new();
-        fields.push(("version", self.version.to_json(version)));
-        fields.push(("kRaftVersion", self.kraft_version.to_json(version)));
-        Json::Object(fields)
+        Json::Object(vec![
+            ("version", self.version.to_json(version)),
+            ("kRaftVersion", self.kraft_version.to_json(version)),
+        ])
     }
 }

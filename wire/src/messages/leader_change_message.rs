@@ -75,19 +75,18 @@ impl Message for LeaderChangeMessage {
 
 impl ToJson for LeaderChangeMessage {
     fn to_json(&self, version: i16) -> Json {
-        let mut fields = Vec::new();
-        fields.push(("version", self.version.to_json(version)));
-        fields.push(("leaderId", self.leader_id.to_json(version)));
-        fields.push(("voters", self.voters.to_json(version)));
-        fields.push(("grantingVoters", self.granting_voters.to_json(version)));
-        Json::Object(fields)
+        Json::Object(vec![
+            ("version", self.version.to_json(version)),
+            ("leaderId", self.leader_id.to_json(version)),
+            ("voters", self.voters.to_json(version)),
+            ("grantingVoters", self.granting_voters.to_json(version)),
+        ])
     }
 }
 
 impl ToJson for Voter {
     fn to_json(&self, version: i16) -> Json {
-        let mut fields = Vec::new();
-        fields.push(("voterId", self.voter_id.to_json(version)));
+        let mut fields = vec![("voterId", self.voter_id.to_json(version))];
         if version >= 1 {
             fields.push(("voterDirectoryId", self.voter_directory_id.to_json(version)));
         }

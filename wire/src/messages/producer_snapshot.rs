@@ -77,24 +77,24 @@ impl Message for ProducerSnapshot {
 
 impl ToJson for ProducerSnapshot {
     fn to_json(&self, version: i16) -> Json {
-        let mut fields = Vec::new();
-        fields.push(("crc", self.crc.to_json(version)));
-        fields.push(("producerEntries", self.producer_entries.to_json(version)));
-        Json::Object(fields)
+        Json::Object(vec![
+            ("crc", self.crc.to_json(version)),
+            ("producerEntries", self.producer_entries.to_json(version)),
+        ])
     }
 }
 
 impl ToJson for ProducerEntry {
     fn to_json(&self, version: i16) -> Json {
-        let mut fields = Vec::new();
-        fields.push(("producerId", self.producer_id.to_json(version)));
-        fields.push(("epoch", self.epoch.to_json(version)));
-        fields.push(("lastSequence", self.last_sequence.to_json(version)));
-        fields.push(("lastOffset", self.last_offset.to_json(version)));
-        fields.push(("offsetDelta", self.offset_delta.to_json(version)));
-        fields.push(("timestamp", self.timestamp.to_json(version)));
-        fields.push(("coordinatorEpoch", self.coordinator_epoch.to_json(version)));
-        fields.push(("currentTxnFirstOffset", self.current_txn_first_offset.to_json(version)));
-        Json::Object(fields)
+        Json::Object(vec![
+            ("producerId", self.producer_id.to_json(version)),
+            ("epoch", self.epoch.to_json(version)),
+            ("lastSequence", self.last_sequence.to_json(version)),
+            ("lastOffset", self.last_offset.to_json(version)),
+            ("offsetDelta", self.offset_delta.to_json(version)),
+            ("timestamp", self.timestamp.to_json(version)),
+            ("coordinatorEpoch", self.coordinator_epoch.to_json(version)),
+            ("currentTxnFirstOffset", self.current_txn_first_offset.to_json(version)),
+        ])
     }
 }

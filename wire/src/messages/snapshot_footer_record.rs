@@ -35,8 +35,6 @@ impl Message for SnapshotFooterRecord {
 
 impl ToJson for SnapshotFooterRecord {
     fn to_json(&self, version: i16) -> Json {
-        let mut fields = Vec::new();
-        fields.push(("version", self.version.to_json(version)));
-        Json::Object(fields)
+        Json::Object(vec![("version", self.version.to_json(version))])
     }
 }

@@ -38,12 +38,9 @@ impl Message for SnapshotHeaderRecord {
 
 impl ToJson for SnapshotHeaderRecord {
     fn to_json(&self, version: i16) -> Json {
-        let mut fields = Vec::new();
-        fields.push(("version", self.version.to_json(version)));
-        fields.push((
-            "lastContainedLogTimestamp",
-            self.last_contained_log_timestamp.to_json(version),
-        ));
-        Json::Object(fields)
+        Json::Object(vec![
+            ("version", self.version.to_json(version)),
+            ("lastContainedLogTimestamp", self.last_contained_log_timestamp.to_json(version)),
+        ])
     }
 }

@@ -122,39 +122,39 @@ impl Message for VotersRecord {
 
 impl ToJson for VotersRecord {
     fn to_json(&self, version: i16) -> Json {
-        let mut fields = Vec::new();
-        fields.push(("version", self.version.to_json(version)));
-        fields.push(("voters", self.voters.to_json(version)));
-        Json::Object(fields)
+        Json::Object(vec![
+            ("version", self.version.to_json(version)),
+            ("voters", self.voters.to_json(version)),
+        ])
     }
 }
 
 impl ToJson for Voter {
     fn to_json(&self, version: i16) -> Json {
-        let mut fields = Vec::new();
-        fields.push(("voterId", self.voter_id.to_json(version)));
-        fields.push(("voterDirectoryId", self.voter_directory_id.to_json(version)));
-        fields.push(("endpoints", self.endpoints.to_json(version)));
-        fields.push(("kRaftVersionFeature", self.kraft_version_feature.to_json(version)));
-        Json::Object(fields)
+        Json::Object(vec![
+            ("voterId", self.voter_id.to_json(version)),
+            ("voterDirectoryId", self.voter_directory_id.to_json(version)),
+            ("endpoints", self.endpoints.to_json(version)),
+            ("kRaftVersionFeature", self.kraft_version_feature.to_json(version)),
+        ])
     }
 }
 
 impl ToJson for Endpoint {
     fn to_json(&self, version: i16) -> Json {
-        let mut fields = Vec::new();
-        fields.push(("name", self.name.to_json(version)));
-        fields.push(("host", self.host.to_json(version)));
-        fields.push(("port", self.port.to_json(version)));
-        Json::Object(fields)
+        Json::Object(vec![
+            ("name", self.name.to_json(version)),
+            ("host", self.host.to_json(version)),
+            ("port", self.port.to_json(version)),
+        ])
     }
 }
 
 impl ToJson for KRaftVersionFeature {
     fn to_json(&self, version: i16) -> Json {
-        let mut fields = Vec::new();
-        fields.push(("minSupportedVersion", self.min_supported_version.to_json(version)));
-        fields.push(("maxSupportedVersion", self.max_supported_version.to_json(version)));
-        Json::Object(fields)
+        Json::Object(vec![
+            ("minSupportedVersion", self.min_supported_version.to_json(version)),
+            ("maxSupportedVersion", self.max_supported_version.to_json(version)),
+        ])
     }
 }

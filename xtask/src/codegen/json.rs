@@ -19,26 +19,35 @@ pub fn add(out: &mut String, message: &Message) {
 }
 
 fn to_json(out: &mut String, message: &Message, item: &Struct) {
-    let _ = write!(
-        out,
-        "\nimpl ToJson for {} {{
-            fn to_json(&self, version: i16) -> Json {{
-                let mut fields = Vec::new();\n",
-        item.name
-    );
+    // Fields that are always there, up to the first that is not, and the rest.
+    let (mut always, mut rest) = (String::new(), String::new());
     for field in &item.fields {
         if field.versions.intersect(item.versions).is_empty() {
             continue;
         }
         let (ident, name) = (field_ident(&field.name), camel_case(&field.name));
-        let push = format!("fields.push((\"{name}\", self.{ident}.to_json(version)));");
-        let conditions = conditions(message, item, field);
-        let _ = match conditions.is_empty() {
-            true => writeln!(out, "{push}"),
-            false => writeln!(out, "if {} {{ {push} }}", conditions.join(" && ")),
+        let pair = format!("(\"{name}\", self.{ident}.to_json(version))");
+        let conditions = conditions(message, item, field).join(" && ");
+        let _ = match (conditions.is_empty(), rest.is_empty()) {
+            (true, true) => write!(always, "{pair},"),
+            (true, false) => writeln!(rest, "fields.push({pair});"),
+            (false, _) => writeln!(rest, "if {conditions} {{ fields.push({pair}); }}"),
         };
     }
-    out.push_str("Json::Object(fields)\n}\n}\n");
+    let body = match (always.is_empty(), rest.is_empty()) {
+        (_, true) => format!("Json::Object(vec![{always}])"),
+        (true, _) => format!("let mut fields = Vec::new();\n{rest}Json::Object(fields)"),
+        (false, _) => format!("let mut fields = vec![{always}];\n{rest}Json::Object(fields)"),
+    };
+    let _ = write!(
+        out,
+        "\nimpl ToJson for {} {{
+            fn to_json(&self, version: i16) -> Json {{
+                {body}
+            }}
+        }}\n",
+        item.name
+    );
 }
 
 /// A tagged field is left out while it has its default.

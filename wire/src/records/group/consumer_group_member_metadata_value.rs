@@ -134,15 +134,16 @@ impl Message for ConsumerGroupMemberMetadataValue {
 
 impl ToJson for ConsumerGroupMemberMetadataValue {
     fn to_json(&self, version: i16) -> Json {
-        let mut fields = Vec::new();
-        fields.push(("instanceId", self.instance_id.to_json(version)));
-        fields.push(("rackId", self.rack_id.to_json(version)));
-        fields.push(("clientId", self.client_id.to_json(version)));
-        fields.push(("clientHost", self.client_host.to_json(version)));
-        fields.push(("subscribedTopicNames", self.subscribed_topic_names.to_json(version)));
-        fields.push(("subscribedTopicRegex", self.subscribed_topic_regex.to_json(version)));
-        fields.push(("rebalanceTimeoutMs", self.rebalance_timeout_ms.to_json(version)));
-        fields.push(("serverAssignor", self.server_assignor.to_json(version)));
+        let mut fields = vec![
+            ("instanceId", self.instance_id.to_json(version)),
+            ("rackId", self.rack_id.to_json(version)),
+            ("clientId", self.client_id.to_json(version)),
+            ("clientHost", self.client_host.to_json(version)),
+            ("subscribedTopicNames", self.subscribed_topic_names.to_json(version)),
+            ("subscribedTopicRegex", self.subscribed_topic_regex.to_json(version)),
+            ("rebalanceTimeoutMs", self.rebalance_timeout_ms.to_json(version)),
+            ("serverAssignor", self.server_assignor.to_json(version)),
+        ];
         if self.classic_member_metadata.as_ref() != Some(&ClassicMemberMetadata::default()) {
             fields.push(("classicMemberMetadata", self.classic_member_metadata.to_json(version)));
         }
@@ -152,18 +153,18 @@ impl ToJson for ConsumerGroupMemberMetadataValue {
 
 impl ToJson for ClassicMemberMetadata {
     fn to_json(&self, version: i16) -> Json {
-        let mut fields = Vec::new();
-        fields.push(("sessionTimeoutMs", self.session_timeout_ms.to_json(version)));
-        fields.push(("supportedProtocols", self.supported_protocols.to_json(version)));
-        Json::Object(fields)
+        Json::Object(vec![
+            ("sessionTimeoutMs", self.session_timeout_ms.to_json(version)),
+            ("supportedProtocols", self.supported_protocols.to_json(version)),
+        ])
     }
 }
 
 impl ToJson for ClassicProtocol {
     fn to_json(&self, version: i16) -> Json {
-        let mut fields = Vec::new();
-        fields.push(("name", self.name.to_json(version)));
-        fields.push(("metadata", self.metadata.to_json(version)));
-        Json::Object(fields)
+        Json::Object(vec![
+            ("name", self.name.to_json(version)),
+            ("metadata", self.metadata.to_json(version)),
+        ])
     }
 }

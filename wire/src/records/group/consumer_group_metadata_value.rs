@@ -48,8 +48,7 @@ impl Message for ConsumerGroupMetadataValue {
 
 impl ToJson for ConsumerGroupMetadataValue {
     fn to_json(&self, version: i16) -> Json {
-        let mut fields = Vec::new();
-        fields.push(("epoch", self.epoch.to_json(version)));
+        let mut fields = vec![("epoch", self.epoch.to_json(version))];
         if self.metadata_hash != 0 {
             fields.push(("metadataHash", self.metadata_hash.to_json(version)));
         }

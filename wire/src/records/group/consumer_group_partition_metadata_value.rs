@@ -91,28 +91,26 @@ impl Message for ConsumerGroupPartitionMetadataValue {
 
 impl ToJson for ConsumerGroupPartitionMetadataValue {
     fn to_json(&self, version: i16) -> Json {
-        let mut fields = Vec::new();
-        fields.push(("topics", self.topics.to_json(version)));
-        Json::Object(fields)
+        Json::Object(vec![("topics", self.topics.to_json(version))])
     }
 }
 
 impl ToJson for TopicMetadata {
     fn to_json(&self, version: i16) -> Json {
-        let mut fields = Vec::new();
-        fields.push(("topicId", self.topic_id.to_json(version)));
-        fields.push(("topicName", self.topic_name.to_json(version)));
-        fields.push(("numPartitions", self.num_partitions.to_json(version)));
-        fields.push(("partitionMetadata", self.partition_metadata.to_json(version)));
-        Json::Object(fields)
+        Json::Object(vec![
+            ("topicId", self.topic_id.to_json(version)),
+            ("topicName", self.topic_name.to_json(version)),
+            ("numPartitions", self.num_partitions.to_json(version)),
+            ("partitionMetadata", self.partition_metadata.to_json(version)),
+        ])
     }
 }
 
 impl ToJson for PartitionMetadata {
     fn to_json(&self, version: i16) -> Json {
-        let mut fields = Vec::new();
-        fields.push(("partition", self.partition.to_json(version)));
-        fields.push(("racks", self.racks.to_json(version)));
-        Json::Object(fields)
+        Json::Object(vec![
+            ("partition", self.partition.to_json(version)),
+            ("racks", self.racks.to_json(version)),
+        ])
     }
 }

@@ -36,9 +36,9 @@ impl Message for ConsumerGroupRegularExpressionKey {
 
 impl ToJson for ConsumerGroupRegularExpressionKey {
     fn to_json(&self, version: i16) -> Json {
-        let mut fields = Vec::new();
-        fields.push(("groupId", self.group_id.to_json(version)));
-        fields.push(("regularExpression", self.regular_expression.to_json(version)));
-        Json::Object(fields)
+        Json::Object(vec![
+            ("groupId", self.group_id.to_json(version)),
+            ("regularExpression", self.regular_expression.to_json(version)),
+        ])
     }
 }

@@ -41,10 +41,10 @@ impl Message for ConsumerGroupRegularExpressionValue {
 
 impl ToJson for ConsumerGroupRegularExpressionValue {
     fn to_json(&self, version: i16) -> Json {
-        let mut fields = Vec::new();
-        fields.push(("topics", self.topics.to_json(version)));
-        fields.push(("version", self.version.to_json(version)));
-        fields.push(("timestamp", self.timestamp.to_json(version)));
-        Json::Object(fields)
+        Json::Object(vec![
+            ("topics", self.topics.to_json(version)),
+            ("version", self.version.to_json(version)),
+            ("timestamp", self.timestamp.to_json(version)),
+        ])
     }
 }

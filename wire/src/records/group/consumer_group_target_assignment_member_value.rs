@@ -60,17 +60,15 @@ impl Message for ConsumerGroupTargetAssignmentMemberValue {
 
 impl ToJson for ConsumerGroupTargetAssignmentMemberValue {
     fn to_json(&self, version: i16) -> Json {
-        let mut fields = Vec::new();
-        fields.push(("topicPartitions", self.topic_partitions.to_json(version)));
-        Json::Object(fields)
+        Json::Object(vec![("topicPartitions", self.topic_partitions.to_json(version))])
     }
 }
 
 impl ToJson for TopicPartition {
     fn to_json(&self, version: i16) -> Json {
-        let mut fields = Vec::new();
-        fields.push(("topicId", self.topic_id.to_json(version)));
-        fields.push(("partitions", self.partitions.to_json(version)));
-        Json::Object(fields)
+        Json::Object(vec![
+            ("topicId", self.topic_id.to_json(version)),
+            ("partitions", self.partitions.to_json(version)),
+        ])
     }
 }

@@ -33,8 +33,6 @@ impl Message for GroupMetadataKey {
 
 impl ToJson for GroupMetadataKey {
     fn to_json(&self, version: i16) -> Json {
-        let mut fields = Vec::new();
-        fields.push(("group", self.group.to_json(version)));
-        Json::Object(fields)
+        Json::Object(vec![("group", self.group.to_json(version))])
     }
 }

@@ -141,11 +141,12 @@ impl Message for GroupMetadataValue {
 
 impl ToJson for GroupMetadataValue {
     fn to_json(&self, version: i16) -> Json {
-        let mut fields = Vec::new();
-        fields.push(("protocolType", self.protocol_type.to_json(version)));
-        fields.push(("generation", self.generation.to_json(version)));
-        fields.push(("protocol", self.protocol.to_json(version)));
-        fields.push(("leader", self.leader.to_json(version)));
+        let mut fields = vec![
+            ("protocolType", self.protocol_type.to_json(version)),
+            ("generation", self.generation.to_json(version)),
+            ("protocol", self.protocol.to_json(version)),
+            ("leader", self.leader.to_json(version)),
+        ];
         if version >= 2 {
             fields.push(("currentStateTimestamp", self.current_state_timestamp.to_json(version)));
         }
@@ -156,8 +157,7 @@ impl ToJson for GroupMetadataValue {
 
 impl ToJson for MemberMetadata {
     fn to_json(&self, version: i16) -> Json {
-        let mut fields = Vec::new();
-        fields.push(("memberId", self.member_id.to_json(version)));
+        let mut fields = vec![("memberId", self.member_id.to_json(version))];
         if version >= 3 {
             fields.push(("groupInstanceId", self.group_instance_id.to_json(version)));
         }

@@ -39,10 +39,10 @@ impl Message for LegacyOffsetCommitValue {
 
 impl ToJson for LegacyOffsetCommitValue {
     fn to_json(&self, version: i16) -> Json {
-        let mut fields = Vec::new();
-        fields.push(("offset", self.offset.to_json(version)));
-        fields.push(("metadata", self.metadata.to_json(version)));
-        fields.push(("commitTimestamp", self.commit_timestamp.to_json(version)));
-        Json::Object(fields)
+        Json::Object(vec![
+            ("offset", self.offset.to_json(version)),
+            ("metadata", self.metadata.to_json(version)),
+            ("commitTimestamp", self.commit_timestamp.to_json(version)),
+        ])
     }
 }

@@ -39,10 +39,10 @@ impl Message for OffsetCommitKey {
 
 impl ToJson for OffsetCommitKey {
     fn to_json(&self, version: i16) -> Json {
-        let mut fields = Vec::new();
-        fields.push(("group", self.group.to_json(version)));
-        fields.push(("topic", self.topic.to_json(version)));
-        fields.push(("partition", self.partition.to_json(version)));
-        Json::Object(fields)
+        Json::Object(vec![
+            ("group", self.group.to_json(version)),
+            ("topic", self.topic.to_json(version)),
+            ("partition", self.partition.to_json(version)),
+        ])
     }
 }

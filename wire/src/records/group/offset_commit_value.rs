@@ -85,8 +85,7 @@ impl Message for OffsetCommitValue {
 
 impl ToJson for OffsetCommitValue {
     fn to_json(&self, version: i16) -> Json {
-        let mut fields = Vec::new();
-        fields.push(("offset", self.offset.to_json(version)));
+        let mut fields = vec![("offset", self.offset.to_json(version))];
         if version >= 3 {
             fields.push(("leaderEpoch", self.leader_epoch.to_json(version)));
         }

@@ -69,20 +69,20 @@ impl Message for ShareGroupCurrentMemberAssignmentValue {
 
 impl ToJson for ShareGroupCurrentMemberAssignmentValue {
     fn to_json(&self, version: i16) -> Json {
-        let mut fields = Vec::new();
-        fields.push(("memberEpoch", self.member_epoch.to_json(version)));
-        fields.push(("previousMemberEpoch", self.previous_member_epoch.to_json(version)));
-        fields.push(("state", self.state.to_json(version)));
-        fields.push(("assignedPartitions", self.assigned_partitions.to_json(version)));
-        Json::Object(fields)
+        Json::Object(vec![
+            ("memberEpoch", self.member_epoch.to_json(version)),
+            ("previousMemberEpoch", self.previous_member_epoch.to_json(version)),
+            ("state", self.state.to_json(version)),
+            ("assignedPartitions", self.assigned_partitions.to_json(version)),
+        ])
     }
 }
 
 impl ToJson for TopicPartitions {
     fn to_json(&self, version: i16) -> Json {
-        let mut fields = Vec::new();
-        fields.push(("topicId", self.topic_id.to_json(version)));
-        fields.push(("partitions", self.partitions.to_json(version)));
-        Json::Object(fields)
+        Json::Object(vec![
+            ("topicId", self.topic_id.to_json(version)),
+            ("partitions", self.partitions.to_json(version)),
+        ])
     }
 }

@@ -55,11 +55,11 @@ impl Message for ShareGroupMemberMetadataValue {
 
 impl ToJson for ShareGroupMemberMetadataValue {
     fn to_json(&self, version: i16) -> Json {
-        let mut fields = Vec::new();
-        fields.push(("rackId", self.rack_id.to_json(version)));
-        fields.push(("clientId", self.client_id.to_json(version)));
-        fields.push(("clientHost", self.client_host.to_json(version)));
-        fields.push(("subscribedTopicNames", self.subscribed_topic_names.to_json(version)));
-        Json::Object(fields)
+        Json::Object(vec![
+            ("rackId", self.rack_id.to_json(version)),
+            ("clientId", self.client_id.to_json(version)),
+            ("clientHost", self.client_host.to_json(version)),
+            ("subscribedTopicNames", self.subscribed_topic_names.to_json(version)),
+        ])
     }
 }

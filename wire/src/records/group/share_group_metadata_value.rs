@@ -38,9 +38,9 @@ impl Message for ShareGroupMetadataValue {
 
 impl ToJson for ShareGroupMetadataValue {
     fn to_json(&self, version: i16) -> Json {
-        let mut fields = Vec::new();
-        fields.push(("epoch", self.epoch.to_json(version)));
-        fields.push(("metadataHash", self.metadata_hash.to_json(version)));
-        Json::Object(fields)
+        Json::Object(vec![
+            ("epoch", self.epoch.to_json(version)),
+            ("metadataHash", self.metadata_hash.to_json(version)),
+        ])
     }
 }

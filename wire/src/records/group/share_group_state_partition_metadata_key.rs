@@ -33,8 +33,6 @@ impl Message for ShareGroupStatePartitionMetadataKey {
 
 impl ToJson for ShareGroupStatePartitionMetadataKey {
     fn to_json(&self, version: i16) -> Json {
-        let mut fields = Vec::new();
-        fields.push(("groupId", self.group_id.to_json(version)));
-        Json::Object(fields)
+        Json::Object(vec![("groupId", self.group_id.to_json(version))])
     }
 }

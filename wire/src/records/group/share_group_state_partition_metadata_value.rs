@@ -94,29 +94,29 @@ impl Message for ShareGroupStatePartitionMetadataValue {
 
 impl ToJson for ShareGroupStatePartitionMetadataValue {
     fn to_json(&self, version: i16) -> Json {
-        let mut fields = Vec::new();
-        fields.push(("initializingTopics", self.initializing_topics.to_json(version)));
-        fields.push(("initializedTopics", self.initialized_topics.to_json(version)));
-        fields.push(("deletingTopics", self.deleting_topics.to_json(version)));
-        Json::Object(fields)
+        Json::Object(vec![
+            ("initializingTopics", self.initializing_topics.to_json(version)),
+            ("initializedTopics", self.initialized_topics.to_json(version)),
+            ("deletingTopics", self.deleting_topics.to_json(version)),
+        ])
     }
 }
 
 impl ToJson for TopicPartitionsInfo {
     fn to_json(&self, version: i16) -> Json {
-        let mut fields = Vec::new();
-        fields.push(("topicId", self.topic_id.to_json(version)));
-        fields.push(("topicName", self.topic_name.to_json(version)));
-        fields.push(("partitions", self.partitions.to_json(version)));
-        Json::Object(fields)
+        Json::Object(vec![
+            ("topicId", self.topic_id.to_json(version)),
+            ("topicName", self.topic_name.to_json(version)),
+            ("partitions", self.partitions.to_json(version)),
+        ])
     }
 }
 
 impl ToJson for TopicInfo {
     fn to_json(&self, version: i16) -> Json {
-        let mut fields = Vec::new();
-        fields.push(("topicId", self.topic_id.to_json(version)));
-        fields.push(("topicName", self.topic_name.to_json(version)));
-        Json::Object(fields)
+        Json::Object(vec![
+            ("topicId", self.topic_id.to_json(version)),
+            ("topicName", self.topic_name.to_json(version)),
+        ])
     }
 }

@@ -125,34 +125,34 @@ impl Message for StreamsGroupMemberMetadataValue {
 
 impl ToJson for StreamsGroupMemberMetadataValue {
     fn to_json(&self, version: i16) -> Json {
-        let mut fields = Vec::new();
-        fields.push(("instanceId", self.instance_id.to_json(version)));
-        fields.push(("rackId", self.rack_id.to_json(version)));
-        fields.push(("clientId", self.client_id.to_json(version)));
-        fields.push(("clientHost", self.client_host.to_json(version)));
-        fields.push(("rebalanceTimeoutMs", self.rebalance_timeout_ms.to_json(version)));
-        fields.push(("topologyEpoch", self.topology_epoch.to_json(version)));
-        fields.push(("processId", self.process_id.to_json(version)));
-        fields.push(("userEndpoint", self.user_endpoint.to_json(version)));
-        fields.push(("clientTags", self.client_tags.to_json(version)));
-        Json::Object(fields)
+        Json::Object(vec![
+            ("instanceId", self.instance_id.to_json(version)),
+            ("rackId", self.rack_id.to_json(version)),
+            ("clientId", self.client_id.to_json(version)),
+            ("clientHost", self.client_host.to_json(version)),
+            ("rebalanceTimeoutMs", self.rebalance_timeout_ms.to_json(version)),
+            ("topologyEpoch", self.topology_epoch.to_json(version)),
+            ("processId", self.process_id.to_json(version)),
+            ("userEndpoint", self.user_endpoint.to_json(version)),
+            ("clientTags", self.client_tags.to_json(version)),
+        ])
     }
 }
 
 impl ToJson for Endpoint {
     fn to_json(&self, version: i16) -> Json {
-        let mut fields = Vec::new();
-        fields.push(("host", self.host.to_json(version)));
-        fields.push(("port", self.port.to_json(version)));
-        Json::Object(fields)
+        Json::Object(vec![
+            ("host", self.host.to_json(version)),
+            ("port", self.port.to_json(version)),
+        ])
     }
 }
 
 impl ToJson for KeyValue {
     fn to_json(&self, version: i16) -> Json {
-        let mut fields = Vec::new();
-        fields.push(("key", self.key.to_json(version)));
-        fields.push(("value", self.value.to_json(version)));
-        Json::Object(fields)
+        Json::Object(vec![
+            ("key", self.key.to_json(version)),
+            ("value", self.value.to_json(version)),
+        ])
     }
 }

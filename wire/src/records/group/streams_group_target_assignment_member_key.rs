@@ -36,9 +36,9 @@ impl Message for StreamsGroupTargetAssignmentMemberKey {
 
 impl ToJson for StreamsGroupTargetAssignmentMemberKey {
     fn to_json(&self, version: i16) -> Json {
-        let mut fields = Vec::new();
-        fields.push(("groupId", self.group_id.to_json(version)));
-        fields.push(("memberId", self.member_id.to_json(version)));
-        Json::Object(fields)
+        Json::Object(vec![
+            ("groupId", self.group_id.to_json(version)),
+            ("memberId", self.member_id.to_json(version)),
+        ])
     }
 }

@@ -66,19 +66,19 @@ impl Message for StreamsGroupTargetAssignmentMemberValue {
 
 impl ToJson for StreamsGroupTargetAssignmentMemberValue {
     fn to_json(&self, version: i16) -> Json {
-        let mut fields = Vec::new();
-        fields.push(("activeTasks", self.active_tasks.to_json(version)));
-        fields.push(("standbyTasks", self.standby_tasks.to_json(version)));
-        fields.push(("warmupTasks", self.warmup_tasks.to_json(version)));
-        Json::Object(fields)
+        Json::Object(vec![
+            ("activeTasks", self.active_tasks.to_json(version)),
+            ("standbyTasks", self.standby_tasks.to_json(version)),
+            ("warmupTasks", self.warmup_tasks.to_json(version)),
+        ])
     }
 }
 
 impl ToJson for TaskIds {
     fn to_json(&self, version: i16) -> Json {
-        let mut fields = Vec::new();
-        fields.push(("subtopologyId", self.subtopology_id.to_json(version)));
-        fields.push(("partitions", self.partitions.to_json(version)));
-        Json::Object(fields)
+        Json::Object(vec![
+            ("subtopologyId", self.subtopology_id.to_json(version)),
+            ("partitions", self.partitions.to_json(version)),
+        ])
     }
 }

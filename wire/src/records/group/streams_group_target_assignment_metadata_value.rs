@@ -35,8 +35,6 @@ impl Message for StreamsGroupTargetAssignmentMetadataValue {
 
 impl ToJson for StreamsGroupTargetAssignmentMetadataValue {
     fn to_json(&self, version: i16) -> Json {
-        let mut fields = Vec::new();
-        fields.push(("assignmentEpoch", self.assignment_epoch.to_json(version)));
-        Json::Object(fields)
+        Json::Object(vec![("assignmentEpoch", self.assignment_epoch.to_json(version))])
     }
 }

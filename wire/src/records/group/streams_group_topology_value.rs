@@ -162,53 +162,53 @@ impl Message for StreamsGroupTopologyValue {
 
 impl ToJson for StreamsGroupTopologyValue {
     fn to_json(&self, version: i16) -> Json {
-        let mut fields = Vec::new();
-        fields.push(("epoch", self.epoch.to_json(version)));
-        fields.push(("subtopologies", self.subtopologies.to_json(version)));
-        Json::Object(fields)
+        Json::Object(vec![
+            ("epoch", self.epoch.to_json(version)),
+            ("subtopologies", self.subtopologies.to_json(version)),
+        ])
     }
 }
 
 impl ToJson for Subtopology {
     fn to_json(&self, version: i16) -> Json {
-        let mut fields = Vec::new();
-        fields.push(("subtopologyId", self.subtopology_id.to_json(version)));
-        fields.push(("sourceTopics", self.source_topics.to_json(version)));
-        fields.push(("sourceTopicRegex", self.source_topic_regex.to_json(version)));
-        fields.push(("stateChangelogTopics", self.state_changelog_topics.to_json(version)));
-        fields.push(("repartitionSinkTopics", self.repartition_sink_topics.to_json(version)));
-        fields.push(("repartitionSourceTopics", self.repartition_source_topics.to_json(version)));
-        fields.push(("copartitionGroups", self.copartition_groups.to_json(version)));
-        Json::Object(fields)
+        Json::Object(vec![
+            ("subtopologyId", self.subtopology_id.to_json(version)),
+            ("sourceTopics", self.source_topics.to_json(version)),
+            ("sourceTopicRegex", self.source_topic_regex.to_json(version)),
+            ("stateChangelogTopics", self.state_changelog_topics.to_json(version)),
+            ("repartitionSinkTopics", self.repartition_sink_topics.to_json(version)),
+            ("repartitionSourceTopics", self.repartition_source_topics.to_json(version)),
+            ("copartitionGroups", self.copartition_groups.to_json(version)),
+        ])
     }
 }
 
 impl ToJson for CopartitionGroup {
     fn to_json(&self, version: i16) -> Json {
-        let mut fields = Vec::new();
-        fields.push(("sourceTopics", self.source_topics.to_json(version)));
-        fields.push(("sourceTopicRegex", self.source_topic_regex.to_json(version)));
-        fields.push(("repartitionSourceTopics", self.repartition_source_topics.to_json(version)));
-        Json::Object(fields)
+        Json::Object(vec![
+            ("sourceTopics", self.source_topics.to_json(version)),
+            ("sourceTopicRegex", self.source_topic_regex.to_json(version)),
+            ("repartitionSourceTopics", self.repartition_source_topics.to_json(version)),
+        ])
     }
 }
 
 impl ToJson for TopicConfig {
     fn to_json(&self, version: i16) -> Json {
-        let mut fields = Vec::new();
-        fields.push(("key", self.key.to_json(version)));
-        fields.push(("value", self.value.to_json(version)));
-        Json::Object(fields)
+        Json::Object(vec![
+            ("key", self.key.to_json(version)),
+            ("value", self.value.to_json(version)),
+        ])
     }
 }
 
 impl ToJson for TopicInfo {
     fn to_json(&self, version: i16) -> Json {
-        let mut fields = Vec::new();
-        fields.push(("name", self.name.to_json(version)));
-        fields.push(("partitions", self.partitions.to_json(version)));
-        fields.push(("replicationFactor", self.replication_factor.to_json(version)));
-        fields.push(("topicConfigs", self.topic_configs.to_json(version)));
-        Json::Object(fields)
+        Json::Object(vec![
+            ("name", self.name.to_json(version)),
+            ("partitions", self.partitions.to_json(version)),
+            ("replicationFactor", self.replication_factor.to_json(version)),
+            ("topicConfigs", self.topic_configs.to_json(version)),
+        ])
     }
 }

@@ -56,15 +56,15 @@ impl Message for AccessControlEntryRecord {
 
 impl ToJson for AccessControlEntryRecord {
     fn to_json(&self, version: i16) -> Json {
-        let mut fields = Vec::new();
-        fields.push(("id", self.id.to_json(version)));
-        fields.push(("resourceType", self.resource_type.to_json(version)));
-        fields.push(("resourceName", self.resource_name.to_json(version)));
-        fields.push(("patternType", self.pattern_type.to_json(version)));
-        fields.push(("principal", self.principal.to_json(version)));
-        fields.push(("host", self.host.to_json(version)));
-        fields.push(("operation", self.operation.to_json(version)));
-        fields.push(("permissionType", self.permission_type.to_json(version)));
-        Json::Object(fields)
+        Json::Object(vec![
+            ("id", self.id.to_json(version)),
+            ("resourceType", self.resource_type.to_json(version)),
+            ("resourceName", self.resource_name.to_json(version)),
+            ("patternType", self.pattern_type.to_json(version)),
+            ("principal", self.principal.to_json(version)),
+            ("host", self.host.to_json(version)),
+            ("operation", self.operation.to_json(version)),
+            ("permissionType", self.permission_type.to_json(version)),
+        ])
     }
 }

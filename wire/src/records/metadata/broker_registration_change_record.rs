@@ -72,9 +72,10 @@ impl Message for BrokerRegistrationChangeRecord {
 
 impl ToJson for BrokerRegistrationChangeRecord {
     fn to_json(&self, version: i16) -> Json {
-        let mut fields = Vec::new();
-        fields.push(("brokerId", self.broker_id.to_json(version)));
-        fields.push(("brokerEpoch", self.broker_epoch.to_json(version)));
+        let mut fields = vec![
+            ("brokerId", self.broker_id.to_json(version)),
+            ("brokerEpoch", self.broker_epoch.to_json(version)),
+        ];
         if self.fenced != 0 {
             fields.push(("fenced", self.fenced.to_json(version)));
         }

@@ -35,8 +35,6 @@ impl Message for ClearElrRecord {
 
 impl ToJson for ClearElrRecord {
     fn to_json(&self, version: i16) -> Json {
-        let mut fields = Vec::new();
-        fields.push(("topicName", self.topic_name.to_json(version)));
-        Json::Object(fields)
+        Json::Object(vec![("topicName", self.topic_name.to_json(version))])
     }
 }

@@ -75,20 +75,20 @@ impl Message for ClientQuotaRecord {
 
 impl ToJson for ClientQuotaRecord {
     fn to_json(&self, version: i16) -> Json {
-        let mut fields = Vec::new();
-        fields.push(("entity", self.entity.to_json(version)));
-        fields.push(("key", self.key.to_json(version)));
-        fields.push(("value", self.value.to_json(version)));
-        fields.push(("remove", self.remove.to_json(version)));
-        Json::Object(fields)
+        Json::Object(vec![
+            ("entity", self.entity.to_json(version)),
+            ("key", self.key.to_json(version)),
+            ("value", self.value.to_json(version)),
+            ("remove", self.remove.to_json(version)),
+        ])
     }
 }
 
 impl ToJson for EntityData {
     fn to_json(&self, version: i16) -> Json {
-        let mut fields = Vec::new();
-        fields.push(("entityType", self.entity_type.to_json(version)));
-        fields.push(("entityName", self.entity_name.to_json(version)));
-        Json::Object(fields)
+        Json::Object(vec![
+            ("entityType", self.entity_type.to_json(version)),
+            ("entityName", self.entity_name.to_json(version)),
+        ])
     }
 }

@@ -55,11 +55,11 @@ impl Message for ConfigRecord {
 
 impl ToJson for ConfigRecord {
     fn to_json(&self, version: i16) -> Json {
-        let mut fields = Vec::new();
-        fields.push(("resourceType", self.resource_type.to_json(version)));
-        fields.push(("resourceName", self.resource_name.to_json(version)));
-        fields.push(("name", self.name.to_json(version)));
-        fields.push(("value", self.value.to_json(version)));
-        Json::Object(fields)
+        Json::Object(vec![
+            ("resourceType", self.resource_type.to_json(version)),
+            ("resourceName", self.resource_name.to_json(version)),
+            ("name", self.name.to_json(version)),
+            ("value", self.value.to_json(version)),
+        ])
     }
 }

@@ -53,14 +53,14 @@ impl Message for DelegationTokenRecord {
 
 impl ToJson for DelegationTokenRecord {
     fn to_json(&self, version: i16) -> Json {
-        let mut fields = Vec::new();
-        fields.push(("owner", self.owner.to_json(version)));
-        fields.push(("requester", self.requester.to_json(version)));
-        fields.push(("renewers", self.renewers.to_json(version)));
-        fields.push(("issueTimestamp", self.issue_timestamp.to_json(version)));
-        fields.push(("maxTimestamp", self.max_timestamp.to_json(version)));
-        fields.push(("expirationTimestamp", self.expiration_timestamp.to_json(version)));
-        fields.push(("tokenId", self.token_id.to_json(version)));
-        Json::Object(fields)
+        Json::Object(vec![
+            ("owner", self.owner.to_json(version)),
+            ("requester", self.requester.to_json(version)),
+            ("renewers", self.renewers.to_json(version)),
+            ("issueTimestamp", self.issue_timestamp.to_json(version)),
+            ("maxTimestamp", self.max_timestamp.to_json(version)),
+            ("expirationTimestamp", self.expiration_timestamp.to_json(version)),
+            ("tokenId", self.token_id.to_json(version)),
+        ])
     }
 }

@@ -38,9 +38,9 @@ impl Message for FeatureLevelRecord {
 
 impl ToJson for FeatureLevelRecord {
     fn to_json(&self, version: i16) -> Json {
-        let mut fields = Vec::new();
-        fields.push(("name", self.name.to_json(version)));
-        fields.push(("featureLevel", self.feature_level.to_json(version)));
-        Json::Object(fields)
+        Json::Object(vec![
+            ("name", self.name.to_json(version)),
+            ("featureLevel", self.feature_level.to_json(version)),
+        ])
     }
 }

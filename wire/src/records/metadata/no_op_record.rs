@@ -31,7 +31,6 @@ impl Message for NoOpRecord {
 
 impl ToJson for NoOpRecord {
     fn to_json(&self, version: i16) -> Json {
-        let mut fields = Vec::new();
-        Json::Object(fields)
+        Json::Object(vec![])
     }
 }

@@ -122,9 +122,10 @@ impl Message for PartitionChangeRecord {
 
 impl ToJson for PartitionChangeRecord {
     fn to_json(&self, version: i16) -> Json {
-        let mut fields = Vec::new();
-        fields.push(("partitionId", self.partition_id.to_json(version)));
-        fields.push(("topicId", self.topic_id.to_json(version)));
+        let mut fields = vec![
+            ("partitionId", self.partition_id.to_json(version)),
+            ("topicId", self.topic_id.to_json(version)),
+        ];
         if self.isr.is_some() {
             fields.push(("isr", self.isr.to_json(version)));
         }

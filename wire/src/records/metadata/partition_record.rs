@@ -117,14 +117,15 @@ impl Message for PartitionRecord {
 
 impl ToJson for PartitionRecord {
     fn to_json(&self, version: i16) -> Json {
-        let mut fields = Vec::new();
-        fields.push(("partitionId", self.partition_id.to_json(version)));
-        fields.push(("topicId", self.topic_id.to_json(version)));
-        fields.push(("replicas", self.replicas.to_json(version)));
-        fields.push(("isr", self.isr.to_json(version)));
-        fields.push(("removingReplicas", self.removing_replicas.to_json(version)));
-        fields.push(("addingReplicas", self.adding_replicas.to_json(version)));
-        fields.push(("leader", self.leader.to_json(version)));
+        let mut fields = vec![
+            ("partitionId", self.partition_id.to_json(version)),
+            ("topicId", self.topic_id.to_json(version)),
+            ("replicas", self.replicas.to_json(version)),
+            ("isr", self.isr.to_json(version)),
+            ("removingReplicas", self.removing_replicas.to_json(version)),
+            ("addingReplicas", self.adding_replicas.to_json(version)),
+            ("leader", self.leader.to_json(version)),
+        ];
         if self.leader_recovery_state != 0 {
             fields.push(("leaderRecoveryState", self.leader_recovery_state.to_json(version)));
         }

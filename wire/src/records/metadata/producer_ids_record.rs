@@ -51,10 +51,10 @@ impl Message for ProducerIdsRecord {
 
 impl ToJson for ProducerIdsRecord {
     fn to_json(&self, version: i16) -> Json {
-        let mut fields = Vec::new();
-        fields.push(("brokerId", self.broker_id.to_json(version)));
-        fields.push(("brokerEpoch", self.broker_epoch.to_json(version)));
-        fields.push(("nextProducerId", self.next_producer_id.to_json(version)));
-        Json::Object(fields)
+        Json::Object(vec![
+            ("brokerId", self.broker_id.to_json(version)),
+            ("brokerEpoch", self.broker_epoch.to_json(version)),
+            ("nextProducerId", self.next_producer_id.to_json(version)),
+        ])
     }
 }

@@ -161,8 +161,7 @@ impl Message for RegisterBrokerRecord {
 
 impl ToJson for RegisterBrokerRecord {
     fn to_json(&self, version: i16) -> Json {
-        let mut fields = Vec::new();
-        fields.push(("brokerId", self.broker_id.to_json(version)));
+        let mut fields = vec![("brokerId", self.broker_id.to_json(version))];
         if version >= 2 {
             fields.push(("isMigratingZkBroker", self.is_migrating_zk_broker.to_json(version)));
         }
@@ -184,21 +183,21 @@ impl ToJson for RegisterBrokerRecord {
 
 impl ToJson for BrokerEndpoint {
     fn to_json(&self, version: i16) -> Json {
-        let mut fields = Vec::new();
-        fields.push(("name", self.name.to_json(version)));
-        fields.push(("host", self.host.to_json(version)));
-        fields.push(("port", self.port.to_json(version)));
-        fields.push(("securityProtocol", self.security_protocol.to_json(version)));
-        Json::Object(fields)
+        Json::Object(vec![
+            ("name", self.name.to_json(version)),
+            ("host", self.host.to_json(version)),
+            ("port", self.port.to_json(version)),
+            ("securityProtocol", self.security_protocol.to_json(version)),
+        ])
     }
 }
 
 impl ToJson for BrokerFeature {
     fn to_json(&self, version: i16) -> Json {
-        let mut fields = Vec::new();
-        fields.push(("name", self.name.to_json(version)));
-        fields.push(("minSupportedVersion", self.min_supported_version.to_json(version)));
-        fields.push(("maxSupportedVersion", self.max_supported_version.to_json(version)));
-        Json::Object(fields)
+        Json::Object(vec![
+            ("name", self.name.to_json(version)),
+            ("minSupportedVersion", self.min_supported_version.to_json(version)),
+            ("maxSupportedVersion", self.max_supported_version.to_json(version)),
+        ])
     }
 }

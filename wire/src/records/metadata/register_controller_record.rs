@@ -106,33 +106,33 @@ impl Message for RegisterControllerRecord {
 
 impl ToJson for RegisterControllerRecord {
     fn to_json(&self, version: i16) -> Json {
-        let mut fields = Vec::new();
-        fields.push(("controllerId", self.controller_id.to_json(version)));
-        fields.push(("incarnationId", self.incarnation_id.to_json(version)));
-        fields.push(("zkMigrationReady", self.zk_migration_ready.to_json(version)));
-        fields.push(("endPoints", self.end_points.to_json(version)));
-        fields.push(("features", self.features.to_json(version)));
-        Json::Object(fields)
+        Json::Object(vec![
+            ("controllerId", self.controller_id.to_json(version)),
+            ("incarnationId", self.incarnation_id.to_json(version)),
+            ("zkMigrationReady", self.zk_migration_ready.to_json(version)),
+            ("endPoints", self.end_points.to_json(version)),
+            ("features", self.features.to_json(version)),
+        ])
     }
 }
 
 impl ToJson for ControllerEndpoint {
     fn to_json(&self, version: i16) -> Json {
-        let mut fields = Vec::new();
-        fields.push(("name", self.name.to_json(version)));
-        fields.push(("host", self.host.to_json(version)));
-        fields.push(("port", self.port.to_json(version)));
-        fields.push(("securityProtocol", self.security_protocol.to_json(version)));
-        Json::Object(fields)
+        Json::Object(vec![
+            ("name", self.name.to_json(version)),
+            ("host", self.host.to_json(version)),
+            ("port", self.port.to_json(version)),
+            ("securityProtocol", self.security_protocol.to_json(version)),
+        ])
     }
 }
 
 impl ToJson for ControllerFeature {
     fn to_json(&self, version: i16) -> Json {
-        let mut fields = Vec::new();
-        fields.push(("name", self.name.to_json(version)));
-        fields.push(("minSupportedVersion", self.min_supported_version.to_json(version)));
-        fields.push(("maxSupportedVersion", self.max_supported_version.to_json(version)));
-        Json::Object(fields)
+        Json::Object(vec![
+            ("name", self.name.to_json(version)),
+            ("minSupportedVersion", self.min_supported_version.to_json(version)),
+            ("maxSupportedVersion", self.max_supported_version.to_json(version)),
+        ])
     }
 }

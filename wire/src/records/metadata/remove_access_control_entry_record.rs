@@ -35,8 +35,6 @@ impl Message for RemoveAccessControlEntryRecord {
 
 impl ToJson for RemoveAccessControlEntryRecord {
     fn to_json(&self, version: i16) -> Json {
-        let mut fields = Vec::new();
-        fields.push(("id", self.id.to_json(version)));
-        Json::Object(fields)
+        Json::Object(vec![("id", self.id.to_json(version))])
     }
 }

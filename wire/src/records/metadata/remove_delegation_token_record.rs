@@ -35,8 +35,6 @@ impl Message for RemoveDelegationTokenRecord {
 
 impl ToJson for RemoveDelegationTokenRecord {
     fn to_json(&self, version: i16) -> Json {
-        let mut fields = Vec::new();
-        fields.push(("tokenId", self.token_id.to_json(version)));
-        Json::Object(fields)
+        Json::Object(vec![("tokenId", self.token_id.to_json(version))])
     }
 }

@@ -35,8 +35,6 @@ impl Message for RemoveTopicRecord {
 
 impl ToJson for RemoveTopicRecord {
     fn to_json(&self, version: i16) -> Json {
-        let mut fields = Vec::new();
-        fields.push(("topicId", self.topic_id.to_json(version)));
-        Json::Object(fields)
+        Json::Object(vec![("topicId", self.topic_id.to_json(version))])
     }
 }

@@ -38,9 +38,9 @@ impl Message for RemoveUserScramCredentialRecord {
 
 impl ToJson for RemoveUserScramCredentialRecord {
     fn to_json(&self, version: i16) -> Json {
-        let mut fields = Vec::new();
-        fields.push(("name", self.name.to_json(version)));
-        fields.push(("mechanism", self.mechanism.to_json(version)));
-        Json::Object(fields)
+        Json::Object(vec![
+            ("name", self.name.to_json(version)),
+            ("mechanism", self.mechanism.to_json(version)),
+        ])
     }
 }

@@ -38,9 +38,9 @@ impl Message for TopicRecord {
 
 impl ToJson for TopicRecord {
     fn to_json(&self, version: i16) -> Json {
-        let mut fields = Vec::new();
-        fields.push(("name", self.name.to_json(version)));
-        fields.push(("topicId", self.topic_id.to_json(version)));
-        Json::Object(fields)
+        Json::Object(vec![
+            ("name", self.name.to_json(version)),
+            ("topicId", self.topic_id.to_json(version)),
+        ])
     }
 }

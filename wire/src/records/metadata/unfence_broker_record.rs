@@ -38,9 +38,6 @@ impl Message for UnfenceBrokerRecord {
 
 impl ToJson for UnfenceBrokerRecord {
     fn to_json(&self, version: i16) -> Json {
-        let mut fields = Vec::new();
-        fields.push(("id", self.id.to_json(version)));
-        fields.push(("epoch", self.epoch.to_json(version)));
-        Json::Object(fields)
+        Json::Object(vec![("id", self.id.to_json(version)), ("epoch", self.epoch.to_json(version))])
     }
 }

@@ -38,9 +38,9 @@ impl Message for UnregisterBrokerRecord {
 
 impl ToJson for UnregisterBrokerRecord {
     fn to_json(&self, version: i16) -> Json {
-        let mut fields = Vec::new();
-        fields.push(("brokerId", self.broker_id.to_json(version)));
-        fields.push(("brokerEpoch", self.broker_epoch.to_json(version)));
-        Json::Object(fields)
+        Json::Object(vec![
+            ("brokerId", self.broker_id.to_json(version)),
+            ("brokerEpoch", self.broker_epoch.to_json(version)),
+        ])
     }
 }

@@ -50,13 +50,13 @@ impl Message for UserScramCredentialRecord {
 
 impl ToJson for UserScramCredentialRecord {
     fn to_json(&self, version: i16) -> Json {
-        let mut fields = Vec::new();
-        fields.push(("name", self.name.to_json(version)));
-        fields.push(("mechanism", self.mechanism.to_json(version)));
-        fields.push(("salt", self.salt.to_json(version)));
-        fields.push(("storedKey", self.stored_key.to_json(version)));
-        fields.push(("serverKey", self.server_key.to_json(version)));
-        fields.push(("iterations", self.iterations.to_json(version)));
-        Json::Object(fields)
+        Json::Object(vec![
+            ("name", self.name.to_json(version)),
+            ("mechanism", self.mechanism.to_json(version)),
+            ("salt", self.salt.to_json(version)),
+            ("storedKey", self.stored_key.to_json(version)),
+            ("serverKey", self.server_key.to_json(version)),
+            ("iterations", self.iterations.to_json(version)),
+        ])
     }
 }

@@ -35,8 +35,6 @@ impl Message for ZkMigrationStateRecord {
 
 impl ToJson for ZkMigrationStateRecord {
     fn to_json(&self, version: i16) -> Json {
-        let mut fields = Vec::new();
-        fields.push(("zkMigrationState", self.zk_migration_state.to_json(version)));
-        Json::Object(fields)
+        Json::Object(vec![("zkMigrationState", self.zk_migration_state.to_json(version))])
     }
 }

@@ -100,31 +100,31 @@ impl Message for RemoteLogSegmentMetadataUpdateRecord {
 
 impl ToJson for RemoteLogSegmentMetadataUpdateRecord {
     fn to_json(&self, version: i16) -> Json {
-        let mut fields = Vec::new();
-        fields.push(("remoteLogSegmentId", self.remote_log_segment_id.to_json(version)));
-        fields.push(("brokerId", self.broker_id.to_json(version)));
-        fields.push(("eventTimestampMs", self.event_timestamp_ms.to_json(version)));
-        fields.push(("customMetadata", self.custom_metadata.to_json(version)));
-        fields.push(("remoteLogSegmentState", self.remote_log_segment_state.to_json(version)));
-        Json::Object(fields)
+        Json::Object(vec![
+            ("remoteLogSegmentId", self.remote_log_segment_id.to_json(version)),
+            ("brokerId", self.broker_id.to_json(version)),
+            ("eventTimestampMs", self.event_timestamp_ms.to_json(version)),
+            ("customMetadata", self.custom_metadata.to_json(version)),
+            ("remoteLogSegmentState", self.remote_log_segment_state.to_json(version)),
+        ])
     }
 }
 
 impl ToJson for RemoteLogSegmentIdEntry {
     fn to_json(&self, version: i16) -> Json {
-        let mut fields = Vec::new();
-        fields.push(("topicIdPartition", self.topic_id_partition.to_json(version)));
-        fields.push(("id", self.id.to_json(version)));
-        Json::Object(fields)
+        Json::Object(vec![
+            ("topicIdPartition", self.topic_id_partition.to_json(version)),
+            ("id", self.id.to_json(version)),
+        ])
     }
 }
 
 impl ToJson for TopicIdPartitionEntry {
     fn to_json(&self, version: i16) -> Json {
-        let mut fields = Vec::new();
-        fields.push(("name", self.name.to_json(version)));
-        fields.push(("id", self.id.to_json(version)));
-        fields.push(("partition", self.partition.to_json(version)));
-        Json::Object(fields)
+        Json::Object(vec![
+            ("name", self.name.to_json(version)),
+            ("id", self.id.to_json(version)),
+            ("partition", self.partition.to_json(version)),
+        ])
     }
 }

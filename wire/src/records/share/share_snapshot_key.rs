@@ -39,10 +39,10 @@ impl Message for ShareSnapshotKey {
 
 impl ToJson for ShareSnapshotKey {
     fn to_json(&self, version: i16) -> Json {
-        let mut fields = Vec::new();
-        fields.push(("groupId", self.group_id.to_json(version)));
-        fields.push(("topicId", self.topic_id.to_json(version)));
-        fields.push(("partition", self.partition.to_json(version)));
-        Json::Object(fields)
+        Json::Object(vec![
+            ("groupId", self.group_id.to_json(version)),
+            ("topicId", self.topic_id.to_json(version)),
+            ("partition", self.partition.to_json(version)),
+        ])
     }
 }

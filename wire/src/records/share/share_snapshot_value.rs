@@ -84,25 +84,25 @@ impl Message for ShareSnapshotValue {
 
 impl ToJson for ShareSnapshotValue {
     fn to_json(&self, version: i16) -> Json {
-        let mut fields = Vec::new();
-        fields.push(("snapshotEpoch", self.snapshot_epoch.to_json(version)));
-        fields.push(("stateEpoch", self.state_epoch.to_json(version)));
-        fields.push(("leaderEpoch", self.leader_epoch.to_json(version)));
-        fields.push(("startOffset", self.start_offset.to_json(version)));
-        fields.push(("createTimestamp", self.create_timestamp.to_json(version)));
-        fields.push(("writeTimestamp", self.write_timestamp.to_json(version)));
-        fields.push(("stateBatches", self.state_batches.to_json(version)));
-        Json::Object(fields)
+        Json::Object(vec![
+            ("snapshotEpoch", self.snapshot_epoch.to_json(version)),
+            ("stateEpoch", self.state_epoch.to_json(version)),
+            ("leaderEpoch", self.leader_epoch.to_json(version)),
+            ("startOffset", self.start_offset.to_json(version)),
+            ("createTimestamp", self.create_timestamp.to_json(version)),
+            ("writeTimestamp", self.write_timestamp.to_json(version)),
+            ("stateBatches", self.state_batches.to_json(version)),
+        ])
     }
 }
 
 impl ToJson for StateBatch {
     fn to_json(&self, version: i16) -> Json {
-        let mut fields = Vec::new();
-        fields.push(("firstOffset", self.first_offset.to_json(version)));
-        fields.push(("lastOffset", self.last_offset.to_json(version)));
-        fields.push(("deliveryState", self.delivery_state.to_json(version)));
-        fields.push(("deliveryCount", self.delivery_count.to_json(version)));
-        Json::Object(fields)
+        Json::Object(vec![
+            ("firstOffset", self.first_offset.to_json(version)),
+            ("lastOffset", self.last_offset.to_json(version)),
+            ("deliveryState", self.delivery_state.to_json(version)),
+            ("deliveryCount", self.delivery_count.to_json(version)),
+        ])
     }
 }

@@ -33,8 +33,6 @@ impl Message for TransactionLogKey {
 
 impl ToJson for TransactionLogKey {
     fn to_json(&self, version: i16) -> Json {
-        let mut fields = Vec::new();
-        fields.push(("transactionalId", self.transactional_id.to_json(version)));
-        Json::Object(fields)
+        Json::Object(vec![("transactionalId", self.transactional_id.to_json(version))])
     }
 }

@@ -151,8 +151,7 @@ impl Message for TransactionLogValue {
 
 impl ToJson for TransactionLogValue {
     fn to_json(&self, version: i16) -> Json {
-        let mut fields = Vec::new();
-        fields.push(("producerId", self.producer_id.to_json(version)));
+        let mut fields = vec![("producerId", self.producer_id.to_json(version))];
         if version >= 1 && self.previous_producer_id != -1 {
             fields.push(("previousProducerId", self.previous_producer_id.to_json(version)));
         }
@@ -186,9 +185,9 @@ impl ToJson for TransactionLogValue {
 
 impl ToJson for PartitionsSchema {
     fn to_json(&self, version: i16) -> Json {
-        let mut fields = Vec::new();
-        fields.push(("topic", self.topic.to_json(version)));
-        fields.push(("partitionIds", self.partition_ids.to_json(version)));
-        Json::Object(fields)
+        Json::Object(vec![
+            ("topic", self.topic.to_json(version)),
+            ("partitionIds", self.partition_ids.to_json(version)),
+        ])
     }
 }
