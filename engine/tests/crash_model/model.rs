@@ -260,15 +260,7 @@ async fn try_script(
         match prng.below(20) {
             // D18: its leader has another end.
             0 => {
-                log.close().await.map_err(|e| said(&e))?;
-                cut_model(&model, &mut prng);
-                let to = Offset(model.borrow().promised);
-                let dir = Path::new(DIR);
-                Log::truncate(&shard, dir, to).await.map_err(|e| said(&e))?;
-                let opened = try_open(&shard, &model, &config, sync_always).await;
-                log = opened.map_err(|e| said(&e))?;
-                assert_eq!(log.ends().log_end_offset, to);
-                keep(&mut model.borrow_mut(), to.0);
+                log = truncate(&shard, log, &model, &config, sync_always, &mut prng).await?;
             }
             1..=11 => {
                 let (bytes, epoch) = {
@@ -317,6 +309,26 @@ async fn try_script(
         model.recovery_point = model.promised;
     }
     Ok(())
+}
+
+/// Takes the end off the log, as a new leader with another one asks for.
+async fn truncate(
+    shard: &Shard,
+    log: Rc<Log>,
+    model: &Shared,
+    config: &LogConfig,
+    sync_always: bool,
+    prng: &mut Prng,
+) -> Result<Rc<Log>, String> {
+    let said = |error: LoadError| error.to_string();
+    log.close().await.map_err(|error| error.to_string())?;
+    cut_model(model, prng);
+    let to = Offset(model.borrow().promised);
+    Log::truncate(shard, Path::new(DIR), to).await.map_err(said)?;
+    let log = try_open(shard, model, config, sync_always).await.map_err(said)?;
+    assert_eq!(log.ends().log_end_offset, to);
+    keep(&mut model.borrow_mut(), to.0);
+    Ok(log)
 }
 
 /// A place between two batches, from which on everything goes. ORDER: the recovery point that says
