@@ -240,6 +240,9 @@ async fn try_script(
             17 => shard.sleep_ms(if prng.chance(1, 4) { 1500 } else { prng.below(3) }).await,
             18 => {
                 log.store_indexes().await.map_err(|e| said(&e))?;
+                if prng.chance(1, 2) {
+                    log.note_recovery_point().await.map_err(|e| said(&e))?;
+                }
                 log.close_idle_files();
             }
             _ => {
@@ -418,6 +421,49 @@ fn d08_after_a_failed_sync_nothing_is_promised_and_nothing_is_retried() {
             check_reopened(&shard, &model, &config).await;
         });
     }
+}
+
+#[test]
+fn p01_after_a_kill_only_what_lies_behind_the_noted_point_is_read() {
+    let world = World::new(11, 1, CrashProfile::Ext4);
+    let model: Shared = Rc::default();
+    let config = LogConfig { producer_expiration_ms: i64::MAX, ..LogConfig::default() };
+    let (shared, config_of_run) = (Rc::clone(&model), config.clone());
+    block_on(&world, move |shard| async move {
+        let log = open(&shard, &shared, &config_of_run, true).await;
+        let mut prng = Prng::new(1);
+        let append = |prng: &mut Prng| {
+            let bytes = batch(&mut shared.borrow_mut(), prng);
+            log.append(bytes, Origin::Client, LeaderEpoch(0)).expect("acceptable");
+        };
+        (0..100).for_each(|_| append(&mut prng));
+        assert_eq!(log.bytes_to_recover(), log.size_bytes());
+        log.note_recovery_point().await.expect("the disk works");
+        (0..10).for_each(|_| append(&mut prng));
+        assert!(log.bytes_to_recover() < log.size_bytes() / 5);
+        log.flush().await.expect("the disk works");
+        shared.borrow_mut().promised = log.ends().durable_end_offset.0;
+    });
+    world.borrow_mut().crash();
+    let (shared, config_of_run) = (Rc::clone(&model), config.clone());
+    block_on(&world, move |shard| async move {
+        let committer = Committer::start(&shard, CommitterOptions::default());
+        let load = LoadOptions {
+            config: config_of_run,
+            clean: false,
+            recovery_point: Offset::ZERO,
+            log_start_offset: None,
+            one_at_a_time: false,
+        };
+        let loaded = Log::open(&shard, Path::new(DIR), &committer, load).await.expect("opens");
+        let (read, all) = (loaded.scanned_bytes, loaded.log.size_bytes());
+        assert!(0 < read && read < all / 3, "{read} of {all} bytes were read");
+        assert_eq!(read_all(&loaded.log).await, shared.borrow().values);
+    });
+    world.borrow_mut().kill();
+    block_on(&world, move |shard| async move {
+        check_reopened(&shard, &model, &config).await;
+    });
 }
 
 #[test]

@@ -12,6 +12,9 @@ use crate::coordinator::GroupCoordinators;
 
 /// How often index entries are written behind the log.
 const INDEX_INTERVAL_MS: u64 = 1000;
+/// How often, and from how many bytes on, it is noted how far a log need not be read after a crash.
+const RECOVERY_INTERVAL_MS: u64 = 200;
+const RECOVERY_BYTES: u64 = 32 << 20;
 
 impl Broker {
     /// Starts this shard's recurring work.
@@ -19,6 +22,8 @@ impl Broker {
         self.start_dir_watch();
         let this = Rc::clone(self);
         self.shard.spawn(async move { this.run_indexes().await });
+        let this = Rc::clone(self);
+        self.shard.spawn(async move { this.run_recovery_points().await });
         let this = Rc::clone(self);
         self.shard.spawn(async move { this.run_producer_expiry().await });
         let this = Rc::clone(self);
@@ -40,6 +45,17 @@ impl Broker {
                 // A failure is the log's own to report and to remember.
                 let _ = partition.log.store_indexes().await;
                 partition.log.close_idle_files();
+            }
+        }
+    }
+
+    async fn run_recovery_points(self: Rc<Self>) {
+        loop {
+            self.shard.sleep_ms(RECOVERY_INTERVAL_MS).await;
+            for partition in self.online_partitions() {
+                if partition.log.bytes_to_recover() >= RECOVERY_BYTES {
+                    let _ = partition.log.note_recovery_point().await;
+                }
             }
         }
     }
