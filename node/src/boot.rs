@@ -3,8 +3,9 @@
 
 mod write_path;
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
@@ -32,6 +33,8 @@ use crate::config::{Listener, RawConfig, SecurityProtocol, parse_cpu_list};
 use crate::conn;
 use crate::controller::NodeIdentity;
 use crate::format::{self, FormatOptions};
+use crate::metadata::MetadataImage;
+use crate::telemetry;
 use crate::watchdog::{self, Watched};
 
 pub use crate::cli::run_cli;
@@ -271,14 +274,8 @@ fn open_dirs(
     slot.take().ok_or_else(|| "the directories were not opened".to_owned())
 }
 
-fn settings_of(
-    config: RawConfig,
-    dirs: &[LogDir],
-    shards: usize,
-    write_path: WritePath,
-) -> Result<Settings, String> {
-    let node_id = config.node_id();
-    let cluster_id = dirs[0].meta.cluster_id.clone();
+/// The directories are this node's, of one cluster, and none is a copy of another.
+fn check_identities(dirs: &[LogDir], node_id: i32, cluster_id: &str) -> Result<(), String> {
     for dir in dirs {
         let path = dir.path().display();
         if dir.meta.node_id != node_id {
@@ -307,6 +304,18 @@ fn settings_of(
             ));
         }
     }
+    Ok(())
+}
+
+fn settings_of(
+    config: RawConfig,
+    dirs: &[LogDir],
+    shards: usize,
+    write_path: WritePath,
+) -> Result<Settings, String> {
+    let node_id = config.node_id();
+    let cluster_id = dirs[0].meta.cluster_id.clone();
+    check_identities(dirs, node_id, &cluster_id)?;
     let infos = dirs.iter().map(|dir| DirInfo {
         path: dir.path().to_owned(),
         id: Uuid(dir.meta.directory_id.map_or([0; 16], |id| id.0)),
@@ -340,6 +349,7 @@ fn settings_of(
         dirs: infos.collect(),
         data_dirs: config.log_dirs().len(),
         requests: RequestLimits::of(&config, shards, memory_bytes()),
+        open_files_max,
         connection_fd_end: open_files_max - (open_files_max / FILES_SHARE).min(FILES_MAX),
         config,
     })
@@ -481,7 +491,7 @@ async fn start_node(broker: &Rc<Broker>) -> Result<Rc<Control>, String> {
     let opened = MetadataLog::open(&broker.shard, &metadata_dir, &settings.config, clean)
         .await
         .map_err(|error| error.to_string())?;
-    set_strays_aside(broker, &opened.image).await?;
+    set_strays_aside(broker, &Rc::new(opened.image.clone())).await?;
     let ports: BTreeMap<&str, u16> =
         bound.iter().map(|b| (settings.listeners[b.index].name.as_str(), b.port)).collect();
     let identity = identity_of(broker, &ports);
@@ -490,6 +500,7 @@ async fn start_node(broker: &Rc<Broker>) -> Result<Rc<Control>, String> {
     broker.set_control(Rc::clone(&control));
     broker.drop_stale_checkpoints().await;
     control.run();
+    telemetry::start(broker).await?;
     for bound in bound {
         let listener = &settings.listeners[bound.index];
         tracing::info!(name = listener.name, port = bound.port, "listening");
@@ -531,53 +542,67 @@ fn identity_of(broker: &Broker, ports: &BTreeMap<&str, u16>) -> NodeIdentity {
 }
 
 /// Renames partitions that the cluster does not know, and deletes what was on its way out.
-async fn set_strays_aside(
-    broker: &Rc<Broker>,
-    image: &crate::metadata::MetadataImage,
-) -> Result<(), String> {
+async fn set_strays_aside(broker: &Rc<Broker>, image: &Rc<MetadataImage>) -> Result<(), String> {
     let shard = &broker.shard;
     for dir in &broker.settings.dirs[..broker.settings.data_dirs] {
         let names = shard.list_dir(&dir.path).await.map_err(|e| e.to_string())?;
-        for name in names {
-            let path = dir.path.join(&name);
-            let stat = shard.stat(&path).await.map_err(|e| e.to_string())?;
-            if !stat.is_some_and(|stat| stat.is_dir) {
-                continue;
-            }
-            match parse_directory_name(&name) {
-                Some(DirectoryName::Deleted) => {
-                    broker.remove_tree(&path).await.map_err(|e| e.to_string())?;
-                }
-                Some(DirectoryName::Partition(topic, _)) if topic == "__cluster_metadata" => {}
-                Some(DirectoryName::Partition(topic, index)) => {
-                    let id = ringlog_engine::dirs::partition_metadata(shard, &path);
-                    let id = id.await.map_err(|e| e.to_string())?;
-                    // One that does not say whose it is stays: its shard will report it.
-                    let known = image.topic_by_name(&topic).is_some_and(|t| {
-                        t.partitions.contains_key(&index) && id.is_none_or(|id| id.0 == t.id.0)
-                    });
-                    if !known {
-                        let id = format::random_uuid(shard);
-                        let to = dir.path.join(format!("{name}.{}-stray", hex(id)));
-                        tracing::warn!(from = %path.display(), to = %to.display(), "stray");
-                        shard.rename(&path, &to).await.map_err(|e| e.to_string())?;
-                        shard.sync_dir(&dir.path).await.map_err(|e| e.to_string())?;
-                    }
-                }
-                Some(_) => {}
-                None if name == "lost+found" => {}
-                None => {
-                    return Err(format!(
-                        "Found directory {}, '{name}' is not in the form of topic-partition or \
-                         topic-partition.uniqueId-delete (if marked for deletion). Kafka's log \
-                         directories (and children) should only contain Kafka topic data.",
-                        dir.path.display()
-                    ));
+        let failed = Rc::new(RefCell::new(None));
+        let look = |name: String| {
+            let (broker, image, failed) = (Rc::clone(broker), Rc::clone(image), Rc::clone(&failed));
+            let dir = dir.path.clone();
+            async move {
+                if let Err(error) = look_for_stray(&broker, &image, &dir, &name).await {
+                    failed.borrow_mut().get_or_insert(error);
                 }
             }
+        };
+        shard.for_each(names, broker.settings.logs_at_once(), look).await;
+        if let Some(error) = failed.take() {
+            return Err(error);
         }
     }
     Ok(())
+}
+
+async fn look_for_stray(
+    broker: &Rc<Broker>,
+    image: &MetadataImage,
+    dir: &Path,
+    name: &str,
+) -> Result<(), String> {
+    let shard = &broker.shard;
+    let path = dir.join(name);
+    let stat = shard.stat(&path).await.map_err(|e| e.to_string())?;
+    if !stat.is_some_and(|stat| stat.is_dir) {
+        return Ok(());
+    }
+    match parse_directory_name(name) {
+        Some(DirectoryName::Deleted) => broker.remove_tree(&path).await.map_err(|e| e.to_string()),
+        Some(DirectoryName::Partition(topic, _)) if topic == "__cluster_metadata" => Ok(()),
+        Some(DirectoryName::Partition(topic, index)) => {
+            let id = ringlog_engine::dirs::partition_metadata(shard, &path);
+            let id = id.await.map_err(|e| e.to_string())?;
+            // One that does not say whose it is stays: its shard will report it.
+            let known = image.topic_by_name(&topic).is_some_and(|t| {
+                t.partitions.contains_key(&index) && id.is_none_or(|id| id.0 == t.id.0)
+            });
+            if known {
+                return Ok(());
+            }
+            let to = dir.join(format!("{name}.{}-stray", hex(format::random_uuid(shard))));
+            tracing::warn!(from = %path.display(), to = %to.display(), "stray");
+            shard.rename(&path, &to).await.map_err(|e| e.to_string())?;
+            shard.sync_dir(dir).await.map_err(|e| e.to_string())
+        }
+        Some(_) => Ok(()),
+        None if name == "lost+found" => Ok(()),
+        None => Err(format!(
+            "Found directory {}, '{name}' is not in the form of topic-partition or \
+             topic-partition.uniqueId-delete (if marked for deletion). Kafka's log directories \
+             (and children) should only contain Kafka topic data.",
+            dir.display()
+        )),
+    }
 }
 
 fn hex(id: Uuid) -> String {

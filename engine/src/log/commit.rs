@@ -391,15 +391,13 @@ impl Committer {
                 self.shard.replace_file(&path, text.into_bytes()).await
             }
             Work::Roll { old, new, snapshot } => {
-                // ORDER: where a new segment is, the old one and its indexes are durable. Recovery
-                // trusts indexes below the recovery point, and cannot tell a lost end of a sealed
-                // segment from compaction's work.
+                // ORDER: where a new segment is, the old one and its indexes are durable, whatever
+                // the policy. Recovery trusts indexes below the recovery point, and cannot tell a
+                // lost end of a sealed segment from compaction's work.
                 old.release_reserved(&self.shard).await?;
-                if self.options.sync_always {
-                    self.sync_in_round(log, old.file(&self.shard).await?).await?;
-                    if self.options.unread_cache_bytes.is_some() && log.is_unread() {
-                        old.drop_cache(u64::from(old.size.get()));
-                    }
+                self.sync_in_round(log, old.file(&self.shard).await?).await?;
+                if self.options.unread_cache_bytes.is_some() && log.is_unread() {
+                    old.drop_cache(u64::from(old.size.get()));
                 }
                 old.seal_indexes(&self.shard).await?;
                 if !old.txns.is_empty() {

@@ -298,6 +298,11 @@ impl Log {
         self.state.borrow().segments.iter().for_each(|segment| segment.close_if_idle());
     }
 
+    /// Lets go of all files; what goes on with them opens them again.
+    pub fn close_files(&self) {
+        self.state.borrow().segments.iter().for_each(|segment| segment.close_files());
+    }
+
     /// Writes the index entries of the active segment that wait for it. Cheap when there are none.
     pub async fn store_indexes(&self) -> Result<(), LogError> {
         if let Some(error) = self.failure() {

@@ -161,8 +161,10 @@ impl Log {
 impl Loader<'_> {
     async fn load(&mut self) -> Result<State, LoadError> {
         let names = self.shard.list_dir(self.dir).await?;
-        settle_swaps(self.shard, self.dir, &names).await?;
-        let names = self.shard.list_dir(self.dir).await?;
+        let names = match settle_swaps(self.shard, self.dir, &names).await? {
+            true => self.shard.list_dir(self.dir).await?,
+            false => names,
+        };
         let bases = self.clear_leftovers(&names).await?;
         self.load_epochs().await?;
         let mut segments = self.open_segments(&bases, &names).await?;
@@ -203,14 +205,28 @@ impl Loader<'_> {
         }
         let producers = self.load_producers(&names, &segments, end).await?;
         self.make_durable(&segments, fresh).await?;
-        segments.iter().for_each(|segment| segment.named.set(true));
+        segments.iter().for_each(|segment| {
+            segment.named.set(true);
+            // Descriptors are for logs that are read or written.
+            segment.close_files();
+        });
+        Ok(self.loaded(segments, producers, start, end))
+    }
+
+    fn loaded(
+        &mut self,
+        segments: Vec<Rc<Segment>>,
+        producers: Producers,
+        start: Offset,
+        end: Offset,
+    ) -> State {
         let ends = LogEnds {
             log_start_offset: start,
             log_end_offset: end,
             written_end_offset: end,
             durable_end_offset: end,
         };
-        Ok(State {
+        State {
             config: Rc::new(self.options.config.clone()),
             segments,
             ends,
@@ -230,7 +246,7 @@ impl Loader<'_> {
             dirty_noted: false,
             last_flush_ms: self.now_ms,
             failed: None,
-        })
+        }
     }
 
     /// Removes what an interrupted deletion left and completes interrupted swaps; returns the base

@@ -232,9 +232,14 @@ impl Segment {
     /// one has it still.
     pub(super) fn close_if_idle(&self) {
         if !self.used.replace(false) {
-            self.close_file();
-            *self.index_files.borrow_mut() = None;
+            self.close_files();
         }
+    }
+
+    /// Lets go of all its files; the next use opens them again.
+    pub(super) fn close_files(&self) {
+        self.close_file();
+        *self.index_files.borrow_mut() = None;
     }
 
     /// Lets go of the `.log` file; the next use opens it again.

@@ -12,7 +12,8 @@ use crate::io::{
 };
 
 /// How often, and how many milliseconds apart, what needs a descriptor is tried while there is
-/// none: a crowd of connections may hold all of them until those beyond the bound are turned away.
+/// none: files that nobody is at work on are let go of meanwhile, and of a crowd of connections
+/// those beyond the bound are turned away.
 const DESCRIPTOR_TRIES: u32 = 250;
 const DESCRIPTOR_RETRY_MS: u64 = 20;
 
@@ -231,6 +232,7 @@ impl Shard {
             tries += 1;
             match self.submit(op()).await.result {
                 Err(Errno::EMFILE | Errno::ENFILE) if tries < DESCRIPTOR_TRIES => {
+                    self.spare_files();
                     self.sleep_ms(DESCRIPTOR_RETRY_MS).await;
                 }
                 Err(errno) => return Err(IoError { op: name, path: path.to_owned(), errno }),

@@ -6,6 +6,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
+use super::Shard;
 use crate::stdx::slab::Slab;
 
 /// Something that happens again and again, and for which any number of tasks may wait.
@@ -283,5 +284,26 @@ impl Drop for Share {
     fn drop(&mut self) {
         self.budget.free.set(self.budget.free.get() + self.units);
         self.budget.changed.notify();
+    }
+}
+
+impl Shard {
+    /// Does `work` for every item, for at most `limit` of them at a time, and waits for all.
+    pub async fn for_each<T, F: Future<Output = ()> + 'static>(
+        &self,
+        items: impl IntoIterator<Item = T>,
+        limit: usize,
+        work: impl Fn(T) -> F,
+    ) {
+        let turns = Budget::new(limit);
+        for item in items {
+            let turn = turns.take(1).await;
+            let work = work(item);
+            self.spawn(async move {
+                work.await;
+                drop(turn);
+            });
+        }
+        drop(turns.take(limit).await);
     }
 }

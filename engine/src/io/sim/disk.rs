@@ -41,6 +41,26 @@ pub struct DiskFaults {
     pub read_error_path: Option<String>,
     /// Bytes the disk holds in all; beyond, ENOSPC.
     pub capacity_bytes: Option<u64>,
+    /// Operations on files with this in their path take so many nanoseconds longer.
+    pub slow_path: Option<(String, u64)>,
+    /// What the disk says it has done and has not.
+    pub lies: DiskLies,
+}
+
+/// Bugs planted below the code under test: a disk that leaves out what it was asked for is a log
+/// that has forgotten to ask. A test that does not notice would not notice the bug either.
+#[derive(Clone, Debug, Default)]
+pub struct DiskLies {
+    /// Syncs of files succeed and do nothing.
+    pub syncs: bool,
+    /// Syncs of directories succeed and do nothing.
+    pub dir_syncs: bool,
+    /// A sync that fails is tried again, and believed.
+    pub sync_retries: bool,
+    /// Files are never cut.
+    pub cuts: bool,
+    /// Writes past the page cache are changed on their way: what is behind a log's end.
+    pub padding: Option<fn(&mut [u8])>,
 }
 
 type InodeId = u64;
@@ -213,6 +233,16 @@ impl SimDisk {
         Ok(content[start..content.len().min(offset + len)].to_vec())
     }
 
+    /// How much longer an operation on one of these takes.
+    pub(super) fn delay_ns(&self, path: Option<&Path>, fds: &[i32]) -> u64 {
+        let Some((part, ns)) = &self.faults.slow_path else { return 0 };
+        let slow = |path: &Path| path.to_string_lossy().contains(part.as_str());
+        let open = fds.iter().filter_map(|fd| self.open.get(fd));
+        let nodes: Vec<Node> = open.map(|(id, _)| Node::File(*id)).collect();
+        let named = self.names.iter().any(|(path, node)| nodes.contains(node) && slow(path));
+        if named || path.is_some_and(slow) { *ns } else { 0 }
+    }
+
     fn is_short(&self, prng: &mut Prng) -> bool {
         self.faults.short_once_in.is_some_and(|n| prng.chance(1, n))
     }
@@ -240,7 +270,7 @@ impl SimDisk {
             }
         }
         if let Some(capacity) = self.faults.capacity_bytes {
-            let used: u64 = self.inodes.values().map(|inode| inode.content.len() as u64).sum();
+            let used = self.used_bytes();
             let end = (offset + len) as u64;
             let grows = end.saturating_sub(self.inode(fd)?.content.len() as u64);
             if used + grows > capacity {
@@ -251,6 +281,7 @@ impl SimDisk {
         if !write {
             return Err(Errno::EBADF);
         }
+        let padding = self.faults.lies.padding;
         let inode = self.inode(fd)?;
         // A block that is written again, longer: what stays the same is not at risk, because
         // devices write sectors whole. The kernel's page cache relies on that too.
@@ -259,15 +290,28 @@ impl SimDisk {
             true => there.iter().zip(&bytes[..len]).take_while(|(old, new)| old == new).count(),
             false => 0,
         };
-        let change = Pending::Write { offset: offset + same, bytes: bytes[same..len].to_vec() };
-        inode.change(change);
+        let mut bytes = bytes[same..len].to_vec();
+        if let Some(padding) = padding.filter(|_| direct) {
+            padding(&mut bytes);
+        }
+        inode.change(Pending::Write { offset: offset + same, bytes });
         inode.modified_ms = now_ms;
         Ok(len)
     }
 
+    /// Bytes of all files.
+    pub fn used_bytes(&self) -> u64 {
+        self.inodes.values().map(|inode| inode.content.len() as u64).sum()
+    }
+
     /// Cuts or extends a file.
     pub(super) fn set_len(&mut self, fd: i32, len: usize) -> Result<(), Errno> {
-        self.inode(fd)?.change(Pending::SetLen(len));
+        let refused = self.faults.lies.cuts;
+        let inode = self.inode(fd)?;
+        if refused && len < inode.content.len() {
+            return Ok(());
+        }
+        inode.change(Pending::SetLen(len));
         Ok(())
     }
 
@@ -295,7 +339,11 @@ impl SimDisk {
 
     /// A sync submitted when the file had seen `covered` changes completes.
     pub(super) fn sync(&mut self, fd: i32, covered: usize) -> Result<(), Errno> {
+        if self.faults.lies.syncs {
+            return Ok(());
+        }
         let failed = count_down(&mut self.faults.sync_error_after).is_err();
+        let believed = self.faults.lies.sync_retries;
         let inode = self.inode(fd)?;
         let covered = inode.pending.partition_point(|(number, _)| *number < covered);
         for (_, change) in inode.pending.drain(..covered) {
@@ -303,7 +351,7 @@ impl SimDisk {
                 apply_change(&mut inode.durable, &change);
             }
         }
-        if failed {
+        if failed && !believed {
             return Err(Errno::EIO);
         }
         if self.profile == CrashProfile::Ext4 {
@@ -315,7 +363,11 @@ impl SimDisk {
     /// A flush of the device, submitted when the file had seen `covered` changes, completes. What
     /// lies where the file reached to for certain is durable; the rest has nowhere to be found.
     pub(super) fn flush(&mut self, fd: i32, covered: usize) -> Result<(), Errno> {
+        if self.faults.lies.syncs {
+            return Ok(());
+        }
         let failed = count_down(&mut self.faults.sync_error_after).is_err();
+        let believed = self.faults.lies.sync_retries;
         let inode = self.inode(fd)?;
         let durable = &mut inode.durable;
         inode.pending.retain(|(number, change)| {
@@ -331,13 +383,16 @@ impl SimDisk {
             }
             false
         });
-        if failed { Err(Errno::EIO) } else { Ok(()) }
+        if failed && !believed { Err(Errno::EIO) } else { Ok(()) }
     }
 
     /// Makes a directory's entries durable.
     pub(super) fn sync_dir(&mut self, dir: &Path) -> Result<(), Errno> {
         if self.names.get(dir) != Some(&Node::Dir) {
             return Err(Errno::ENOENT);
+        }
+        if self.faults.lies.dir_syncs {
+            return Ok(());
         }
         count_down(&mut self.faults.sync_error_after)?;
         let all = self.profile == CrashProfile::Ext4;

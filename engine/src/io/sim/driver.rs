@@ -161,9 +161,31 @@ impl World {
                 | Op::Send { .. }
                 | Op::SendFile { .. }
         );
-        let delay = self.prng.below(if network { NETWORK_NS_MAX } else { DEVICE_NS_MAX });
+        let delay = self.prng.below(if network { NETWORK_NS_MAX } else { DEVICE_NS_MAX })
+            + self.slowness_of(&op);
         self.enqueue(PendingOp { shard, token, op, covered, cancelled: false }, delay);
         None
+    }
+
+    fn slowness_of(&self, op: &Op) -> u64 {
+        match op {
+            Op::Read { file, .. }
+            | Op::Write { file, .. }
+            | Op::Fdatasync { file }
+            | Op::SetLen { file, .. }
+            | Op::Allocate { file, .. } => self.disk.delay_ns(None, &[file.0]),
+            Op::SyncAll { files, .. } => {
+                let fds: Vec<i32> = files.iter().map(|file| file.0).collect();
+                self.disk.delay_ns(None, &fds)
+            }
+            Op::Open { path, .. }
+            | Op::Unlink { path }
+            | Op::SyncDir { path }
+            | Op::List { path }
+            | Op::Stat { path }
+            | Op::Rename { from: path, .. } => self.disk.delay_ns(Some(path), &[]),
+            _ => 0,
+        }
     }
 
     /// Carries out everything due at `now`.

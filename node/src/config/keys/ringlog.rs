@@ -70,10 +70,13 @@ pub(super) static KEYS: &[ConfigKey] = &[
             other and then again, so that damage is found before somebody needs the records. 0 \
             switches it off.",
         ),
-    key("ringlog.http.listener", String, Text(""), Medium, ReadOnly).valid(Valid::HostPort).doc(
-        "Where /metrics, /healthz and /readyz are served, as `host:port`. Empty switches \
+    key("ringlog.http.listener", String, Text(""), Medium, ReadOnly)
+        .valid(Valid::HostPort)
+        .acts()
+        .doc(
+            "Where /metrics, /healthz and /readyz are served, as `host:port`. Empty switches \
         them off.",
-    ),
+        ),
     key("ringlog.watchdog.ms", Long, Text("60000"), Low, ReadOnly).at_least(0).acts().doc(
         "How long a shard may be stuck, or an operation on a file under way, before the process \
         ends itself and is to be started again. 0 lets it hang.",
