@@ -33,6 +33,7 @@ use crate::config::{Listener, RawConfig, SecurityProtocol, parse_cpu_list};
 use crate::conn;
 use crate::controller::NodeIdentity;
 use crate::format::{self, FormatOptions};
+use crate::loggers;
 use crate::metadata::MetadataImage;
 use crate::telemetry;
 use crate::watchdog::{self, Watched};
@@ -77,7 +78,7 @@ where
 
 /// Starts a node and runs it until it is told to stop.
 pub fn run(config: RawConfig, format_itself: bool) -> Result<(), String> {
-    init_logging();
+    loggers::init();
     let started = std::time::Duration::from_nanos(monotonic_ns());
     abort_on_panic();
     for warning in config.warnings() {
@@ -151,13 +152,6 @@ pub fn abort_on_panic() {
         report(info);
         std::process::abort();
     }));
-}
-
-fn init_logging() {
-    let filter = tracing_subscriber::EnvFilter::try_from_env("RINGLOG_LOG")
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
-    // A second node in the same process (tests) finds it set.
-    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(false).try_init();
 }
 
 /// Refuses what this version cannot do, instead of starting and doing something else.
@@ -538,6 +532,11 @@ fn identity_of(broker: &Broker, ports: &BTreeMap<&str, u16>) -> NodeIdentity {
             .collect(),
         rack: settings.config.string("broker.rack").map(str::to_owned),
         directories: settings.dirs[..settings.data_dirs].iter().map(|dir| dir.id).collect(),
+        metadata_directory: settings
+            .dirs
+            .iter()
+            .find(|dir| dir.path == Path::new(&settings.config.metadata_log_dir()))
+            .map_or(Uuid::ZERO, |dir| dir.id),
     }
 }
 

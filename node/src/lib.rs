@@ -17,6 +17,7 @@ pub mod error_code;
 pub mod features;
 pub mod format;
 pub mod group;
+pub mod loggers;
 pub mod metadata;
 pub mod quorum;
 mod telemetry;

@@ -11,9 +11,9 @@ use crate::io::{
     advance_chunks, chunks_len,
 };
 
-/// How often, and how many milliseconds apart, what needs a descriptor is tried while there is
-/// none: files that nobody is at work on are let go of meanwhile, and of a crowd of connections
-/// those beyond the bound are turned away.
+/// How often, and how many milliseconds apart in the end, what needs a descriptor is tried while
+/// there is none: files that nobody is at work on are let go of meanwhile, and of a crowd of
+/// connections those beyond the bound are turned away.
 const DESCRIPTOR_TRIES: u32 = 250;
 const DESCRIPTOR_RETRY_MS: u64 = 20;
 
@@ -233,7 +233,7 @@ impl Shard {
             match self.submit(op()).await.result {
                 Err(Errno::EMFILE | Errno::ENFILE) if tries < DESCRIPTOR_TRIES => {
                     self.spare_files();
-                    self.sleep_ms(DESCRIPTOR_RETRY_MS).await;
+                    self.sleep_ms(DESCRIPTOR_RETRY_MS.min(u64::from(tries))).await;
                 }
                 Err(errno) => return Err(IoError { op: name, path: path.to_owned(), errno }),
                 Ok(output) => return Ok(output),

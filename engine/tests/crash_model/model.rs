@@ -260,15 +260,7 @@ async fn try_script(
         match prng.below(20) {
             // D18: its leader has another end.
             0 => {
-                log.close().await.map_err(|e| said(&e))?;
-                cut_model(&model, &mut prng);
-                let to = Offset(model.borrow().promised);
-                let dir = Path::new(DIR);
-                Log::truncate(&shard, dir, to).await.map_err(|e| said(&e))?;
-                let opened = try_open(&shard, &model, &config, sync_always).await;
-                log = opened.map_err(|e| said(&e))?;
-                assert_eq!(log.ends().log_end_offset, to);
-                keep(&mut model.borrow_mut(), to.0);
+                log = truncate(&shard, log, &model, &config, sync_always, &mut prng).await?;
             }
             1..=11 => {
                 let (bytes, epoch) = {
@@ -282,7 +274,7 @@ async fn try_script(
                 let appended = log.append(bytes, Origin::Client, epoch).map_err(|e| said(&e))?;
                 assert_eq!(appended.first_offset, expected);
             }
-            12..=16 => {
+            12..=15 => {
                 let target = log.ends().log_end_offset;
                 if sync_always || prng.chance(1, 3) {
                     log.flush().await.map_err(|e| said(&e))?;
@@ -291,6 +283,12 @@ async fn try_script(
             }
             // Long enough for an idle log to be trimmed, now and then.
             17 => shard.sleep_ms(if prng.chance(1, 4) { 1500 } else { prng.below(3) }).await,
+            // Or for a write to be over and its sync not.
+            16 => {
+                for _ in 0..prng.below(8) {
+                    shard.yield_now().await;
+                }
+            }
             18 => {
                 log.store_indexes().await.map_err(|e| said(&e))?;
                 if prng.chance(1, 2) {
@@ -314,6 +312,26 @@ async fn try_script(
         model.recovery_point = model.promised;
     }
     Ok(())
+}
+
+/// Takes the end off the log, as a new leader with another one asks for.
+async fn truncate(
+    shard: &Shard,
+    log: Rc<Log>,
+    model: &Shared,
+    config: &LogConfig,
+    sync_always: bool,
+    prng: &mut Prng,
+) -> Result<Rc<Log>, String> {
+    let said = |error: LoadError| error.to_string();
+    log.close().await.map_err(|error| error.to_string())?;
+    cut_model(model, prng);
+    let to = Offset(model.borrow().promised);
+    Log::truncate(shard, Path::new(DIR), to).await.map_err(said)?;
+    let log = try_open(shard, model, config, sync_always).await.map_err(said)?;
+    assert_eq!(log.ends().log_end_offset, to);
+    keep(&mut model.borrow_mut(), to.0);
+    Ok(log)
 }
 
 /// A place between two batches, from which on everything goes. ORDER: the recovery point that says

@@ -18,7 +18,8 @@ use super::measures::Measures;
 use super::reads::Piece;
 use super::settings::ListenerKind;
 use crate::controller::{
-    AlterConfigs, Assignment, DeletedTopic, NewTopic, NewTopicResult, TopicFault, TopicSelector,
+    AlterConfigs, Assignment, DeletedTopic, FeatureUpdate, NewTopic, NewTopicResult, TopicFault,
+    TopicSelector,
 };
 use crate::error_code::ErrorCode;
 use crate::group::{GroupAnswer, GroupRequest};
@@ -211,6 +212,10 @@ pub enum ControlCall {
     },
     AlterConfigs {
         resources: Vec<AlterConfigs>,
+        validate_only: bool,
+    },
+    UpdateFeatures {
+        updates: Vec<FeatureUpdate>,
         validate_only: bool,
     },
     NextProducerId,

@@ -10,7 +10,6 @@
 #![allow(clippy::field_reassign_with_default, reason = "fields are read one after the other")]
 #![allow(unused_mut, unused_variables, reason = "some structs have no fields in some layouts")]
 #![allow(unused_imports, reason = "every module has the same prelude")]
-#![allow(clippy::vec_init_then_push, reason = "fields are pushed where the version has them")]
 
 pub mod add_offsets_to_txn_request;
 pub mod add_offsets_to_txn_response;

@@ -13,7 +13,6 @@ const ALLOW: &str = "#![allow(missing_docs, reason = \"Kafka's names are the doc
 #![allow(clippy::field_reassign_with_default, reason = \"fields are read one after the other\")]
 #![allow(unused_mut, unused_variables, reason = \"some structs have no fields in some layouts\")]
 #![allow(unused_imports, reason = \"every module has the same prelude\")]
-#![allow(clippy::vec_init_then_push, reason = \"fields are pushed where the version has them\")]
 ";
 
 /// Adds the modules of the library.

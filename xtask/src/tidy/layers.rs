@@ -92,6 +92,7 @@ const ROWS: &[Row] = &[
     row("node::cli", ALL, &[]),
     row("node::error_code", &[], &[]),
     row("node::features", &[], &[]),
+    row("node::loggers", &[], &[]),
     row("node::config", &["engine::types", "engine::stdx", "wire"], &["dependency"]),
     core("node::partition", core_may!()),
     core("node::quorum", core_may!()),
