@@ -1,6 +1,8 @@
 //! Starting and stopping a node: the only place that names a concrete driver and puts the parts
 //! together.
 
+mod write_path;
+
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -202,13 +204,6 @@ fn uring_options(config: &RawConfig) -> Result<UringOptions, String> {
     Ok(options)
 }
 
-fn write_path(config: &RawConfig) -> WritePath {
-    match config.string("ringlog.io.write.path") {
-        Some("ring") => WritePath::Ring,
-        _ => WritePath::Blocking,
-    }
-}
-
 /// What each shard's part of each directory may have.
 fn dirty_bytes_max(config: &RawConfig, shards: usize) -> u64 {
     let parts = shards * config.log_dirs().len().max(1);
@@ -261,11 +256,12 @@ fn open_dirs(
             paths.push(metadata_dir);
         }
         let mut dirs = Vec::new();
-        for path in paths {
-            let dir = LogDir::open(&shard, &path, LogDirOptions { start: true }).await;
+        for path in &paths {
+            let dir = LogDir::open(&shard, path, LogDirOptions { start: true }).await;
             dirs.push(dir.map_err(|error| error.to_string())?);
         }
-        let settings = settings_of(config, &dirs, shards)?;
+        let write_path = write_path::choose(&shard, &config, &paths).await?;
+        let settings = settings_of(config, &dirs, shards, write_path)?;
         *found.borrow_mut() = Some((settings, dirs));
         Ok(())
     })?;
@@ -305,7 +301,12 @@ fn check_identities(dirs: &[LogDir], node_id: i32, cluster_id: &str) -> Result<(
     Ok(())
 }
 
-fn settings_of(config: RawConfig, dirs: &[LogDir], shards: usize) -> Result<Settings, String> {
+fn settings_of(
+    config: RawConfig,
+    dirs: &[LogDir],
+    shards: usize,
+    write_path: WritePath,
+) -> Result<Settings, String> {
     let node_id = config.node_id();
     let cluster_id = dirs[0].meta.cluster_id.clone();
     check_identities(dirs, node_id, &cluster_id)?;
@@ -335,7 +336,7 @@ fn settings_of(config: RawConfig, dirs: &[LogDir], shards: usize) -> Result<Sett
             Some("direct") => IoMode::Direct,
             _ => IoMode::Buffered,
         },
-        write_path: write_path(&config),
+        write_path,
         dirty_bytes_max: dirty_bytes_max(&config, shards),
         fetch_path: FetchPath::of(&config),
         unread_cache_bytes: u64::try_from(config.long("ringlog.unread.cache.bytes")).ok(),

@@ -25,6 +25,13 @@ impl Log {
     /// If a file cannot be read or cut. Opening the log finds it in order all the same.
     pub async fn truncate(shard: &Shard, dir: &Path, to: Offset) -> Result<(), LoadError> {
         let names = shard.list_dir(dir).await?;
+        // ORDER: no snapshot says of what is cut off that it is durable.
+        for name in &names {
+            if parse_file_name(name, "snapshot").is_some_and(|offset| offset > to) {
+                shard.unlink(&dir.join(name)).await?;
+            }
+        }
+        shard.sync_dir(dir).await?;
         let mut bases: Vec<Offset> =
             names.iter().filter_map(|name| parse_file_name(name, "log")).collect();
         bases.sort_unstable();

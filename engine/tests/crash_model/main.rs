@@ -14,7 +14,9 @@ use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use model::{DIR, Disk, Plant, Shared, batch, check_reopened, config, one_run, open, run_script};
+use model::{
+    DIR, Disk, Plant, Shared, batch, check_reopened, config, one_run, open, read_all, run_script,
+};
 use ringlog_engine::batch::BatchHeader;
 use ringlog_engine::io::WritePath;
 use ringlog_engine::io::sim::{CrashProfile, World, block_on, run_turns};
@@ -118,6 +120,49 @@ fn d08_after_a_failed_sync_nothing_is_promised_and_nothing_is_retried() {
             check_reopened(&shard, &model, &config).await;
         });
     }
+}
+
+#[test]
+fn p01_after_a_kill_only_what_lies_behind_the_noted_point_is_read() {
+    let world = World::new(11, 1, CrashProfile::Ext4);
+    let model: Shared = Rc::default();
+    let config = LogConfig { producer_expiration_ms: i64::MAX, ..LogConfig::default() };
+    let (shared, config_of_run) = (Rc::clone(&model), config.clone());
+    block_on(&world, move |shard| async move {
+        let log = open(&shard, &shared, &config_of_run, true).await;
+        let mut prng = Prng::new(1);
+        let append = |prng: &mut Prng| {
+            let bytes = batch(&mut shared.borrow_mut(), prng);
+            log.append(bytes, Origin::Client, LeaderEpoch(0)).expect("acceptable");
+        };
+        (0..100).for_each(|_| append(&mut prng));
+        assert_eq!(log.bytes_to_recover(), log.size_bytes());
+        log.note_recovery_point().await.expect("the disk works");
+        (0..10).for_each(|_| append(&mut prng));
+        assert!(log.bytes_to_recover() < log.size_bytes() / 5);
+        log.flush().await.expect("the disk works");
+        shared.borrow_mut().note_promise(log.ends());
+    });
+    world.borrow_mut().crash();
+    let (shared, config_of_run) = (Rc::clone(&model), config.clone());
+    block_on(&world, move |shard| async move {
+        let committer = Committer::start(&shard, CommitterOptions::default());
+        let load = LoadOptions {
+            config: config_of_run,
+            clean: false,
+            recovery_point: Offset::ZERO,
+            log_start_offset: None,
+            one_at_a_time: false,
+        };
+        let loaded = Log::open(&shard, Path::new(DIR), &committer, load).await.expect("opens");
+        let (read, all) = (loaded.scanned_bytes, loaded.log.size_bytes());
+        assert!(0 < read && read < all / 3, "{read} of {all} bytes were read");
+        assert_eq!(read_all(&loaded.log).await, shared.borrow().values);
+    });
+    world.borrow_mut().kill();
+    block_on(&world, move |shard| async move {
+        check_reopened(&shard, &model, &config).await;
+    });
 }
 
 #[test]

@@ -134,7 +134,7 @@ pub async fn try_open(
 }
 
 /// Everything the log holds, read the way a consumer does.
-async fn read_all(log: &Rc<Log>) -> Vec<u64> {
+pub async fn read_all(log: &Rc<Log>) -> Vec<u64> {
     let end = log.ends().written_end_offset;
     let mut values = Vec::new();
     let mut at = log.ends().log_start_offset;
@@ -291,6 +291,9 @@ async fn try_script(
             }
             18 => {
                 log.store_indexes().await.map_err(|e| said(&e))?;
+                if prng.chance(1, 2) {
+                    log.note_recovery_point().await.map_err(|e| said(&e))?;
+                }
                 log.close_idle_files();
             }
             _ => {

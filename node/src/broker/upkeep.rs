@@ -15,6 +15,9 @@ use crate::coordinator::GroupCoordinators;
 
 /// How often index entries are written behind the log.
 const INDEX_INTERVAL_MS: u64 = 1000;
+/// How often, and from how many bytes on, it is noted how far a log need not be read after a crash.
+const RECOVERY_INTERVAL_MS: u64 = 200;
+const RECOVERY_BYTES: u64 = 32 << 20;
 /// How often a lack of descriptors is told of.
 const TELL_AGAIN_MS: u64 = 60_000;
 
@@ -25,6 +28,8 @@ impl Broker {
         self.watch_descriptors();
         let this = Rc::clone(self);
         self.shard.spawn(async move { this.run_indexes().await });
+        let this = Rc::clone(self);
+        self.shard.spawn(async move { this.run_recovery_points().await });
         let this = Rc::clone(self);
         self.shard.spawn(async move { this.run_producer_expiry().await });
         let this = Rc::clone(self);
@@ -74,6 +79,17 @@ impl Broker {
                 // A failure is the log's own to report and to remember.
                 let _ = partition.log.store_indexes().await;
                 partition.log.close_idle_files();
+            }
+        }
+    }
+
+    async fn run_recovery_points(self: Rc<Self>) {
+        loop {
+            self.shard.sleep_ms(RECOVERY_INTERVAL_MS).await;
+            for partition in self.online_partitions() {
+                if partition.log.bytes_to_recover() >= RECOVERY_BYTES {
+                    let _ = partition.log.note_recovery_point().await;
+                }
             }
         }
     }

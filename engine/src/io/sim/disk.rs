@@ -71,9 +71,19 @@ struct Inode {
     content: Vec<u8>,
     /// What is on the platter for certain.
     durable: Vec<u8>,
-    /// Changes since, oldest first.
-    pending: Vec<Pending>,
+    /// Changes since, oldest first, each with its number.
+    pending: Vec<(usize, Pending)>,
+    /// Changes ever.
+    changes: usize,
     modified_ms: i64,
+}
+
+impl Inode {
+    fn change(&mut self, change: Pending) {
+        apply_change(&mut self.content, &change);
+        self.pending.push((self.changes, change));
+        self.changes += 1;
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -284,9 +294,7 @@ impl SimDisk {
         if let Some(padding) = padding.filter(|_| direct) {
             padding(&mut bytes);
         }
-        let change = Pending::Write { offset: offset + same, bytes };
-        apply_change(&mut inode.content, &change);
-        inode.pending.push(change);
+        inode.change(Pending::Write { offset: offset + same, bytes });
         inode.modified_ms = now_ms;
         Ok(len)
     }
@@ -303,15 +311,19 @@ impl SimDisk {
         if refused && len < inode.content.len() {
             return Ok(());
         }
-        let change = Pending::SetLen(len);
-        apply_change(&mut inode.content, &change);
-        inode.pending.push(change);
+        inode.change(Pending::SetLen(len));
         Ok(())
     }
 
-    /// How many changes of the file a sync submitted now would cover.
+    /// Extends a file to `len` at least.
+    pub(super) fn extend(&mut self, fd: i32, len: usize) -> Result<(), Errno> {
+        let now = self.inode(fd)?.content.len();
+        if now < len { self.set_len(fd, len) } else { Ok(()) }
+    }
+
+    /// How many changes the file has seen, all of which a sync submitted now would cover.
     pub(super) fn changes(&mut self, fd: i32) -> Result<usize, Errno> {
-        Ok(self.inode(fd)?.pending.len())
+        Ok(self.inode(fd)?.changes)
     }
 
     /// Lets go of what is in memory and clean: reads see the platter again, and what is still to
@@ -319,13 +331,13 @@ impl SimDisk {
     pub(super) fn drop_cache(&mut self, fd: i32) -> Result<(), Errno> {
         let inode = self.inode(fd)?;
         inode.content = inode.durable.clone();
-        for change in &inode.pending {
+        for (_, change) in &inode.pending {
             apply_change(&mut inode.content, change);
         }
         Ok(())
     }
 
-    /// A sync submitted when the file had `covered` pending changes completes.
+    /// A sync submitted when the file had seen `covered` changes completes.
     pub(super) fn sync(&mut self, fd: i32, covered: usize) -> Result<(), Errno> {
         if self.faults.lies.syncs {
             return Ok(());
@@ -333,8 +345,8 @@ impl SimDisk {
         let failed = count_down(&mut self.faults.sync_error_after).is_err();
         let believed = self.faults.lies.sync_retries;
         let inode = self.inode(fd)?;
-        let covered = covered.min(inode.pending.len());
-        for change in inode.pending.drain(..covered) {
+        let covered = inode.pending.partition_point(|(number, _)| *number < covered);
+        for (_, change) in inode.pending.drain(..covered) {
             if !failed {
                 apply_change(&mut inode.durable, &change);
             }
@@ -346,6 +358,32 @@ impl SimDisk {
             self.commit_names(|_| true);
         }
         Ok(())
+    }
+
+    /// A flush of the device, submitted when the file had seen `covered` changes, completes. What
+    /// lies where the file reached to for certain is durable; the rest has nowhere to be found.
+    pub(super) fn flush(&mut self, fd: i32, covered: usize) -> Result<(), Errno> {
+        if self.faults.lies.syncs {
+            return Ok(());
+        }
+        let failed = count_down(&mut self.faults.sync_error_after).is_err();
+        let believed = self.faults.lies.sync_retries;
+        let inode = self.inode(fd)?;
+        let durable = &mut inode.durable;
+        inode.pending.retain(|(number, change)| {
+            let within = match change {
+                Pending::Write { offset, bytes } => offset + bytes.len() <= durable.len(),
+                Pending::SetLen(_) => false,
+            };
+            if *number >= covered || !within {
+                return true;
+            }
+            if !failed {
+                apply_change(durable, change);
+            }
+            false
+        });
+        if failed && !believed { Err(Errno::EIO) } else { Ok(()) }
     }
 
     /// Makes a directory's entries durable.
@@ -487,7 +525,7 @@ impl SimDisk {
         self.names = self.durable_names.clone();
         for inode in self.inodes.values_mut() {
             let mut left = std::mem::take(&mut inode.durable);
-            for change in inode.pending.drain(..) {
+            for (_, change) in inode.pending.drain(..) {
                 survive(&mut left, change, prng);
             }
             inode.durable = left.clone();

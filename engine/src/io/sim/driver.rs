@@ -48,7 +48,7 @@ struct PendingOp {
     shard: usize,
     token: Token,
     op: Op,
-    /// By a sync: the pending changes of each file when it was submitted.
+    /// By a sync: how many changes each file had seen when it was submitted.
     covered: Vec<usize>,
     cancelled: bool,
 }
@@ -146,8 +146,9 @@ impl World {
         }
         let covered = match &op {
             Op::Fdatasync { file } => vec![self.disk.changes(file.0).unwrap_or(0)],
-            Op::SyncAll { files, .. } => {
-                files.iter().map(|file| self.disk.changes(file.0).unwrap_or(0)).collect()
+            Op::SyncAll { files, laid_out, .. } => {
+                let all = files.iter().chain(laid_out);
+                all.map(|file| self.disk.changes(file.0).unwrap_or(0)).collect()
             }
             _ => Vec::new(),
         };
@@ -339,20 +340,34 @@ impl World {
                 self.disk.lock(fd, &path, now_ms).map(|()| Output::Fd(Fd(fd)))
             }
             Op::Fdatasync { file } => self.disk.sync(file.0, covered[0]).map(unit),
-            Op::SyncAll { files, .. } => {
+            Op::SyncAll { files, laid_out, .. } => {
+                let (synced, flushed) = covered.split_at(files.len());
                 let mut result = self.sync_failed.map_or(Ok(()), Err);
-                for (file, covered) in files.iter().zip(covered) {
+                for (file, covered) in files.iter().zip(synced) {
                     result = result.and_then(|()| self.disk.sync(file.0, *covered));
+                }
+                for (file, covered) in laid_out.iter().zip(flushed) {
+                    result = result.and_then(|()| self.disk.flush(file.0, *covered));
                 }
                 // As with the sync threads of a node: once one has failed, all have.
                 self.sync_failed = result.err();
                 result.map(unit)
             }
+            // One file system can, another cannot.
+            Op::WriteZeroes { .. } if self.prng.chance(1, 2) => Err(Errno::EOPNOTSUPP),
+            Op::WriteZeroes { file, offset, len } => {
+                let (mut at, end) = (offset as usize, (offset + len) as usize);
+                while at < end {
+                    let zeros = vec![0; end - at];
+                    at += self.disk.write(file.0, at, &zeros, &mut self.prng, now_ms)?;
+                }
+                Ok(Output::Unit)
+            }
             Op::Allocate { file, offset, len, keep_size } => {
                 if keep_size {
                     return Ok(Output::Unit);
                 }
-                self.disk.set_len(file.0, (offset + len) as usize).map(unit)
+                self.disk.extend(file.0, (offset + len) as usize).map(unit)
             }
             Op::SetLen { file, len } => self.disk.set_len(file.0, len as usize).map(unit),
             Op::Close { fd } => {

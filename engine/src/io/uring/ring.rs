@@ -249,6 +249,13 @@ impl UringDriver {
                     .mode(mode)
                     .build())
             }
+            Op::WriteZeroes { file, offset, len } => {
+                let (offset, len) = (*offset, *len);
+                on_target!(self.target(*file), |t| opcode::Fallocate::new(t, len)
+                    .offset(offset)
+                    .mode(sys::FALLOC_FL_WRITE_ZEROES)
+                    .build())
+            }
             Op::DropCache { file, .. } | Op::ReadAhead { file, .. } => {
                 advise_entry(self.target(*file), op)
             }
@@ -497,6 +504,7 @@ impl Driver for UringDriver {
             | Op::Write { .. }
             | Op::Fdatasync { .. }
             | Op::Allocate { .. }
+            | Op::WriteZeroes { .. }
             | Op::DropCache { .. }
             | Op::ReadAhead { .. }
             | Op::Close { .. }
