@@ -181,7 +181,6 @@ fn reason(key: ApiKey) -> &'static str {
             "as Apache Kafka without a receiver of client metrics: not advertised"
         }
         K::AlterReplicaLogDirs | K::AssignReplicasToDirs => "replicas do not move yet",
-        K::UpdateFeatures => "levels of features are set when a directory is formatted",
         _ => "one node is a cluster so far",
     }
 }

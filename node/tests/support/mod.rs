@@ -4,6 +4,7 @@
 #![allow(dead_code, reason = "each test file uses a part of it")]
 #![allow(clippy::disallowed_methods, reason = "tests start processes and open sockets")]
 
+pub mod groups;
 pub mod stock;
 pub mod txn;
 
