@@ -327,6 +327,33 @@ impl World {
         }
     }
 
+    fn sync_all(&mut self, files: &[Fd], laid_out: &[Fd], covered: &[usize]) -> Result<(), Errno> {
+        let (synced, flushed) = covered.split_at(files.len());
+        let mut result = self.sync_failed.map_or(Ok(()), Err);
+        for (file, covered) in files.iter().zip(synced) {
+            result = result.and_then(|()| self.disk.sync(file.0, *covered));
+        }
+        for (file, covered) in laid_out.iter().zip(flushed) {
+            result = result.and_then(|()| self.disk.flush(file.0, *covered));
+        }
+        // As with the sync threads of a node: once one has failed, all have.
+        self.sync_failed = result.err();
+        result
+    }
+
+    fn write_zeroes(&mut self, file: Fd, mut at: usize, end: usize) -> Result<(), Errno> {
+        // One file system can, another cannot.
+        if self.prng.chance(1, 2) {
+            return Err(Errno::EOPNOTSUPP);
+        }
+        let now_ms = self.unix_ms();
+        while at < end {
+            let zeros = vec![0; end - at];
+            at += self.disk.write(file.0, at, &zeros, &mut self.prng, now_ms)?;
+        }
+        Ok(())
+    }
+
     fn step_bare(&mut self, op: Op, covered: &[usize]) -> Result<Output, Errno> {
         let now_ms = self.unix_ms();
         let unit = |()| Output::Unit;
@@ -341,27 +368,10 @@ impl World {
             }
             Op::Fdatasync { file } => self.disk.sync(file.0, covered[0]).map(unit),
             Op::SyncAll { files, laid_out, .. } => {
-                let (synced, flushed) = covered.split_at(files.len());
-                let mut result = self.sync_failed.map_or(Ok(()), Err);
-                for (file, covered) in files.iter().zip(synced) {
-                    result = result.and_then(|()| self.disk.sync(file.0, *covered));
-                }
-                for (file, covered) in laid_out.iter().zip(flushed) {
-                    result = result.and_then(|()| self.disk.flush(file.0, *covered));
-                }
-                // As with the sync threads of a node: once one has failed, all have.
-                self.sync_failed = result.err();
-                result.map(unit)
+                self.sync_all(&files, &laid_out, covered).map(unit)
             }
-            // One file system can, another cannot.
-            Op::WriteZeroes { .. } if self.prng.chance(1, 2) => Err(Errno::EOPNOTSUPP),
             Op::WriteZeroes { file, offset, len } => {
-                let (mut at, end) = (offset as usize, (offset + len) as usize);
-                while at < end {
-                    let zeros = vec![0; end - at];
-                    at += self.disk.write(file.0, at, &zeros, &mut self.prng, now_ms)?;
-                }
-                Ok(Output::Unit)
+                self.write_zeroes(file, offset as usize, (offset + len) as usize).map(unit)
             }
             Op::Allocate { file, offset, len, keep_size } => {
                 if keep_size {
