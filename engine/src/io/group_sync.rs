@@ -246,9 +246,9 @@ impl Costs {
     }
 }
 
-/// Makes the files of all `requests` durable: `files`, each once, one by one or with the `whole` file
-/// system; without any of them it flushes the device, by syncing `own`. The results, request by
-/// request.
+/// Makes the files of all `requests` durable: `files`, each once, one by one or with the `whole`
+/// file system; without any of them it flushes the device, by syncing `own`. The results, request
+/// by request.
 fn sync(
     requests: &[Request],
     files: &[Fd],

@@ -500,7 +500,7 @@ pub(super) fn start_writeback(file: Fd) {
 /// kernel had to take the page cache for it. (xfs does neither for all.)
 pub(super) fn any_sync_flushes(file: Fd) -> bool {
     const EXT4: i64 = 0xef53;
-    rfs::fstatfs(borrow(file)).is_ok_and(|found| found.f_type as i64 == EXT4)
+    rfs::fstatfs(borrow(file)).is_ok_and(|found| found.f_type == EXT4)
 }
 
 /// Whether the kernel says that O_DIRECT on `file` goes through the page cache all the same, as on

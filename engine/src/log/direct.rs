@@ -10,8 +10,8 @@
 //! ```
 //!
 //! Zeros are written ahead by a task of their own, which has them synced. A write below
-//! `settled_to` changes nothing but bytes of blocks: a flush of the device makes it durable, one for
-//! all logs. A write never meets zeros on their way: it waits for `zeroed_to` to pass it.
+//! `settled_to` changes nothing but bytes of blocks: a flush of the device makes it durable, one
+//! for all logs. A write never meets zeros on their way: it waits for `zeroed_to` to pass it.
 //!
 //! Zeros are no batch, and recovery cuts them off. What lies behind the end is always zeros and
 //! never what a block held before (fault D06): every block of the file is written, as zeros or as

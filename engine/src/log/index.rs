@@ -63,8 +63,9 @@ impl Indexes {
         (grows && fits).then_some(parsed)
     }
 
-    /// The entries below relative offset `end` of files whose ends may be anything: what was written
-    /// last when the power failed. As far as they rise, and lie in a segment of `size` bytes.
+    /// The entries below relative offset `end` of files whose ends may be anything: what was
+    /// written last when the power failed. As far as they rise, and lie in a segment of `size`
+    /// bytes.
     pub(super) fn parse_below(offsets: &[u8], times: &[u8], size: u32, end: u32) -> Indexes {
         let mut parsed = Indexes::default();
         for entry in offsets.chunks_exact(OFFSET_ENTRY_BYTES) {

@@ -327,6 +327,39 @@ impl World {
         }
     }
 
+    fn sync_all(
+        &mut self,
+        files: &[Fd],
+        laid_out: &[Fd],
+        covered: &[usize],
+    ) -> Result<Output, Errno> {
+        let (synced, flushed) = covered.split_at(files.len());
+        let mut result = self.sync_failed.map_or(Ok(()), Err);
+        for (file, covered) in files.iter().zip(synced) {
+            result = result.and_then(|()| self.disk.sync(file.0, *covered));
+        }
+        for (file, covered) in laid_out.iter().zip(flushed) {
+            result = result.and_then(|()| self.disk.flush(file.0, *covered));
+        }
+        // As with the sync threads of a node: once one has failed, all have.
+        self.sync_failed = result.err();
+        result.map(|()| Output::Unit)
+    }
+
+    fn write_zeroes(&mut self, file: Fd, offset: u64, len: u64) -> Result<Output, Errno> {
+        // One file system can, another cannot.
+        if self.prng.chance(1, 2) {
+            return Err(Errno::EOPNOTSUPP);
+        }
+        let now_ms = self.unix_ms();
+        let (mut at, end) = (offset as usize, (offset + len) as usize);
+        while at < end {
+            let zeros = vec![0; end - at];
+            at += self.disk.write(file.0, at, &zeros, &mut self.prng, now_ms)?;
+        }
+        Ok(Output::Unit)
+    }
+
     fn step_bare(&mut self, op: Op, covered: &[usize]) -> Result<Output, Errno> {
         let now_ms = self.unix_ms();
         let unit = |()| Output::Unit;
@@ -340,29 +373,8 @@ impl World {
                 self.disk.lock(fd, &path, now_ms).map(|()| Output::Fd(Fd(fd)))
             }
             Op::Fdatasync { file } => self.disk.sync(file.0, covered[0]).map(unit),
-            Op::SyncAll { files, laid_out, .. } => {
-                let (synced, flushed) = covered.split_at(files.len());
-                let mut result = self.sync_failed.map_or(Ok(()), Err);
-                for (file, covered) in files.iter().zip(synced) {
-                    result = result.and_then(|()| self.disk.sync(file.0, *covered));
-                }
-                for (file, covered) in laid_out.iter().zip(flushed) {
-                    result = result.and_then(|()| self.disk.flush(file.0, *covered));
-                }
-                // As with the sync threads of a node: once one has failed, all have.
-                self.sync_failed = result.err();
-                result.map(unit)
-            }
-            // One file system can, another cannot.
-            Op::WriteZeroes { .. } if self.prng.chance(1, 2) => Err(Errno::EOPNOTSUPP),
-            Op::WriteZeroes { file, offset, len } => {
-                let (mut at, end) = (offset as usize, (offset + len) as usize);
-                while at < end {
-                    let zeros = vec![0; end - at];
-                    at += self.disk.write(file.0, at, &zeros, &mut self.prng, now_ms)?;
-                }
-                Ok(Output::Unit)
-            }
+            Op::SyncAll { files, laid_out, .. } => self.sync_all(&files, &laid_out, covered),
+            Op::WriteZeroes { file, offset, len } => self.write_zeroes(file, offset, len),
             Op::Allocate { file, offset, len, keep_size } => {
                 if keep_size {
                     return Ok(Output::Unit);

@@ -243,18 +243,11 @@ impl UringDriver {
                 .build()),
             Op::Allocate { file, offset, len, keep_size } => {
                 let mode = if *keep_size { libc::FALLOC_FL_KEEP_SIZE } else { 0 };
-                let (offset, len) = (*offset, *len);
-                on_target!(self.target(*file), |t| opcode::Fallocate::new(t, len)
-                    .offset(offset)
-                    .mode(mode)
-                    .build())
+                fallocate_entry(self.target(*file), *offset, *len, mode)
             }
             Op::WriteZeroes { file, offset, len } => {
-                let (offset, len) = (*offset, *len);
-                on_target!(self.target(*file), |t| opcode::Fallocate::new(t, len)
-                    .offset(offset)
-                    .mode(sys::FALLOC_FL_WRITE_ZEROES)
-                    .build())
+                let mode = sys::FALLOC_FL_WRITE_ZEROES;
+                fallocate_entry(self.target(*file), *offset, *len, mode)
             }
             Op::DropCache { file, .. } | Op::ReadAhead { file, .. } => {
                 advise_entry(self.target(*file), op)
@@ -464,6 +457,10 @@ fn build_ring(options: &UringOptions, probe: &Probe) -> Result<IoUring, Errno> {
         }
     }
     builder.build(options.entries).map_err(|e| errno(&e))
+}
+
+fn fallocate_entry(target: Target, offset: u64, len: u64, mode: i32) -> squeue::Entry {
+    on_target!(target, |t| opcode::Fallocate::new(t, len).offset(offset).mode(mode).build())
 }
 
 fn advise_entry(target: Target, op: &Op) -> squeue::Entry {

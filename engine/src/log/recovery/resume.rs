@@ -1,10 +1,10 @@
 //! Where reading begins after a crash, in a segment of which a part is known to be sound.
 //!
 //! A producer snapshot whose offset is no segment's start says that everything below was durable
-//! before it was written: batches, indexes and aborted transactions. A stop leaves one, Kafka's too,
-//! and [`Log::note_recovery_point`] while records come in. So a start after a crash takes what lies
-//! below as it would after a clean stop, and reads no more than what lies behind the last index
-//! entry there.
+//! before it was written: batches, indexes and aborted transactions. A stop leaves one, Kafka's
+//! too, and [`Log::note_recovery_point`] while records come in. So a start after a crash takes what
+//! lies below as it would after a clean stop, and reads no more than what lies behind the last
+//! index entry there.
 
 use std::rc::Rc;
 
@@ -133,9 +133,9 @@ impl Log {
         u64::from(active.size.get().saturating_sub(noted))
     }
 
-    /// Sees to it that a start after a crash reads the log from here on: makes durable what has been
-    /// appended, its indexes, and the producers as they are. Does nothing where records are not
-    /// synced as they come.
+    /// Sees to it that a start after a crash reads the log from here on: makes durable what has
+    /// been appended, its indexes, and the producers as they are. Does nothing where records are
+    /// not synced as they come.
     pub async fn note_recovery_point(self: &Rc<Self>) -> Result<(), LogError> {
         let _turn = self.maintenance.take(1).await;
         if self.closing.get() || !self.committer.syncs_always() {
