@@ -113,8 +113,8 @@ mod tests {
     fn chosen(lines: &str) -> (Result<WritePath, String>, usize) {
         let file = format!(
             "process.roles=broker,controller\nnode.id=1\ncontroller.quorum.voters=1@h:9093\n\
-             listeners=PLAINTEXT://h:9092,CONTROLLER://h:9093\n\
-             controller.listener.names=CONTROLLER\n{lines}"
+             listeners=PLAINTEXT://h:9092,CONTROLLER://h:9093\ncontroller.listener.names=CONTROLLER\n\
+             {lines}"
         );
         let config = RawConfig::load(file.as_bytes(), &[]).expect("a good file");
         let dir = tempfile::tempdir().expect("a directory");

@@ -327,12 +327,7 @@ impl World {
         }
     }
 
-    fn sync_all(
-        &mut self,
-        files: &[Fd],
-        laid_out: &[Fd],
-        covered: &[usize],
-    ) -> Result<Output, Errno> {
+    fn sync_all(&mut self, files: &[Fd], laid_out: &[Fd], covered: &[usize]) -> Result<(), Errno> {
         let (synced, flushed) = covered.split_at(files.len());
         let mut result = self.sync_failed.map_or(Ok(()), Err);
         for (file, covered) in files.iter().zip(synced) {
@@ -343,21 +338,20 @@ impl World {
         }
         // As with the sync threads of a node: once one has failed, all have.
         self.sync_failed = result.err();
-        result.map(|()| Output::Unit)
+        result
     }
 
-    fn write_zeroes(&mut self, file: Fd, offset: u64, len: u64) -> Result<Output, Errno> {
+    fn write_zeroes(&mut self, file: Fd, mut at: usize, end: usize) -> Result<(), Errno> {
         // One file system can, another cannot.
         if self.prng.chance(1, 2) {
             return Err(Errno::EOPNOTSUPP);
         }
         let now_ms = self.unix_ms();
-        let (mut at, end) = (offset as usize, (offset + len) as usize);
         while at < end {
             let zeros = vec![0; end - at];
             at += self.disk.write(file.0, at, &zeros, &mut self.prng, now_ms)?;
         }
-        Ok(Output::Unit)
+        Ok(())
     }
 
     fn step_bare(&mut self, op: Op, covered: &[usize]) -> Result<Output, Errno> {
@@ -373,8 +367,12 @@ impl World {
                 self.disk.lock(fd, &path, now_ms).map(|()| Output::Fd(Fd(fd)))
             }
             Op::Fdatasync { file } => self.disk.sync(file.0, covered[0]).map(unit),
-            Op::SyncAll { files, laid_out, .. } => self.sync_all(&files, &laid_out, covered),
-            Op::WriteZeroes { file, offset, len } => self.write_zeroes(file, offset, len),
+            Op::SyncAll { files, laid_out, .. } => {
+                self.sync_all(&files, &laid_out, covered).map(unit)
+            }
+            Op::WriteZeroes { file, offset, len } => {
+                self.write_zeroes(file, offset as usize, (offset + len) as usize).map(unit)
+            }
             Op::Allocate { file, offset, len, keep_size } => {
                 if keep_size {
                     return Ok(Output::Unit);
