@@ -15,6 +15,7 @@ pub mod client;
 pub mod compare;
 pub mod experiment;
 pub mod export;
+pub mod groups;
 pub mod io_study;
 #[cfg(feature = "librdkafka")]
 pub mod librdkafka;

@@ -15,12 +15,16 @@ use clap::{Parser, Subcommand, ValueEnum};
 use ringlog_bench::agent::{self, Secret};
 use ringlog_bench::client::Endpoint;
 use ringlog_bench::compare::compare;
+use ringlog_bench::groups::{GroupProtocol, GroupsOptions};
 use ringlog_bench::io_study::{self, IoArgs};
 use ringlog_bench::null_broker::run_null_broker;
 use ringlog_bench::results::RunResult;
 use ringlog_bench::run::{RunOptions, TargetChoice, run};
 use ringlog_bench::target::{default_data_dir, die_with_parent, run_node, this_program};
-use ringlog_bench::{export, report};
+use ringlog_bench::{export, groups, report};
+
+/// How long a producer is watched before members of groups join.
+const QUIET_MS: u64 = 3000;
 
 /// Experiments on Kafka brokers.
 #[derive(Parser)]
@@ -59,6 +63,10 @@ enum Command {
     /// Produces records by librdkafka to a topic that exists, and prints JSON.
     #[cfg(feature = "librdkafka")]
     Librdkafka(LibrdkafkaArgs),
+    /// Lets members of consumer groups join in masses, then one more in every group.
+    ///
+    /// Prints JSON: how long the groups take to settle, and what a producer notices.
+    Groups(GroupsArgs),
     #[command(hide = true)]
     Node { args: Vec<String> },
     #[command(hide = true)]
@@ -146,6 +154,39 @@ struct CompareArgs {
     force: bool,
 }
 
+#[derive(clap::Args)]
+struct GroupsArgs {
+    /// The broker, as HOST:PORT.
+    #[arg(long)]
+    bootstrap: Endpoint,
+    /// Process id of the broker, if it runs here: its CPU time and memory are measured then.
+    #[arg(long)]
+    pid: Option<u32>,
+    /// How members speak.
+    #[arg(long, value_enum, default_value = "classic")]
+    protocol: Protocol,
+    /// Members that join at first, of all groups together.
+    #[arg(long, default_value_t = 10_000)]
+    members: usize,
+    /// How many groups.
+    #[arg(long, default_value_t = 1000)]
+    groups: usize,
+    /// Partitions of the topic that all groups read.
+    #[arg(long, default_value_t = 20)]
+    partitions: i32,
+    /// Between two heartbeats of a member of the classic protocol.
+    #[arg(long, default_value_t = 3000)]
+    heartbeat_ms: u64,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Protocol {
+    /// JoinGroup and SyncGroup.
+    Classic,
+    /// ConsumerGroupHeartbeat.
+    Consumer,
+}
+
 #[cfg(feature = "librdkafka")]
 #[derive(clap::Args)]
 struct LibrdkafkaArgs {
@@ -227,6 +268,10 @@ fn execute(command: Command) -> Result<ExitCode> {
             let report = ringlog_bench::librdkafka::run(&args.options())?;
             println!("{}", String::from_utf8(ringlog_bench::results::json(&report)?)?.trim_end());
         }
+        Command::Groups(args) => {
+            let report = groups::run(&args.options())?;
+            println!("{}", String::from_utf8(ringlog_bench::results::json(&report)?)?.trim_end());
+        }
         Command::Node { args } => {
             die_with_parent()?;
             return Ok(run_node(args));
@@ -284,6 +329,24 @@ impl RunArgs {
             out: self.out,
             secret: self.secret_file.as_deref().map(Secret::read).transpose()?,
         })
+    }
+}
+
+impl GroupsArgs {
+    fn options(self) -> GroupsOptions {
+        GroupsOptions {
+            bootstrap: self.bootstrap,
+            pid: self.pid,
+            protocol: match self.protocol {
+                Protocol::Classic => GroupProtocol::Classic,
+                Protocol::Consumer => GroupProtocol::Consumer,
+            },
+            members: self.members,
+            groups: self.groups,
+            partitions: self.partitions,
+            heartbeat_ms: self.heartbeat_ms,
+            quiet_ms: QUIET_MS,
+        }
     }
 }
 

@@ -153,3 +153,59 @@ fn d22_short_reads_and_writes_leave_every_byte_in_its_place() {
         });
     }
 }
+
+/// One log's flush, in a directory of its own; how long it takes by the world's clock.
+async fn append_and_flush(shard: &Shard, log: &Rc<Log>) -> u64 {
+    let mut builder = BatchBuilder::default();
+    builder.append(1000, &RecordFields { value: Some(&[1; 400]), ..Default::default() });
+    let bytes = Buf::copy_of(&builder.build().expect("packs"));
+    log.append(bytes, Origin::Client, LeaderEpoch(0)).expect("acceptable");
+    let before = shard.now();
+    log.flush().await.expect("the disk works");
+    shard.now().ms_since(before)
+}
+
+#[test]
+fn d21_x03_a_disk_that_stalls_holds_up_its_own_logs_only() {
+    const STALL_NS: u64 = 60_000_000_000;
+    for path in [WritePath::Ring, WritePath::Blocking] {
+        let world = World::new(21, 1, CrashProfile::Ext4);
+        let disk = Rc::clone(&world);
+        block_on(&world, move |shard| async move {
+            let mut logs = Vec::new();
+            for dir in ["/slow", "/fast"] {
+                shard.make_dir_all(Path::new(dir)).await.expect("mkdir");
+                let options = CommitterOptions { write_path: path, ..CommitterOptions::default() };
+                let committer = Committer::start(&shard, options);
+                // Small ones: the slow disk also rolls.
+                let load = LoadOptions {
+                    config: LogConfig { segment_bytes: 1500, ..LogConfig::default() },
+                    clean: true,
+                    recovery_point: Offset(0),
+                    log_start_offset: None,
+                    one_at_a_time: false,
+                };
+                let opened = Log::open(&shard, Path::new(dir), &committer, load).await;
+                logs.push(opened.expect("opens").log);
+            }
+            let (slow, fast) = (Rc::clone(&logs[0]), Rc::clone(&logs[1]));
+            append_and_flush(&shard, &slow).await;
+            disk.borrow_mut().disk.faults.slow_path = Some(("/slow".to_owned(), STALL_NS));
+            let (own, stalled) = (shard.clone(), Rc::clone(&slow));
+            shard.spawn(async move {
+                for _ in 0..8 {
+                    append_and_flush(&own, &stalled).await;
+                }
+            });
+            for _ in 0..50 {
+                let took_ms = append_and_flush(&shard, &fast).await;
+                assert!(took_ms < 100, "{path:?}: {took_ms} ms beside a disk that stalls");
+            }
+            // What has not come back is not taken for done.
+            assert_eq!(slow.ends().durable_end_offset, Offset(1), "{path:?}");
+            assert_eq!((slow.failure(), fast.failure()), (None, None));
+            let all = || (slow.ends().durable_end_offset == Offset(9)).then_some(());
+            slow.changed.until(all).await;
+        });
+    }
+}

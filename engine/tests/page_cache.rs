@@ -160,7 +160,7 @@ async fn catch_up(shard: &Shard, dir: &Path) -> (u64, u64, CacheCounts) {
     let path = dir.join("00000000000000000000.log");
     let file = File::open(shard, &path, OpenOptions::default()).await.expect("is there");
     let len = shard.stat(&path).await.expect("stat").expect("is there").len;
-    file.distrust_cache().await.expect("lets go");
+    file.distrust_cache(0).await.expect("lets go");
     let mut read = 0;
     while read < len {
         let end = log.ends().durable_end_offset;

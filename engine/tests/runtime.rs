@@ -3,9 +3,11 @@
 #![allow(clippy::disallowed_methods, reason = "tests start threads and look at real files")]
 
 use std::cell::{Cell, RefCell};
+use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::rc::Rc;
+use std::task::Poll;
 
 use ringlog_engine::io::sim::{CrashProfile, World};
 use ringlog_engine::io::uring::{UringOptions, probe};
@@ -272,6 +274,20 @@ fn tasks_wait_for_each_other() {
         drop(first);
         shard.sleep_ms(1).await;
         assert_eq!(*order.borrow(), ["large", "small"]);
+        assert_eq!(budget.free(), 10);
+
+        // Whoever gives up leaves its place, and units that it was given and has not seen.
+        let held = budget.take(10).await;
+        let soon = shard.clock().plus_ms(1);
+        assert!(shard.timeout_at(soon, budget.take(10)).await.is_err(), "there are none");
+        drop(held);
+        assert_eq!(budget.free(), 10);
+        let held = budget.take(10).await;
+        let mut given = Box::pin(budget.take(10));
+        assert!(poll_fn(|cx| Poll::Ready(given.as_mut().poll(cx).is_pending())).await);
+        drop(held);
+        assert_eq!(budget.free(), 0, "they are its");
+        drop(given);
         assert_eq!(budget.free(), 10);
     });
 }

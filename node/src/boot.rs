@@ -1,8 +1,11 @@
 //! Starting and stopping a node: the only place that names a concrete driver and puts the parts
 //! together.
 
+mod write_path;
+
+use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
@@ -30,6 +33,9 @@ use crate::config::{Listener, RawConfig, SecurityProtocol, parse_cpu_list};
 use crate::conn;
 use crate::controller::NodeIdentity;
 use crate::format::{self, FormatOptions};
+use crate::loggers;
+use crate::metadata::MetadataImage;
+use crate::telemetry;
 use crate::watchdog::{self, Watched};
 
 pub use crate::cli::run_cli;
@@ -72,7 +78,7 @@ where
 
 /// Starts a node and runs it until it is told to stop.
 pub fn run(config: RawConfig, format_itself: bool) -> Result<(), String> {
-    init_logging();
+    loggers::init();
     let started = std::time::Duration::from_nanos(monotonic_ns());
     abort_on_panic();
     for warning in config.warnings() {
@@ -148,13 +154,6 @@ pub fn abort_on_panic() {
     }));
 }
 
-fn init_logging() {
-    let filter = tracing_subscriber::EnvFilter::try_from_env("RINGLOG_LOG")
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
-    // A second node in the same process (tests) finds it set.
-    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(false).try_init();
-}
-
 /// Refuses what this version cannot do, instead of starting and doing something else.
 fn check_supported(config: &RawConfig) -> Result<(), String> {
     if !(config.is_broker() && config.is_controller()) {
@@ -203,13 +202,6 @@ fn uring_options(config: &RawConfig) -> Result<UringOptions, String> {
     };
     options.check().map_err(|error| error.to_string())?;
     Ok(options)
-}
-
-fn write_path(config: &RawConfig) -> WritePath {
-    match config.string("ringlog.io.write.path") {
-        Some("ring") => WritePath::Ring,
-        _ => WritePath::Blocking,
-    }
 }
 
 /// What each shard's part of each directory may have.
@@ -264,20 +256,20 @@ fn open_dirs(
             paths.push(metadata_dir);
         }
         let mut dirs = Vec::new();
-        for path in paths {
-            let dir = LogDir::open(&shard, &path, LogDirOptions { start: true }).await;
+        for path in &paths {
+            let dir = LogDir::open(&shard, path, LogDirOptions { start: true }).await;
             dirs.push(dir.map_err(|error| error.to_string())?);
         }
-        let settings = settings_of(config, &dirs, shards)?;
+        let write_path = write_path::choose(&shard, &config, &paths).await?;
+        let settings = settings_of(config, &dirs, shards, write_path)?;
         *found.borrow_mut() = Some((settings, dirs));
         Ok(())
     })?;
     slot.take().ok_or_else(|| "the directories were not opened".to_owned())
 }
 
-fn settings_of(config: RawConfig, dirs: &[LogDir], shards: usize) -> Result<Settings, String> {
-    let node_id = config.node_id();
-    let cluster_id = dirs[0].meta.cluster_id.clone();
+/// The directories are this node's, of one cluster, and none is a copy of another.
+fn check_identities(dirs: &[LogDir], node_id: i32, cluster_id: &str) -> Result<(), String> {
     for dir in dirs {
         let path = dir.path().display();
         if dir.meta.node_id != node_id {
@@ -306,6 +298,18 @@ fn settings_of(config: RawConfig, dirs: &[LogDir], shards: usize) -> Result<Sett
             ));
         }
     }
+    Ok(())
+}
+
+fn settings_of(
+    config: RawConfig,
+    dirs: &[LogDir],
+    shards: usize,
+    write_path: WritePath,
+) -> Result<Settings, String> {
+    let node_id = config.node_id();
+    let cluster_id = dirs[0].meta.cluster_id.clone();
+    check_identities(dirs, node_id, &cluster_id)?;
     let infos = dirs.iter().map(|dir| DirInfo {
         path: dir.path().to_owned(),
         id: Uuid(dir.meta.directory_id.map_or([0; 16], |id| id.0)),
@@ -332,13 +336,14 @@ fn settings_of(config: RawConfig, dirs: &[LogDir], shards: usize) -> Result<Sett
             Some("direct") => IoMode::Direct,
             _ => IoMode::Buffered,
         },
-        write_path: write_path(&config),
+        write_path,
         dirty_bytes_max: dirty_bytes_max(&config, shards),
         fetch_path: FetchPath::of(&config),
         unread_cache_bytes: u64::try_from(config.long("ringlog.unread.cache.bytes")).ok(),
         dirs: infos.collect(),
         data_dirs: config.log_dirs().len(),
         requests: RequestLimits::of(&config, shards, memory_bytes()),
+        open_files_max,
         connection_fd_end: open_files_max - (open_files_max / FILES_SHARE).min(FILES_MAX),
         config,
     })
@@ -480,7 +485,7 @@ async fn start_node(broker: &Rc<Broker>) -> Result<Rc<Control>, String> {
     let opened = MetadataLog::open(&broker.shard, &metadata_dir, &settings.config, clean)
         .await
         .map_err(|error| error.to_string())?;
-    set_strays_aside(broker, &opened.image).await?;
+    set_strays_aside(broker, &Rc::new(opened.image.clone())).await?;
     let ports: BTreeMap<&str, u16> =
         bound.iter().map(|b| (settings.listeners[b.index].name.as_str(), b.port)).collect();
     let identity = identity_of(broker, &ports);
@@ -489,6 +494,7 @@ async fn start_node(broker: &Rc<Broker>) -> Result<Rc<Control>, String> {
     broker.set_control(Rc::clone(&control));
     broker.drop_stale_checkpoints().await;
     control.run();
+    telemetry::start(broker).await?;
     for bound in bound {
         let listener = &settings.listeners[bound.index];
         tracing::info!(name = listener.name, port = bound.port, "listening");
@@ -526,57 +532,76 @@ fn identity_of(broker: &Broker, ports: &BTreeMap<&str, u16>) -> NodeIdentity {
             .collect(),
         rack: settings.config.string("broker.rack").map(str::to_owned),
         directories: settings.dirs[..settings.data_dirs].iter().map(|dir| dir.id).collect(),
+        metadata_directory: settings
+            .dirs
+            .iter()
+            .find(|dir| dir.path == Path::new(&settings.config.metadata_log_dir()))
+            .map_or(Uuid::ZERO, |dir| dir.id),
     }
 }
 
 /// Renames partitions that the cluster does not know, and deletes what was on its way out.
-async fn set_strays_aside(
-    broker: &Rc<Broker>,
-    image: &crate::metadata::MetadataImage,
-) -> Result<(), String> {
+async fn set_strays_aside(broker: &Rc<Broker>, image: &Rc<MetadataImage>) -> Result<(), String> {
     let shard = &broker.shard;
     for dir in &broker.settings.dirs[..broker.settings.data_dirs] {
         let names = shard.list_dir(&dir.path).await.map_err(|e| e.to_string())?;
-        for name in names {
-            let path = dir.path.join(&name);
-            let stat = shard.stat(&path).await.map_err(|e| e.to_string())?;
-            if !stat.is_some_and(|stat| stat.is_dir) {
-                continue;
-            }
-            match parse_directory_name(&name) {
-                Some(DirectoryName::Deleted) => {
-                    broker.remove_tree(&path).await.map_err(|e| e.to_string())?;
-                }
-                Some(DirectoryName::Partition(topic, _)) if topic == "__cluster_metadata" => {}
-                Some(DirectoryName::Partition(topic, index)) => {
-                    let id = ringlog_engine::dirs::partition_metadata(shard, &path);
-                    let id = id.await.map_err(|e| e.to_string())?;
-                    // One that does not say whose it is stays: its shard will report it.
-                    let known = image.topic_by_name(&topic).is_some_and(|t| {
-                        t.partitions.contains_key(&index) && id.is_none_or(|id| id.0 == t.id.0)
-                    });
-                    if !known {
-                        let id = format::random_uuid(shard);
-                        let to = dir.path.join(format!("{name}.{}-stray", hex(id)));
-                        tracing::warn!(from = %path.display(), to = %to.display(), "stray");
-                        shard.rename(&path, &to).await.map_err(|e| e.to_string())?;
-                        shard.sync_dir(&dir.path).await.map_err(|e| e.to_string())?;
-                    }
-                }
-                Some(_) => {}
-                None if name == "lost+found" => {}
-                None => {
-                    return Err(format!(
-                        "Found directory {}, '{name}' is not in the form of topic-partition or \
-                         topic-partition.uniqueId-delete (if marked for deletion). Kafka's log \
-                         directories (and children) should only contain Kafka topic data.",
-                        dir.path.display()
-                    ));
+        let failed = Rc::new(RefCell::new(None));
+        let look = |name: String| {
+            let (broker, image, failed) = (Rc::clone(broker), Rc::clone(image), Rc::clone(&failed));
+            let dir = dir.path.clone();
+            async move {
+                if let Err(error) = look_for_stray(&broker, &image, &dir, &name).await {
+                    failed.borrow_mut().get_or_insert(error);
                 }
             }
+        };
+        shard.for_each(names, broker.settings.logs_at_once(), look).await;
+        if let Some(error) = failed.take() {
+            return Err(error);
         }
     }
     Ok(())
+}
+
+async fn look_for_stray(
+    broker: &Rc<Broker>,
+    image: &MetadataImage,
+    dir: &Path,
+    name: &str,
+) -> Result<(), String> {
+    let shard = &broker.shard;
+    let path = dir.join(name);
+    let stat = shard.stat(&path).await.map_err(|e| e.to_string())?;
+    if !stat.is_some_and(|stat| stat.is_dir) {
+        return Ok(());
+    }
+    match parse_directory_name(name) {
+        Some(DirectoryName::Deleted) => broker.remove_tree(&path).await.map_err(|e| e.to_string()),
+        Some(DirectoryName::Partition(topic, _)) if topic == "__cluster_metadata" => Ok(()),
+        Some(DirectoryName::Partition(topic, index)) => {
+            let id = ringlog_engine::dirs::partition_metadata(shard, &path);
+            let id = id.await.map_err(|e| e.to_string())?;
+            // One that does not say whose it is stays: its shard will report it.
+            let known = image.topic_by_name(&topic).is_some_and(|t| {
+                t.partitions.contains_key(&index) && id.is_none_or(|id| id.0 == t.id.0)
+            });
+            if known {
+                return Ok(());
+            }
+            let to = dir.join(format!("{name}.{}-stray", hex(format::random_uuid(shard))));
+            tracing::warn!(from = %path.display(), to = %to.display(), "stray");
+            shard.rename(&path, &to).await.map_err(|e| e.to_string())?;
+            shard.sync_dir(dir).await.map_err(|e| e.to_string())
+        }
+        Some(_) => Ok(()),
+        None if name == "lost+found" => Ok(()),
+        None => Err(format!(
+            "Found directory {}, '{name}' is not in the form of topic-partition or \
+             topic-partition.uniqueId-delete (if marked for deletion). Kafka's log directories \
+             (and children) should only contain Kafka topic data.",
+            dir.display()
+        )),
+    }
 }
 
 fn hex(id: Uuid) -> String {

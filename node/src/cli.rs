@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 
 use crate::boot;
+use crate::cached;
 use crate::config::{RawConfig, parse_override};
 use crate::dump_log::{self, DumpArgs};
 use crate::format::{self, FormatOptions};
@@ -32,6 +33,12 @@ enum Command {
     RandomUuid,
     /// Print what is in log files, as kafka-dump-log does.
     DumpLog(DumpArgs),
+    /// Print how much of each segment is in the page cache, as vmtouch does.
+    Cached {
+        /// Log directories, or partitions in them.
+        #[arg(required = true)]
+        dirs: Vec<PathBuf>,
+    },
     /// Say whether this host is set up as a broker wants it, and why that matters.
     ///
     /// Nothing is changed unless --apply asks for it. The exit status is 1 where something is off.
@@ -111,6 +118,9 @@ pub fn run_cli(args: Vec<String>) -> ExitCode {
             Ok(())
         }),
         Command::DumpLog(args) => dump_log::run(&args),
+        Command::Cached { dirs } => boot::offline(|shard| async move {
+            cached::print(&shard, &dirs, &mut std::io::stdout().lock()).await
+        }),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

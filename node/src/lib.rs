@@ -6,6 +6,7 @@
 pub mod api;
 pub mod boot;
 pub mod broker;
+mod cached;
 mod cli;
 pub mod config;
 pub mod conn;
@@ -16,8 +17,10 @@ pub mod error_code;
 pub mod features;
 pub mod format;
 pub mod group;
+pub mod loggers;
 pub mod metadata;
 pub mod quorum;
+mod telemetry;
 pub mod tune;
 pub mod watchdog;
 pub mod wire;

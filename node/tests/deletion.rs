@@ -12,9 +12,9 @@ use ringlog_engine::batch::{BatchBuilder, RecordFields};
 use ringlog_wire::messages::delete_records_request::{DeleteRecordsPartition, DeleteRecordsTopic};
 use ringlog_wire::messages::{
     DeleteRecordsRequest, DeleteRecordsResponse, ListOffsetsRequest, ListOffsetsResponse,
-    list_offsets_request,
+    MetadataRequest, list_offsets_request,
 };
-use support::{Client, Node, PATIENCE, batch, have_kafka, kafka, run, unix_ms};
+use support::{Client, Node, PATIENCE, batch, have_kafka, kafka, read_values, run, unix_ms};
 
 const SOON: [&str; 2] = ["log.initial.task.delay.ms=0", "log.retention.check.interval.ms=10"];
 const HOUR_MS: i64 = 3_600_000;
@@ -193,4 +193,34 @@ fn kafka_delete_records_moves_the_start() {
         .arg(&file));
     assert!(said.contains("low_watermark: 3"), "{said}");
     assert_eq!(start_of(&mut client, "t"), 3);
+}
+
+/// A topic is made again under its name at once, as another one.
+#[test]
+fn a_topic_is_deleted_and_made_again_a_hundred_times() {
+    let mut node = Node::start(&[]);
+    let mut client = node.client();
+    let mut ids = BTreeSet::new();
+    for round in 0..100 {
+        client.create_topic("again", 2, &[]);
+        let request = MetadataRequest { topics: None, ..Default::default() };
+        let topics = client.request(&request, 12).topics;
+        let topic = topics.iter().find(|topic| topic.name.as_deref() == Some("again"));
+        assert!(ids.insert(topic.expect("it is there").topic_id), "round {round}");
+        for partition in 0..2 {
+            let value = format!("{round}");
+            let produced = client.produce("again", partition, -1, batch(&[value.as_bytes()], None));
+            assert_eq!((produced.error, produced.offset), (0, 0), "round {round}");
+            let (values, error) = read_values(&mut client, "again", partition);
+            assert_eq!((values, error), (vec![value.into_bytes()], 0));
+        }
+        client.delete_topic("again");
+    }
+    // None of them comes back.
+    node.kill();
+    node.restart();
+    let request = MetadataRequest { topics: None, ..Default::default() };
+    assert_eq!(node.client().request(&request, 12).topics.len(), 0);
+    let data = node.data();
+    until("their files are gone", || !names(&data).iter().any(|name| name.contains("again")));
 }

@@ -2,14 +2,20 @@
 
 #![allow(clippy::disallowed_methods, reason = "tests read files and start processes")]
 
+#[path = "support/internal.rs"]
+mod internal;
 mod support;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use internal::{
+    group_records, keyless_record, metadata_records, remote_records, share_records,
+    transaction_records,
+};
 use ringlog_engine::batch::{BatchBuilder, Codec, RecordFields};
 use support::txn::{batch_of, end_txn, produce_in_txn};
-use support::{Node, have_kafka, kafka, ringlog, text, unix_ms};
+use support::{Node, have_kafka, kafka, ringlog, run, text, unix_ms};
 
 fn ours(args: &[&str], files: &str) -> Output {
     ringlog().arg("dump-log").args(args).args(["--files", files]).output().expect("it runs")
@@ -68,6 +74,32 @@ fn filled() -> (Node, PathBuf) {
     (node, dir)
 }
 
+/// A case: options, and files separated by commas.
+type Case = (&'static [&'static str], String);
+
+/// Runs both tools on each case, Kafka's in one JVM, and holds ours to what that says.
+fn compare(scratch: &Path, cases: &[Case]) {
+    let results = scratch.join("dumps");
+    std::fs::create_dir_all(&results).expect("made");
+    let words = |(args, files): &Case| [*args, &["--files", files]].concat().join("\t");
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/java/DumpLogs.java");
+    run(kafka("class").arg(source).arg(&results).args(cases.iter().map(words)));
+    let theirs = |i: usize, suffix: &str| std::fs::read(results.join(format!("{i}.{suffix}")));
+    for (i, (args, files)) in cases.iter().enumerate() {
+        let ours = ours(args, files);
+        let lines = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let mine = lines(&ours.stdout);
+        let expected = lines(&theirs(i, "out").expect("written"));
+        for (mine, expected) in mine.lines().zip(expected.lines()) {
+            assert_eq!(mine, expected, "{args:?}");
+        }
+        assert_eq!(mine.lines().count(), expected.lines().count(), "{args:?} {}", text(&ours));
+        assert!(mine.lines().count() > 2, "{args:?}: nothing to compare");
+        assert_eq!(sorted(&ours.stderr), sorted(&theirs(i, "err").expect("written")), "{args:?}");
+        assert_eq!(ours.status.success(), theirs(i, "failed").is_err(), "{args:?}");
+    }
+}
+
 #[test]
 fn dump_log_says_what_kafkas_says() {
     if !have_kafka() {
@@ -81,28 +113,38 @@ fn dump_log_says_what_kafkas_says() {
     let mut bytes = std::fs::read(wrong).expect("readable");
     bytes[3] ^= 1;
     std::fs::write(wrong, bytes).expect("writable");
-    let metadata = node.data().join("__cluster_metadata-0/00000000000000000000.log");
     let logs = joined(&files(&dir, &["log"]));
-    let cases: [(&[&str], String); 6] = [
+    let indexes = joined(&files(&dir, &["index", "timeindex"]));
+    let metadata_dir = node.data().join("__cluster_metadata-0");
+    let metadata = joined(&files(&metadata_dir, &["log", "checkpoint"]));
+    let scratch = node.dir.path();
+    let made = |make: fn(&Path) -> PathBuf| make(scratch).display().to_string();
+    let cases: [Case; 17] = [
         (&[], joined(&all)),
         (&["--print-data-log"], joined(&all)),
         (&["--print-data-log", "--skip-record-metadata"], logs.clone()),
-        (&["--deep-iteration", "--max-bytes", "500"], logs),
-        (&["--verify-index-only"], joined(&files(&dir, &["index", "timeindex"]))),
-        (&[], metadata.display().to_string()),
+        (&["--deep-iteration", "--skip-record-metadata"], logs.clone()),
+        (&["--deep-iteration", "--max-bytes", "500"], logs.clone()),
+        (&["--verify-index-only"], indexes.clone()),
+        (&["--index-sanity-check"], indexes),
+        (&["--value-decoder-class", "org.apache.kafka.tools.api.StringDecoder"], logs),
+        (&[], metadata.clone()),
+        (&["--deep-iteration"], metadata.clone()),
+        (&["--cluster-metadata-decoder"], metadata.clone()),
+        (&["--cluster-metadata-decoder", "--skip-record-metadata"], metadata),
+        (&["--cluster-metadata-decoder"], made(metadata_records)),
+        (&["--offsets-decoder"], made(group_records)),
+        (&["--transaction-log-decoder"], made(transaction_records)),
+        (&["--share-group-state-decoder"], made(share_records)),
+        (&["--remote-log-metadata-decoder"], made(remote_records)),
     ];
-    for (args, files) in cases {
-        let mut theirs = kafka("kafka-dump-log");
-        let theirs = theirs.args(args).args(["--files", &files]).output().expect("it runs");
-        let ours = ours(args, &files);
-        let lines = |output: &Output| String::from_utf8_lossy(&output.stdout).into_owned();
-        for (ours, theirs) in lines(&ours).lines().zip(lines(&theirs).lines()) {
-            assert_eq!(ours, theirs, "{args:?}");
-        }
-        assert_eq!(lines(&ours).lines().count(), lines(&theirs).lines().count(), "{args:?}");
-        assert_eq!(sorted(&ours.stderr), sorted(&theirs.stderr), "{args:?}");
-        assert_eq!(ours.status.success(), theirs.status.success(), "{args:?}");
-    }
+    compare(scratch, &cases);
+    let keyless = made(keyless_record);
+    let refused = ours(&["--offsets-decoder"], &keyless);
+    assert!(!refused.status.success() && text(&refused).contains("had a missing key"));
+    let refused = ours(&["--value-decoder-class", "com.example.Own"], &keyless);
+    assert!(!refused.status.success());
+    assert!(text(&refused).contains("com.example.Own is a Java class"), "{}", text(&refused));
 }
 
 #[test]

@@ -152,6 +152,53 @@ fn console_tools_carry_keys_and_lines() {
     assert_eq!(consumed, "k1-coffee\nk2-tea\n");
 }
 
+/// What a verifiable producer says was acknowledged: value and offset of each record.
+fn acknowledged(said: &str) -> Vec<(String, usize)> {
+    let field = |line: &str, name: &str| {
+        let (_, rest) = line.split_once(&format!("\"{name}\":"))?;
+        Some(rest.split([',', '}']).next()?.trim_matches('"').to_owned())
+    };
+    let sent = said.lines().filter(|line| line.contains("producer_send_success"));
+    let sent = sent.filter_map(|l| Some((field(l, "value")?, field(l, "offset")?.parse().ok()?)));
+    sent.collect()
+}
+
+#[test]
+fn p01_what_a_verifiable_producer_is_told_is_stored_survives_a_kill() {
+    if !have_kafka() {
+        return;
+    }
+    let mut node = Node::start(&[]);
+    node.client().create_topic("v", 1, &[]);
+    let path = node.dir.path().join("verifiable");
+    let mut producer = kafka("kafka-verifiable-producer")
+        .args(["--bootstrap-server", &node.bootstrap(), "--topic", "v"])
+        .args(["--max-messages", "3000", "--throughput", "1500", "--acks", "-1"])
+        .stdout(std::fs::File::create(&path).expect("a file"))
+        .stderr(Stdio::null())
+        .stdin(Stdio::null())
+        .spawn()
+        .expect("it starts");
+    let said = || std::fs::read_to_string(&path).expect("readable");
+    let deadline = std::time::Instant::now() + support::PATIENCE;
+    while acknowledged(&said()).len() < 500 {
+        assert!(std::time::Instant::now() < deadline, "{}", said());
+        std::thread::park_timeout(std::time::Duration::from_millis(5));
+    }
+    node.kill();
+    node.restart();
+    producer.wait().expect("it ends");
+    let acknowledged = acknowledged(&said());
+    let (stored, error) = support::read_values(&mut node.client(), "v", 0);
+    assert_eq!(error, 0);
+    for (value, offset) in &acknowledged {
+        assert_eq!(stored.get(*offset).map(Vec::as_slice), Some(value.as_bytes()), "at {offset}");
+    }
+    // It went on after the kill.
+    let last = acknowledged.iter().filter_map(|(value, _)| value.parse::<usize>().ok()).max();
+    assert_eq!(last, Some(2999), "{} are acknowledged", acknowledged.len());
+}
+
 #[test]
 fn directories_that_kafka_storage_formats_are_taken() {
     if !have_kafka() {

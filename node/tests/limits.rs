@@ -340,6 +340,41 @@ fn p06_accepting_survives_the_lack_of_descriptors_without_spinning() {
     assert_well(&mut node, "t");
 }
 
+#[test]
+fn p06_more_partitions_than_descriptors_are_all_written_and_read() {
+    const PARTITIONS: i32 = 120;
+    const ROUNDS: u8 = 3;
+    let mut node = Node::start(&["ringlog.shards=2"]);
+    assert_eq!(node.stop(), 0);
+    node.limits = "ulimit -n 110;".to_owned();
+    node.restart();
+    let mut client = node.client();
+    client.create_topic("many", PARTITIONS, &[]);
+    for round in 0..ROUNDS {
+        for partition in 0..PARTITIONS {
+            let produced = client.produce("many", partition, -1, batch(&[&[round; 600]], None));
+            assert_eq!(produced.error, 0, "round {round}, partition {partition}: {}", node.log());
+        }
+    }
+    assert!(node.log().contains("no descriptor is left for a file"), "{}", node.log());
+    for partition in 0..PARTITIONS {
+        assert_eq!(read_values(&mut client, "many", partition).0, values(ROUNDS));
+    }
+    // And so they are after a kill, and after a stop.
+    node.kill();
+    node.restart();
+    for partition in (0..PARTITIONS).step_by(7) {
+        assert_eq!(read_values(&mut node.client(), "many", partition), (values(ROUNDS), 0));
+    }
+    assert_eq!(node.stop(), 0, "{}", node.log());
+    node.restart();
+    assert_eq!(read_values(&mut node.client(), "many", PARTITIONS - 1), (values(ROUNDS), 0));
+}
+
+fn values(rounds: u8) -> Vec<Vec<u8>> {
+    (0..rounds).map(|round| vec![round; 600]).collect()
+}
+
 /// Fills a partition until it answers with an error; what was acknowledged.
 fn fill_until_refused(node: &Node, topic: &str) -> Vec<Vec<u8>> {
     let mut client = node.client();

@@ -14,8 +14,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use ringlog_engine::batch::BatchHeader;
 use ringlog_engine::stdx::prng::Prng;
 use support::{Client, Node, PATIENCE, batch, produce_request, read_values, run, text};
 
@@ -25,6 +27,7 @@ const IMAGE_MIB: u64 = 256;
 /// `_IOR('X', 125, u32)`, and its flag for: without flushing the journal.
 const FS_IOC_SHUTDOWN: libc::c_ulong = 0x8004_587d;
 const NO_LOG_FLUSH: u32 = 2;
+const OFFSET_OUT_OF_RANGE: i16 = 1;
 
 /// An ext4 file system in a file.
 struct LoopDisk {
@@ -86,8 +89,11 @@ impl Drop for LoopDisk {
     }
 }
 
+/// Values by offset.
+type Acknowledged = Vec<(i64, Vec<u8>)>;
+
 /// Produces until the node is gone; gives what was acknowledged, by offset.
-fn produce(port: u16, partition: i32, seed: u64, acked: &AtomicU64) -> Vec<(i64, Vec<u8>)> {
+fn produce(port: u16, partition: i32, seed: u64, acked: &AtomicU64) -> Acknowledged {
     let mut prng = Prng::new(seed);
     let mut client = Client::try_connect(port).expect("the node listens");
     let mut done = Vec::new();
@@ -108,8 +114,25 @@ fn produce(port: u16, partition: i32, seed: u64, acked: &AtomicU64) -> Vec<(i64,
     done
 }
 
+/// Loads every partition, and comes back once so many batches are acknowledged.
+fn load_until(node: &Node, prng: &mut Prng, enough: u64) -> Vec<JoinHandle<Acknowledged>> {
+    let acked = Arc::new(AtomicU64::new(0));
+    let port = node.port;
+    let loads = (0..PARTITIONS).map(|partition| {
+        let (seed, acked) = (prng.next_u64(), Arc::clone(&acked));
+        std::thread::spawn(move || produce(port, partition, seed, &acked))
+    });
+    let loads = loads.collect();
+    let deadline = Instant::now() + PATIENCE;
+    while acked.load(Ordering::Relaxed) < enough {
+        assert!(Instant::now() < deadline, "the load does not move: {}", node.log());
+        std::thread::yield_now();
+    }
+    loads
+}
+
 #[test]
-fn d01_d02_d15_d16_power_cuts_lose_nothing_that_was_acknowledged() {
+fn d01_d15_d16_power_cuts_lose_nothing_that_was_acknowledged() {
     let rounds = std::env::var("POWER_CUT_ROUNDS").ok().and_then(|n| n.parse().ok());
     let rounds = rounds.unwrap_or(ROUNDS);
     let mut node = Node::prepare(&["log.flush.offset.checkpoint.interval.ms=50"]);
@@ -119,22 +142,10 @@ fn d01_d02_d15_d16_power_cuts_lose_nothing_that_was_acknowledged() {
     node.restart();
     node.client().create_topic("t", PARTITIONS, &[("segment.bytes", "100000")]);
     let mut prng = Prng::new(u64::from(std::process::id()));
-    let mut acknowledged: Vec<Vec<(i64, Vec<u8>)>> = vec![Vec::new(); PARTITIONS as usize];
+    let mut acknowledged: Vec<Acknowledged> = vec![Vec::new(); PARTITIONS as usize];
     for round in 0..rounds {
-        let acked = Arc::new(AtomicU64::new(0));
-        let port = node.port;
-        let loads: Vec<_> = (0..PARTITIONS)
-            .map(|partition| {
-                let (seed, acked) = (prng.next_u64(), Arc::clone(&acked));
-                std::thread::spawn(move || produce(port, partition, seed, &acked))
-            })
-            .collect();
         let enough = 30 + prng.below(300);
-        let deadline = Instant::now() + PATIENCE;
-        while acked.load(Ordering::Relaxed) < enough {
-            assert!(Instant::now() < deadline, "the load does not move: {}", node.log());
-            std::thread::yield_now();
-        }
+        let loads = load_until(&node, &mut prng, enough);
         disk.cut_power();
         node.kill();
         for (all, load) in acknowledged.iter_mut().zip(loads) {
@@ -154,6 +165,54 @@ fn d01_d02_d15_d16_power_cuts_lose_nothing_that_was_acknowledged() {
     }
     let count: usize = acknowledged.iter().map(Vec::len).sum();
     eprintln!("{rounds} power cuts, {count} acknowledged records, none lost");
+    node.stop();
+    drop(node);
+    drop(disk);
+}
+
+/// Under `replicated` a node of its own may lose what it has acknowledged, but only the end of each
+/// log; nobody is served another record at an offset that a consumer has gone past unawares.
+#[test]
+fn d02_d03_power_cuts_under_replicated_take_the_end_of_each_log_and_no_more() {
+    let mut node = Node::prepare(&["ringlog.durability=replicated"]);
+    let image = node.dir.path().join("image");
+    let Some(disk) = LoopDisk::make(&image, node.data()) else { return };
+    node.format();
+    node.restart();
+    node.client().create_topic("t", PARTITIONS, &[("segment.bytes", "100000")]);
+    let mut prng = Prng::new(u64::from(std::process::id()) + 1);
+    for round in 0..ROUNDS {
+        let starts: Vec<i64> =
+            (0..PARTITIONS).map(|p| node.client().latest_offset("t", p)).collect();
+        let loads = load_until(&node, &mut prng, 300);
+        disk.cut_power();
+        node.kill();
+        let acknowledged: Vec<_> =
+            loads.into_iter().map(|load| load.join().expect("the load does not panic")).collect();
+        disk.mount_again();
+        node.restart();
+        let mut client = node.client();
+        for (partition, stored) in (0..).zip(&acknowledged) {
+            let (values, error) = read_values(&mut client, "t", partition);
+            assert_eq!(error, 0, "round {round}, partition {partition}");
+            let end = values.len() as i64;
+            assert!(end >= starts[partition as usize], "what a start has found it keeps");
+            for (offset, value) in stored.iter().filter(|(offset, _)| *offset < end) {
+                assert_eq!(&values[*offset as usize], value, "{partition}: {offset}");
+            }
+            // Whoever has read further hears of it, and the epoch is another.
+            assert_eq!(client.latest_offset("t", partition), end);
+            let beyond = stored.last().map_or(end, |(offset, _)| *offset) + 1;
+            if beyond > end {
+                assert_eq!(client.fetch("t", partition, beyond).0, OFFSET_OUT_OF_RANGE);
+            }
+            let produced = client.produce("t", partition, -1, batch(&[b"next"], None));
+            assert_eq!((produced.error, produced.offset), (0, end));
+            let (_, bytes) = client.fetch("t", partition, end);
+            let (header, _) = BatchHeader::parse_whole(&bytes).expect("a batch");
+            assert_eq!(header.leader_epoch.0, round as i32 + 1, "a new leader epoch");
+        }
+    }
     node.stop();
     drop(node);
     drop(disk);

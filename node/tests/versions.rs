@@ -246,6 +246,17 @@ impl Case<'_> {
                 let response = client.request(&m::DescribeQuorumRequest::default(), version);
                 assert_eq!(response.topics.len(), 0);
             }
+            ApiKey::UpdateFeatures => {
+                let request = m::UpdateFeaturesRequest {
+                    feature_updates: vec![m::update_features_request::FeatureUpdateKey {
+                        feature: "nonsense".to_owned(),
+                        max_version_level: 1,
+                        ..Default::default()
+                    }],
+                    ..Default::default()
+                };
+                assert_eq!(client.request(&request, version).error_code, 95);
+            }
             ApiKey::DescribeAcls => {
                 let request = m::DescribeAclsRequest::default();
                 assert_eq!(client.request(&request, version).error_code, 54);

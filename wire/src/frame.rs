@@ -70,6 +70,14 @@ macro_rules! record_enum {
             }
         }
 
+        impl crate::ToJson for $name {
+            fn to_json(&self, version: i16) -> crate::Json {
+                match self {
+                    $(Self::$variant(record) => crate::ToJson::to_json(record, version),)+
+                }
+            }
+        }
+
         $(impl From<$message> for $name {
             fn from(record: $message) -> Self {
                 Self::$variant(record)

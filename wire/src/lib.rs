@@ -11,6 +11,7 @@
 mod api_key;
 mod error;
 mod frame;
+mod json;
 mod message;
 pub mod messages;
 mod reader;
@@ -20,6 +21,7 @@ mod writer;
 
 pub use api_key::ApiKey;
 pub use error::{DecodeError, EncodeError};
+pub use json::{Json, ToJson, double_text};
 pub use message::{Codec, Layout, Message, Request};
 pub use reader::Reader;
 pub use uuid::{ParseUuidError, Uuid};

@@ -127,7 +127,8 @@ impl Codec for String {
 pub(crate) mod prelude {
     pub(crate) use super::{absent, required};
     pub(crate) use crate::{
-        ApiKey, Codec, DecodeError, EncodeError, Layout, Message, Reader, Request, Uuid, Writer,
+        ApiKey, Codec, DecodeError, EncodeError, Json, Layout, Message, Reader, Request, ToJson,
+        Uuid, Writer,
     };
 }
 

@@ -154,7 +154,7 @@ fn settings_of(case: &Case) -> Option<Vec<(&'static str, &'static str)>> {
             let mode = ("ringlog.io.mode", if direct { "direct" } else { "buffered" });
             match (case.engine, case.ring) {
                 (EngineKind::Pwrite, _) if !direct => {
-                    Some(vec![mode, ("ringlog.io.write.path", "blocking")])
+                    Some(vec![mode, ("ringlog.io.write.path", "pwrite")])
                 }
                 (EngineKind::IoUring, Some(RingSetup::Iopoll | RingSetup::Coop) | None) => None,
                 (EngineKind::IoUring, Some(ring)) => {
@@ -229,7 +229,7 @@ mod tests {
                 &[
                     ("ringlog.durability", "sync"),
                     ("ringlog.io.mode", "buffered"),
-                    ("ringlog.io.write.path", "blocking")
+                    ("ringlog.io.write.path", "pwrite")
                 ] as &[_],
                 &[("ringlog.durability", "replicated"), ("ringlog.io.mode", "direct")],
             ]

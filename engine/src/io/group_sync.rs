@@ -11,7 +11,7 @@
 //! syncs the whole file system through a descriptor of its thread. After a first failure no round
 //! of that file system succeeds any more: what it lost may belong to anyone.
 
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
@@ -36,6 +36,8 @@ pub(super) struct GroupSync {
 }
 
 struct Group {
+    /// To sync anything is to flush the device for all.
+    one_flush: bool,
     gathering: Mutex<Gathering>,
     changed: Condvar,
 }
@@ -58,6 +60,8 @@ struct Gathering {
 pub(super) struct Request {
     pub(super) token: Token,
     pub(super) files: Vec<Fd>,
+    /// Those that need no more than a flush of the device.
+    pub(super) laid_out: Vec<Fd>,
     /// About how much was written to them.
     pub(super) bytes: u64,
     pub(super) completer: Completer,
@@ -66,11 +70,13 @@ pub(super) struct Request {
 impl GroupSync {
     /// Adds a request to the next round of its file system.
     pub(super) fn submit(&self, request: Request) {
-        let device = request.files.first().map_or(0, |file| sys::device_of(*file));
+        let first = request.files.iter().chain(&request.laid_out).next();
+        let first = *first.expect("a request has a file");
+        let device = sys::device_of(first);
         let mut groups = self.groups.lock().expect("no sync thread panics");
         let known = groups.iter().position(|(of, _)| *of == device);
         let at = known.unwrap_or_else(|| {
-            groups.push((device, Group::start(&request)));
+            groups.push((device, Group::start(first)));
             groups.len() - 1
         });
         groups[at].1.add(request);
@@ -87,12 +93,14 @@ impl Drop for GroupSync {
 }
 
 impl Group {
-    fn start(first: &Request) -> Arc<Group> {
-        let group = Arc::new(Group { gathering: Mutex::default(), changed: Condvar::new() });
+    fn start(first: Fd) -> Arc<Group> {
+        let (gathering, changed) = (Mutex::default(), Condvar::new());
+        let one_flush = sys::any_sync_flushes(first);
+        let group = Arc::new(Group { one_flush, gathering, changed });
         for _ in 0..ROUNDS_AT_ONCE {
             let run = Arc::clone(&group);
             // Without one the thread syncs files one by one, and never beside another.
-            let own = first.files.first().and_then(|file| sys::open_dir_of(*file).ok());
+            let own = sys::open_dir_of(first).ok();
             #[allow(clippy::disallowed_methods, reason = "the driver's own threads")]
             std::thread::Builder::new()
                 .name("sync".to_owned())
@@ -138,18 +146,17 @@ impl Group {
             gathering.patience.note(requests.len());
             gathering.bytes = 0;
             gathering.running += 1;
-            let mut files: Vec<Fd> =
-                requests.iter().flat_map(|r| r.files.iter().copied()).collect();
-            files.sort_unstable();
-            files.dedup();
+            let files = requests.iter().flat_map(|r| &r.files).copied().collect();
+            let laid_out = requests.iter().flat_map(|r| &r.laid_out).copied().collect();
+            let files = files_to_sync(files, laid_out, self.one_flush && own.is_some());
             let cheaper = files.len() < 2 || gathering.costs.prefers_one_by_one();
-            let whole = own.filter(|_| beside || !cheaper);
+            let whole = own.filter(|_| !files.is_empty() && (beside || !cheaper));
             let failed = gathering.failed;
             drop(gathering);
             let start = sys::monotonic();
             let results = match failed {
                 Some(errno) => vec![Err(errno); requests.len()],
-                None => sync(&requests, &files, whole),
+                None => sync(&requests, &files, whole, own),
             };
             let took_ns = sys::monotonic().0 - start.0;
             let (one_by_one, failure) = (whole.is_none(), results.iter().find_map(|r| r.err()));
@@ -239,11 +246,20 @@ impl Costs {
     }
 }
 
-/// Makes `files`, all those of `requests`, durable, one by one or with the `whole` file system. The
-/// results, request by request.
-fn sync(requests: &[Request], files: &[Fd], whole: Option<&OwnedFd>) -> Vec<Result<(), Errno>> {
+/// Makes the files of all `requests` durable: `files`, each once, one by one or with the `whole`
+/// file system; without any of them it flushes the device, by syncing `own`. The results, request
+/// by request.
+fn sync(
+    requests: &[Request],
+    files: &[Fd],
+    whole: Option<&OwnedFd>,
+    own: Option<&OwnedFd>,
+) -> Vec<Result<(), Errno>> {
     if let Some(whole) = whole {
         return vec![sys::sync_fs(whole); requests.len()];
+    }
+    if let Some(own) = own.filter(|_| files.is_empty()) {
+        return vec![sys::fdatasync(Fd(own.as_raw_fd())); requests.len()];
     }
     if files.len() > 1 {
         // The device works on all of them while the first is waited for. Only a head start: what
@@ -253,7 +269,24 @@ fn sync(requests: &[Request], files: &[Fd], whole: Option<&OwnedFd>) -> Vec<Resu
     let synced: Vec<Result<(), Errno>> = files.iter().map(|file| sys::fdatasync(*file)).collect();
     let result_of =
         |file: &Fd| synced[files.binary_search(file).expect("every request's files are synced")];
-    requests.iter().map(|request| request.files.iter().try_for_each(result_of)).collect()
+    // Each of the syncs has flushed the device, if it succeeded.
+    let flushed = synced.iter().try_for_each(|result| *result);
+    let of_request = |request: &Request| match request.laid_out.is_empty() {
+        true => request.files.iter().try_for_each(result_of),
+        false => flushed,
+    };
+    requests.iter().map(of_request).collect()
+}
+
+/// What of a round is to be synced file by file, sorted and each once: where a flush of the device
+/// is enough for files that are laid out, and any sync flushes it, not those.
+fn files_to_sync(mut files: Vec<Fd>, laid_out: Vec<Fd>, one_flush: bool) -> Vec<Fd> {
+    if !one_flush {
+        files.extend(laid_out);
+    }
+    files.sort_unstable();
+    files.dedup();
+    files
 }
 
 /// Tells the drivers, each once.
@@ -313,6 +346,17 @@ mod tests {
             patience.note(2);
         }
         assert!(wait(&mut patience, HURRIED_BYTES, 0, 0).is_some());
+    }
+
+    #[test]
+    fn laid_out_files_share_one_sync_where_any_sync_flushes_the_device() {
+        let fds = |numbers: &[i32]| numbers.iter().copied().map(Fd).collect::<Vec<_>>();
+        let files_of = |files: &[i32], laid_out: &[i32], one_flush| {
+            files_to_sync(fds(files), fds(laid_out), one_flush)
+        };
+        assert_eq!(files_of(&[], &[9, 7, 7], true), fds(&[]));
+        assert_eq!(files_of(&[5, 4, 5], &[9, 7], true), fds(&[4, 5]));
+        assert_eq!(files_of(&[5], &[9, 7, 5], false), fds(&[5, 7, 9]));
     }
 
     #[test]

@@ -32,8 +32,8 @@ pub use errno::Errno;
 pub use memory::memory_bytes;
 pub use plan::{DriverChoice, DriverPlan, NoUring};
 pub use sys::{
-    StopSignals, available_cpus, host_name, monotonic_ns, pin_to_cpu, raise_open_files_max,
-    random_u64, thread_id,
+    StopSignals, available_cpus, host_name, monotonic_ns, pin_to_cpu, process_cpu_ns,
+    raise_open_files_max, random_u64, thread_id,
 };
 
 use std::net::SocketAddr;
@@ -75,7 +75,8 @@ pub struct OpenOptions {
     pub create_new: bool,
     /// Cut it to length 0.
     pub truncate: bool,
-    /// O_DIRECT: offsets, lengths and memory must be aligned to [`BUF_ALIGN`].
+    /// O_DIRECT: offsets, lengths and memory must be aligned to [`BUF_ALIGN`]. EOPNOTSUPP where the
+    /// file system would use the page cache all the same.
     pub direct: bool,
 }
 
@@ -87,6 +88,9 @@ pub enum WritePath {
     /// A blocking pwritev on the shard's own thread, complete at submission. Cheapest for buffered
     /// writes, which only copy into the page cache (docs/decisions).
     Blocking,
+    /// The same, and the pages go once they are on the disk (RWF_DONTCACHE). EOPNOTSUPP where the
+    /// kernel or the file system cannot.
+    Uncached,
 }
 
 /// How a read treats pages that are not in memory.
@@ -131,11 +135,16 @@ pub enum Op {
     Write { file: Fd, chunks: Vec<Chunk>, offset: u64, path: WritePath },
     /// Makes the file's data, and the size needed to read it, durable.
     Fdatasync { file: Fd },
-    /// Makes data and size of all of `files`, of one file system, durable: about `bytes` that were
-    /// written to them. Together with what other shards ask for at about the same time.
-    SyncAll { files: Vec<Fd>, bytes: u64 },
+    /// Makes durable what was written to files of one file system, about `bytes` in all: data and
+    /// size of `files`, and of `laid_out` what was written past the page cache where length and
+    /// blocks of the file are durable already, which takes no more than a flush of the device.
+    /// Together with what other shards ask for at about the same time.
+    SyncAll { files: Vec<Fd>, laid_out: Vec<Fd>, bytes: u64 },
     /// Reserves space for `offset..offset + len`; the file grows unless `keep_size`.
     Allocate { file: Fd, offset: u64, len: u64, keep_size: bool },
+    /// Has the device make `offset..offset + len` zeros that are written, the file growing to hold
+    /// them (FALLOC_FL_WRITE_ZEROES); EOPNOTSUPP where kernel, file system or device cannot.
+    WriteZeroes { file: Fd, offset: u64, len: u64 },
     /// Cuts or extends the file.
     SetLen { file: Fd, len: u64 },
     /// Closes a file or socket.
@@ -196,7 +205,7 @@ impl Op {
     pub(crate) fn is_immediate(&self) -> bool {
         matches!(
             self,
-            Op::Write { path: WritePath::Blocking, .. }
+            Op::Write { path: WritePath::Blocking | WritePath::Uncached, .. }
                 | Op::Read { path: ReadPath::NoWait, .. }
                 | Op::CacheStat { .. }
                 | Op::Listen { .. }
@@ -212,7 +221,7 @@ impl Op {
             Op::Write { .. } => "write",
             Op::Fdatasync { .. } => "fdatasync",
             Op::SyncAll { .. } => "sync",
-            Op::Allocate { .. } => "fallocate",
+            Op::Allocate { .. } | Op::WriteZeroes { .. } => "fallocate",
             Op::SetLen { .. } => "ftruncate",
             Op::MakeDir { .. } => "mkdir",
             Op::Rename { .. } => "rename",

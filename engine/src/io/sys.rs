@@ -12,8 +12,11 @@ use rustix::net as rnet;
 
 use super::{
     Buf, Chunk, Errno, Fd, ListenOptions, Mono, Op, OpenOptions, Output, Payload, ReadPath,
-    SendPath, Stat,
+    SendPath, Stat, WritePath,
 };
+
+/// Not in libc yet (Linux 6.17).
+pub(super) const FALLOC_FL_WRITE_ZEROES: i32 = 0x80;
 
 impl From<rustix::io::Errno> for Errno {
     fn from(errno: rustix::io::Errno) -> Errno {
@@ -55,6 +58,12 @@ pub(super) fn open_files_max() -> u64 {
     getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX)
 }
 
+/// Processor time that the process has used, in nanoseconds.
+pub fn process_cpu_ns() -> u64 {
+    let used = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+    used.tv_sec as u64 * 1_000_000_000 + used.tv_nsec as u64
+}
+
 /// The kernel's number of this thread.
 pub fn thread_id() -> i32 {
     rustix::thread::gettid().as_raw_nonzero().get()
@@ -73,8 +82,8 @@ pub(super) fn unix_ms() -> i64 {
 pub(super) fn execute(op: Op) -> (Result<Output, Errno>, Payload) {
     match op {
         Op::Read { file, buf, len, offset, path } => read(file, buf, len, offset, path),
-        Op::Write { file, chunks, offset, .. } => {
-            (write(file, &chunks, offset), Payload::Chunks(chunks))
+        Op::Write { file, chunks, offset, path } => {
+            (write(file, &chunks, offset, path), Payload::Chunks(chunks))
         }
         other => (execute_bare(other), Payload::None),
     }
@@ -87,6 +96,10 @@ fn execute_bare(op: Op) -> Result<Output, Errno> {
         Op::Fdatasync { file } => rfs::fdatasync(borrow(file)).map(done)?,
         Op::Allocate { file, offset, len, keep_size } => {
             let flags = if keep_size { FallocateFlags::KEEP_SIZE } else { FallocateFlags::empty() };
+            rfs::fallocate(borrow(file), flags, offset, len).map(done)?
+        }
+        Op::WriteZeroes { file, offset, len } => {
+            let flags = FallocateFlags::from_bits_retain(FALLOC_FL_WRITE_ZEROES as u32);
             rfs::fallocate(borrow(file), flags, offset, len).map(done)?
         }
         Op::SetLen { file, len } => rfs::ftruncate(borrow(file), len).map(done)?,
@@ -137,7 +150,11 @@ fn open(path: &Path, options: OpenOptions) -> Result<Output, Errno> {
             flags |= flag;
         }
     }
-    Ok(Output::Fd(keep(rfs::open(path, flags, Mode::from(0o644))?)))
+    let file = rfs::open(path, flags, Mode::from(0o644))?;
+    if options.direct && is_direct_in_name_only(&file) {
+        return Err(Errno::EOPNOTSUPP);
+    }
+    Ok(Output::Fd(keep(file)))
 }
 
 /// Closes a descriptor.
@@ -171,9 +188,15 @@ fn read(
 }
 
 /// Writes once, at most IOV_MAX chunks.
-pub(super) fn write(file: Fd, chunks: &[Chunk], offset: u64) -> Result<Output, Errno> {
+fn write(file: Fd, chunks: &[Chunk], offset: u64, path: WritePath) -> Result<Output, Errno> {
+    /// Not in rustix yet (Linux 6.14).
+    const RWF_DONTCACHE: u32 = 0x80;
     let slices: Vec<std::io::IoSlice<'_>> =
         chunks.iter().take(1024).map(|chunk| std::io::IoSlice::new(chunk.as_slice())).collect();
+    if path == WritePath::Uncached {
+        let flags = rustix::io::ReadWriteFlags::from_bits_retain(RWF_DONTCACHE);
+        return Ok(Output::Count(rustix::io::pwritev2(borrow(file), &slices, offset, flags)?));
+    }
     Ok(Output::Count(rustix::io::pwritev(borrow(file), &slices, offset)?))
 }
 
@@ -470,6 +493,26 @@ pub(super) fn open_dir_of(file: Fd) -> Result<OwnedFd, Errno> {
 pub(super) fn start_writeback(file: Fd) {
     // SAFETY: no memory is involved.
     unsafe { libc::sync_file_range(file.0, 0, 0, libc::SYNC_FILE_RANGE_WRITE) };
+}
+
+/// Whether fdatasync of any file or directory of the file system that holds `file` flushes the
+/// device, and a write past the page cache is on the device when it completes, even where the
+/// kernel had to take the page cache for it. (xfs does neither for all.)
+pub(super) fn any_sync_flushes(file: Fd) -> bool {
+    const EXT4: i64 = 0xef53;
+    rfs::fstatfs(borrow(file)).is_ok_and(|found| found.f_type == EXT4)
+}
+
+/// Whether the kernel says that O_DIRECT on `file` goes through the page cache all the same, as on
+/// ext4 with data=journal.
+fn is_direct_in_name_only(file: &OwnedFd) -> bool {
+    // SAFETY: an all-zero statx is valid.
+    let mut found: libc::statx = unsafe { std::mem::zeroed() };
+    let (flags, mask) = (libc::AT_EMPTY_PATH, libc::STATX_DIOALIGN);
+    // SAFETY: the path is empty, and the structure outlives the call.
+    let result =
+        unsafe { libc::statx(file.as_raw_fd(), c"".as_ptr(), flags, mask, &raw mut found) };
+    result == 0 && found.stx_mask & mask != 0 && found.stx_dio_mem_align == 0
 }
 
 /// The file system that holds `file`, as a number.

@@ -7,16 +7,19 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
-use super::direct::{IoMode, TailMemory};
+use super::direct::{IoMode, Landed, TailMemory};
 use super::partition_log::{Log, LogError, Work};
 use super::segment::{Segment, file_name};
-use crate::io::{Chunk, Errno, Mono, WritePath, chunks_len};
+use crate::io::{BLOCK_BYTES_POOLED_MAX, BUF_ALIGN, Chunk, Errno, Mono, WritePath, chunks_len};
 use crate::shard::sync::Event;
 use crate::shard::{File, IoError, Shard};
 use crate::types::Offset;
 
 /// Bytes of one coalesced write at most, so that one busy log does not keep the shard.
 const WRITE_BYTES_MAX: usize = 8 << 20;
+/// The same past the page cache, where it is copied: with the rest of a block before it, it fits
+/// the largest buffer that is used again.
+const DIRECT_WRITE_BYTES_MAX: usize = BLOCK_BYTES_POOLED_MAX - 2 * BUF_ALIGN;
 /// A log that has not been written to for this long has its file trimmed.
 const IDLE_MS: u64 = 1000;
 /// Rounds of syncing that may be under way at once.
@@ -198,7 +201,7 @@ impl Committer {
         }
         let plain = log.state.borrow().queue.iter().all(|work| matches!(work, Work::Bytes { .. }));
         let at_once =
-            self.options.io_mode == IoMode::Buffered && self.write_path() == WritePath::Blocking;
+            self.options.io_mode == IoMode::Buffered && self.write_path() != WritePath::Ring;
         if plain && at_once {
             self.drain(&log).await;
             return;
@@ -208,8 +211,12 @@ impl Committer {
     }
 
     async fn drain(&self, log: &Rc<Log>) {
+        let bytes_max = match self.options.io_mode {
+            IoMode::Buffered => WRITE_BYTES_MAX,
+            IoMode::Direct => DIRECT_WRITE_BYTES_MAX,
+        };
         loop {
-            let Some(step) = take_step(log) else { break };
+            let Some(step) = take_step(log, bytes_max) else { break };
             let result = match step {
                 Step::Write { segment, chunks, position, end } => {
                     self.write(log, segment, chunks, position, end).await
@@ -235,21 +242,28 @@ impl Committer {
         let file = segment.file(&self.shard).await?;
         let bytes = chunks_len(&chunks) as u64;
         let position = u64::from(position);
-        match self.options.io_mode {
-            IoMode::Buffered => file.write_at(chunks, position, self.write_path()).await?,
-            IoMode::Direct => {
-                let segment_bytes = log.state.borrow().config.segment_bytes;
-                let (shard, memory) = (&self.shard, &self.tail_memory);
-                segment.write_direct(shard, &chunks, position, segment_bytes, memory).await?;
-                self.trim_later(log);
+        let landed = match self.options.io_mode {
+            IoMode::Buffered => {
+                file.write_at(chunks, position, self.write_path()).await?;
+                Landed::Beyond
             }
-        }
+            IoMode::Direct => {
+                let (shard, memory) = (&self.shard, &self.tail_memory);
+                let landed = segment.write_direct(shard, &chunks, position, memory).await?;
+                self.lay_out_ahead(log, &segment);
+                self.trim_later(log);
+                landed
+            }
+        };
         let (flush_due, segment_bytes) = {
             let mut state = log.state.borrow_mut();
             state.write_under_way = None;
             assert!(end > state.ends.written_end_offset, "the written end moves forward");
             state.ends.written_end_offset = end;
-            state.note_unsynced(file.clone());
+            match landed {
+                Landed::Beyond => state.note_unsynced(file.clone()),
+                Landed::LaidOut => state.note_unflushed(file.clone()),
+            }
             state.unsynced_bytes += bytes;
             self.dirty_bytes.set(self.dirty_bytes.get() + bytes);
             let unflushed = (end.0 - state.ends.durable_end_offset.0) as u64;
@@ -289,6 +303,32 @@ impl Committer {
                 self.want_sync(&log);
             }
         }
+    }
+
+    /// Has zeros written ahead of the segment's end, if few are left.
+    fn lay_out_ahead(&self, log: &Rc<Log>, segment: &Rc<Segment>) {
+        let (is_active, segment_bytes) = {
+            let state = log.state.borrow();
+            (Rc::ptr_eq(&state.active(), segment), state.config.segment_bytes)
+        };
+        if !is_active || !segment.start_laying_out(segment_bytes) {
+            return;
+        }
+        let (this, log, segment) = (Rc::clone(&log.committer), Rc::clone(log), Rc::clone(segment));
+        self.shard.spawn(async move {
+            let laid_out = async {
+                segment.lay_out().await?;
+                // ORDER: what is written there from now on counts once the device is flushed,
+                // without a word to the file system: it must know of the place for good.
+                let file = segment.file(&this.shard).await?;
+                this.sync_in_round(&log, file).await
+            };
+            let laid_out = laid_out.await;
+            segment.end_laying_out(laid_out.is_ok());
+            if let Err(error) = laid_out {
+                log.fail(LogError::DirFailed(error));
+            }
+        });
     }
 
     /// Has the log's file trimmed once nothing has been written to it for a while.
@@ -351,15 +391,13 @@ impl Committer {
                 self.shard.replace_file(&path, text.into_bytes()).await
             }
             Work::Roll { old, new, snapshot } => {
-                // ORDER: where a new segment is, the old one and its indexes are durable. Recovery
-                // trusts indexes below the recovery point, and cannot tell a lost end of a sealed
-                // segment from compaction's work.
+                // ORDER: where a new segment is, the old one and its indexes are durable, whatever
+                // the policy. Recovery trusts indexes below the recovery point, and cannot tell a
+                // lost end of a sealed segment from compaction's work.
                 old.release_reserved(&self.shard).await?;
-                if self.options.sync_always {
-                    self.sync_in_round(log, old.file(&self.shard).await?).await?;
-                    if self.options.unread_cache_bytes.is_some() && log.is_unread() {
-                        old.drop_cache(u64::from(old.size.get()));
-                    }
+                self.sync_in_round(log, old.file(&self.shard).await?).await?;
+                if self.options.unread_cache_bytes.is_some() && log.is_unread() {
+                    old.drop_cache(u64::from(old.size.get()));
                 }
                 old.seal_indexes(&self.shard).await?;
                 if !old.txns.is_empty() {
@@ -377,6 +415,8 @@ impl Committer {
                 // before anything in it can count as such.
                 let path = log.dir().join(file_name(new.base_offset, "snapshot"));
                 self.shard.replace_file(&path, snapshot).await?;
+                let noted = old.noted.take().map(|(offset, _)| offset);
+                log.forget_noted(noted, new.base_offset).await?;
                 new.named.set(true);
                 log.changed.notify();
                 // Sealing is the one flush that Kafka's default settings make too.
@@ -427,7 +467,8 @@ impl Committer {
     /// One round, the `number`th: all of `logs`, up to what they have written by now.
     async fn sync_logs(&self, logs: &[Rc<Log>], number: u64) {
         let mut round = Vec::with_capacity(logs.len());
-        let (mut files, mut bytes, mut given_up) = (Vec::new(), 0, 0);
+        let (mut files, mut laid_out) = (Vec::new(), Vec::new());
+        let (mut bytes, mut given_up) = (0, 0);
         for log in logs {
             let mut state = log.state.borrow_mut();
             state.sync_queued = false;
@@ -437,10 +478,11 @@ impl Committer {
                 continue;
             }
             files.append(&mut state.unsynced);
+            laid_out.append(&mut state.unflushed);
             bytes += unsynced_bytes;
             round.push((log, state.ends.written_end_offset));
         }
-        let synced = self.shard.sync_files(&files, bytes).await;
+        let synced = self.shard.sync_files(&files, &laid_out, bytes).await;
         // ORDER: a round covers what was written since the one before it was formed, so it proves
         // nothing until that one has ended.
         let my_turn = || (self.rounds_ended.get() == number).then_some(());
@@ -483,7 +525,7 @@ enum Step {
 }
 
 /// The next thing to do: neighbouring batches of one segment as one write, anything else alone.
-fn take_step(log: &Rc<Log>) -> Option<Step> {
+fn take_step(log: &Rc<Log>, bytes_max: usize) -> Option<Step> {
     let mut state = log.state.borrow_mut();
     let (segment, position, mut end, mut chunks, mut size) = match state.queue.pop_front()? {
         Work::Bytes { segment, position, bytes, end } => {
@@ -493,7 +535,7 @@ fn take_step(log: &Rc<Log>) -> Option<Step> {
         other => return Some(Step::Work(other)),
     };
     while let Some(Work::Bytes { segment: next, bytes, .. }) = state.queue.front() {
-        if !Rc::ptr_eq(next, &segment) || size + bytes.len() > WRITE_BYTES_MAX {
+        if !Rc::ptr_eq(next, &segment) || size + bytes.len() > bytes_max {
             break;
         }
         let Some(Work::Bytes { bytes, end: next_end, .. }) = state.queue.pop_front() else {

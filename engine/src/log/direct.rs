@@ -4,9 +4,14 @@
 //! ends with zeros up to the next border, so the file is longer than its batches:
 //!
 //! ```text
-//! batch batch batch 000 | 000000 | 000000
-//!                  ^ size      ^ zeroed_to: laid out, so that a sync has no sizes to commit
+//! batch batch batch 000 | 000000 | 000000 | 000000
+//!                  ^ size          ^        ^ zeroed_to
+//!                                  ^ settled_to: length and blocks are durable up to here
 //! ```
+//!
+//! Zeros are written ahead by a task of their own, which has them synced. A write below
+//! `settled_to` changes nothing but bytes of blocks: a flush of the device makes it durable, one
+//! for all logs. A write never meets zeros on their way: it waits for `zeroed_to` to pass it.
 //!
 //! Zeros are no batch, and recovery cuts them off. What lies behind the end is always zeros and
 //! never what a block held before (fault D06): every block of the file is written, as zeros or as
@@ -24,16 +29,25 @@ use std::sync::Arc;
 use super::reader::FileRange;
 use super::segment::Segment;
 use crate::io::{BUF_ALIGN, Buf, Chunk, Errno, Mono, OpenOptions, WritePath};
+use crate::shard::sync::Event;
 use crate::shard::{File, IoError, Shard};
 
 /// From this size on a segment is laid out ahead: most partitions stay small.
-const LAY_OUT_FROM_BYTES: u64 = 1 << 20;
-/// How far ahead, and by how much at a time.
-const LAID_OUT_BYTES: u64 = 8 << 20;
+const LAY_OUT_FROM_BYTES: u64 = 64 << 10;
+/// How far ahead: as much as there is, within these bounds.
+const LAID_OUT_BYTES_MIN: u64 = 256 << 10;
+const LAID_OUT_BYTES_MAX: u64 = 16 << 20;
+/// Zeros of one write.
 const ZERO_BYTES: usize = 1 << 20;
 /// Bytes of the last writes that a log keeps in memory.
 const TAIL_BYTES_MAX: usize = 2 << 20;
 const BLOCK: u64 = BUF_ALIGN as u64;
+
+#[repr(align(4096))]
+struct Zeros([u8; ZERO_BYTES]);
+/// Never written to, so the kernel gives no memory for it.
+static ZEROS: Zeros = Zeros([0; ZERO_BYTES]);
+const _: () = assert!(align_of::<Zeros>() >= BUF_ALIGN);
 
 /// Who writes logs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -53,6 +67,12 @@ pub(super) struct DirectWrites {
     rest: RefCell<Vec<u8>>,
     /// The file reaches to here; beyond the segment's size it holds zeros.
     zeroed_to: Cell<u64>,
+    /// Its length and its blocks are durable up to here.
+    settled_to: Cell<u64>,
+    /// Zeros are on their way, up to here, or not durable yet.
+    laying_out: Cell<Option<u64>>,
+    /// One of these has changed.
+    laid_out: Event,
     recent: RefCell<Option<Tail>>,
     last_write: Cell<Mono>,
 }
@@ -61,6 +81,15 @@ pub(super) struct DirectWrites {
 pub(super) struct TailMemory {
     used: Cell<usize>,
     max: usize,
+}
+
+/// Where a write went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Landed {
+    /// Where length and blocks of the file were durable: a flush of the device is enough.
+    LaidOut,
+    /// Elsewhere: the file is to be synced.
+    Beyond,
 }
 
 impl TailMemory {
@@ -129,9 +158,8 @@ impl Segment {
         shard: &Shard,
         chunks: &[Chunk],
         position: u64,
-        segment_bytes: u32,
         memory: &Rc<TailMemory>,
-    ) -> Result<(), IoError> {
+    ) -> Result<Landed, IoError> {
         let file = self.direct_file(shard, position).await?;
         let start = position / BLOCK * BLOCK;
         let (bytes, end) = {
@@ -146,15 +174,24 @@ impl Segment {
             bytes[end..].fill(0);
             (Arc::new(bytes), end)
         };
+        let written_to = start + bytes.len() as u64;
+        let direct = &self.direct;
+        let clear = || {
+            let (target, zeroed_to) = (direct.laying_out.get(), direct.zeroed_to.get());
+            target.is_none_or(|target| zeroed_to >= target) || written_to <= zeroed_to
+        };
+        direct.laid_out.until(|| clear().then_some(())).await;
         let all = Chunk::from(Arc::clone(&bytes));
         file.write_at(vec![all], start, WritePath::Ring).await?;
         let whole = end / BUF_ALIGN * BUF_ALIGN;
         *self.direct.rest.borrow_mut() = bytes[whole..end].to_vec();
-        let written_to = start + bytes.len() as u64;
-        self.direct.zeroed_to.set(self.direct.zeroed_to.get().max(written_to));
-        self.direct.last_write.set(shard.now());
+        direct.zeroed_to.set(direct.zeroed_to.get().max(written_to));
+        direct.last_write.set(shard.now());
         self.keep(start, &bytes, start + end as u64, memory);
-        self.lay_out(&file, written_to, segment_bytes).await
+        match written_to <= direct.settled_to.get() {
+            true => Ok(Landed::LaidOut),
+            false => Ok(Landed::Beyond),
+        }
     }
 
     fn keep(&self, start: u64, bytes: &Arc<Buf>, end: u64, memory: &Rc<TailMemory>) {
@@ -173,38 +210,72 @@ impl Segment {
         let file = File::open(shard, &self.path("log"), options).await?;
         *self.direct.rest.borrow_mut() = rest.to_vec();
         self.direct.zeroed_to.set(position);
+        self.direct.settled_to.set(0);
         *self.direct.file.borrow_mut() = Some(file.clone());
         Ok(file)
     }
 
-    /// Writes zeros ahead of the end once few are left.
-    async fn lay_out(
-        &self,
-        file: &File,
-        written_to: u64,
-        segment_bytes: u32,
-    ) -> Result<(), IoError> {
-        let zeroed_to = self.direct.zeroed_to.get();
-        let quarter = u64::from(segment_bytes) / 4;
-        let ahead = LAID_OUT_BYTES.min(quarter / BLOCK * BLOCK);
-        let target = (written_to + ahead).min(u64::from(segment_bytes) / BLOCK * BLOCK);
-        if written_to < LAY_OUT_FROM_BYTES.min(quarter) || zeroed_to >= written_to + ahead / 2 {
-            return Ok(());
+    /// Whether few zeros are left ahead of the end. If so, no write is to be under way, and
+    /// [`Segment::lay_out`], a sync of the file and [`Segment::end_laying_out`] are to follow.
+    pub(super) fn start_laying_out(&self, segment_bytes: u32) -> bool {
+        let direct = &self.direct;
+        let (size, zeroed_to) = (u64::from(self.size.get()), direct.zeroed_to.get());
+        let segment_end = u64::from(segment_bytes) / BLOCK * BLOCK;
+        let quarter = segment_end / 4 / BLOCK * BLOCK;
+        let ahead = size.clamp(LAID_OUT_BYTES_MIN, LAID_OUT_BYTES_MAX) / BLOCK * BLOCK;
+        let ahead = ahead.min(quarter);
+        let target = (zeroed_to.max(size) / BLOCK * BLOCK + ahead).min(segment_end);
+        let wanted = size >= LAY_OUT_FROM_BYTES.min(quarter)
+            && zeroed_to < size + ahead / 2
+            && zeroed_to < target;
+        if !wanted || direct.laying_out.get().is_some() {
+            return false;
         }
-        let mut at = zeroed_to;
-        while at < target {
-            let len = ZERO_BYTES.min((target - at) as usize);
-            let mut zeros = Buf::with_capacity(len);
-            zeros.set_len(len);
-            zeros.fill(0);
-            match file.write_at(vec![Chunk::from(zeros)], at, WritePath::Ring).await {
-                // A full disk is for the records to find out.
-                Err(error) if error.errno == Errno::ENOSPC => return Ok(()),
-                result => result?,
+        direct.laying_out.set(Some(target));
+        true
+    }
+
+    /// The zeros are durable, or not to be counted on.
+    pub(super) fn end_laying_out(&self, durable: bool) {
+        let direct = &self.direct;
+        let target = direct.laying_out.take();
+        if let Some(target) = target.filter(|target| durable && direct.zeroed_to.get() >= *target) {
+            direct.settled_to.set(target);
+        }
+        direct.laid_out.notify();
+    }
+
+    /// Writes zeros as far as was decided.
+    pub(super) async fn lay_out(&self) -> Result<(), IoError> {
+        let direct = &self.direct;
+        let (file, target) = (direct.file.borrow().clone(), direct.laying_out.get());
+        let (Some(file), Some(target)) = (file, target) else { return Ok(()) };
+        let start = direct.zeroed_to.get();
+        match file.write_zeroes(start, target - start).await {
+            Ok(()) => direct.zeroed_to.set(target),
+            // A full disk is for the records to find out.
+            Err(error) if error.errno == Errno::ENOSPC => return Ok(()),
+            Err(_) => {
+                // The blocks first, all at once: writes that extend a file keep all others from it.
+                match file.allocate(start, target - start, false).await {
+                    Err(error) if error.errno == Errno::ENOSPC => return Ok(()),
+                    // A file system that cannot: the writes take them one by one.
+                    _ => {}
+                }
+                while direct.zeroed_to.get() < target {
+                    let at = direct.zeroed_to.get();
+                    let len = ZERO_BYTES.min((target - at) as usize);
+                    let zeros = Chunk::from(&ZEROS.0[..len]);
+                    match file.write_at(vec![zeros], at, WritePath::Ring).await {
+                        Err(error) if error.errno == Errno::ENOSPC => return Ok(()),
+                        result => result?,
+                    }
+                    direct.zeroed_to.set(at + len as u64);
+                    direct.laid_out.notify();
+                }
             }
-            at += len as u64;
-            self.direct.zeroed_to.set(at);
         }
+        direct.laid_out.notify();
         Ok(())
     }
 
@@ -216,14 +287,17 @@ impl Segment {
 
     /// Gives the file its exact length, for good.
     pub(super) async fn trim(&self, shard: &Shard) -> Result<(), IoError> {
+        let direct = &self.direct;
+        direct.laid_out.until(|| direct.laying_out.get().is_none().then_some(())).await;
         let size = u64::from(self.size.get());
-        if self.direct.zeroed_to.get() <= size {
+        if direct.zeroed_to.get() <= size {
             return Ok(());
         }
+        direct.settled_to.set(0);
         let file = self.file(shard).await?;
         file.set_len(size).await?;
         file.fdatasync().await?;
-        self.direct.zeroed_to.set(size);
+        direct.zeroed_to.set(size);
         // Whoever is at work has room for more.
         *self.direct.recent.borrow_mut() = None;
         Ok(())

@@ -63,6 +63,41 @@ impl Indexes {
         (grows && fits).then_some(parsed)
     }
 
+    /// The entries below relative offset `end` of files whose ends may be anything: what was
+    /// written last when the power failed. As far as they rise, and lie in a segment of `size`
+    /// bytes.
+    pub(super) fn parse_below(offsets: &[u8], times: &[u8], size: u32, end: u32) -> Indexes {
+        let mut parsed = Indexes::default();
+        for entry in offsets.chunks_exact(OFFSET_ENTRY_BYTES) {
+            let (offset, position) = entry.split_at(4);
+            let number =
+                |bytes: &[u8]| bytes.try_into().map(u32::from_be_bytes).unwrap_or(u32::MAX);
+            let next = OffsetEntry { offset: number(offset), position: number(position) };
+            let rises = parsed
+                .offsets
+                .last()
+                .is_none_or(|last| last.offset < next.offset && last.position < next.position);
+            if !rises || next.offset >= end || next.position >= size {
+                break;
+            }
+            parsed.offsets.push(next);
+        }
+        for entry in times.chunks_exact(TIME_ENTRY_BYTES) {
+            let (timestamp, offset) = entry.split_at(8);
+            let timestamp = timestamp.try_into().map_or(-1, i64::from_be_bytes);
+            let offset = offset.try_into().map_or(u32::MAX, u32::from_be_bytes);
+            let rises = parsed
+                .times
+                .last()
+                .is_none_or(|last| last.timestamp < timestamp && last.offset <= offset);
+            if !rises || timestamp < 0 || offset >= end {
+                break;
+            }
+            parsed.times.push(TimeEntry { timestamp, offset });
+        }
+        parsed
+    }
+
     /// Bytes of both files.
     pub(super) fn file_bytes(&self) -> (u64, u64) {
         let bytes = |entries: usize, size: usize| (entries * size) as u64;
@@ -174,6 +209,27 @@ mod tests {
         swapped.rotate_left(8);
         assert_eq!(Indexes::parse(&swapped, &times, 60_000, 109), None);
         assert_eq!(Indexes::parse(b"", b"", 0, -1), Some(Indexes::default()));
+    }
+
+    #[test]
+    fn d13_what_rises_below_an_offset_is_taken_whatever_comes_after() {
+        let good = indexes();
+        let (mut offsets, mut times) = (good.offset_bytes(0), good.time_bytes(0));
+        offsets.truncate(6 * 8 + 3);
+        offsets.extend([0xff; 40]);
+        times.truncate(7 * 12);
+        times.extend([0; 40]);
+        let found = Indexes::parse_below(&offsets, &times, 60_000, 50);
+        assert_eq!(
+            (found.offsets, found.times),
+            (good.offsets[..4].into(), good.times[..4].into())
+        );
+        let found = Indexes::parse_below(&offsets, &times, 60_000, 1000);
+        assert_eq!(
+            (found.offsets, found.times),
+            (good.offsets[..6].into(), good.times[..7].into())
+        );
+        assert_eq!(Indexes::parse_below(&offsets, &times, 5001, 1000).offsets, good.offsets[..1]);
     }
 
     #[test]

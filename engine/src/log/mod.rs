@@ -32,6 +32,7 @@ mod retention;
 mod scan;
 mod scrub;
 mod segment;
+mod truncate;
 mod txn_index;
 
 pub use append::{AppendError, Appended, Origin};

@@ -106,6 +106,8 @@ pub(super) struct State {
     pub(super) sync_queued: bool,
     /// Files written to since the last sync.
     pub(super) unsynced: Vec<File>,
+    /// Those of them for which a flush of the device is enough.
+    pub(super) unflushed: Vec<File>,
     /// How many bytes were written to them.
     pub(super) unsynced_bytes: u64,
     /// The committer knows of them.
@@ -296,6 +298,11 @@ impl Log {
         self.state.borrow().segments.iter().for_each(|segment| segment.close_if_idle());
     }
 
+    /// Lets go of all files; what goes on with them opens them again.
+    pub fn close_files(&self) {
+        self.state.borrow().segments.iter().for_each(|segment| segment.close_files());
+    }
+
     /// Writes the index entries of the active segment that wait for it. Cheap when there are none.
     pub async fn store_indexes(&self) -> Result<(), LogError> {
         if let Some(error) = self.failure() {
@@ -356,6 +363,7 @@ impl Log {
             if end > Offset::ZERO {
                 let path = self.dir().join(file_name(end, "snapshot"));
                 self.shard.replace_file(&path, snapshot).await?;
+                self.forget_noted(active.noted.take().map(|(offset, _)| offset), end).await?;
             }
             self.shard.sync_dir(&self.dir()).await
         };
@@ -389,6 +397,13 @@ impl State {
     pub(super) fn note_unsynced(&mut self, file: File) {
         if !self.unsynced.iter().any(|other| other.fd() == file.fd()) {
             self.unsynced.push(file);
+        }
+    }
+
+    /// The same of one for which a flush of the device is enough.
+    pub(super) fn note_unflushed(&mut self, file: File) {
+        if !self.unflushed.iter().any(|other| other.fd() == file.fd()) {
+            self.unflushed.push(file);
         }
     }
 

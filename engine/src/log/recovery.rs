@@ -2,10 +2,13 @@
 //! (Kafka's `LogLoader`).
 //!
 //! After a clean stop nothing is scanned but the last batches behind the last index entry. After
-//! anything else, segments from the recovery point on are read whole: every batch must follow the
-//! one before and have its CRC; where that ends, the log ends, and what comes after is cut off.
+//! anything else, the log is read from the recovery point on, and before that as far back as the
+//! indexes below it reach (`recovery::resume`): every batch must follow the one before and have its
+//! CRC; where that ends, the log ends, and what comes after is cut off.
 //! Below the recovery point nothing may be torn: a bad batch there is corruption, and the log is
 //! not opened rather than cut. Nor is one that ends below it (docs/DURABILITY.md).
+
+mod resume;
 
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
@@ -109,8 +112,13 @@ struct Loader<'a> {
     epochs_changed: bool,
     truncated_bytes: u64,
     scanned_bytes: u64,
-    /// Segments that were read whole. Their transaction indexes are made anew, too.
-    recovered: Vec<Rc<Segment>>,
+    /// Everything below was durable.
+    recovery_point: Offset,
+    /// Below this offset inside a segment the indexes were durable too.
+    noted: Option<Offset>,
+    /// Segments that were read, each from an offset on. Their transaction indexes are made anew
+    /// from there, too.
+    recovered: Vec<(Rc<Segment>, Offset)>,
 }
 
 impl From<ReadError> for LoadError {
@@ -139,6 +147,8 @@ impl Log {
             epochs_changed: false,
             truncated_bytes: 0,
             scanned_bytes: 0,
+            recovery_point: options.recovery_point,
+            noted: None,
             recovered: Vec::new(),
         };
         let state = loader.load().await?;
@@ -151,11 +161,15 @@ impl Log {
 impl Loader<'_> {
     async fn load(&mut self) -> Result<State, LoadError> {
         let names = self.shard.list_dir(self.dir).await?;
-        settle_swaps(self.shard, self.dir, &names).await?;
-        let names = self.shard.list_dir(self.dir).await?;
+        let names = match settle_swaps(self.shard, self.dir, &names).await? {
+            true => self.shard.list_dir(self.dir).await?,
+            false => names,
+        };
         let bases = self.clear_leftovers(&names).await?;
         self.load_epochs().await?;
         let mut segments = self.open_segments(&bases, &names).await?;
+        self.noted = self.noted_point(&names, &bases).await?;
+        self.recovery_point = self.recovery_point.max(self.noted.unwrap_or_default());
         let log_start = self.options.log_start_offset.filter(|start| *start < Offset::LIMIT);
         let log_start = log_start.unwrap_or(Offset::ZERO);
         let mut end = self.settle_segments(&mut segments).await?;
@@ -191,14 +205,28 @@ impl Loader<'_> {
         }
         let producers = self.load_producers(&names, &segments, end).await?;
         self.make_durable(&segments, fresh).await?;
-        segments.iter().for_each(|segment| segment.named.set(true));
+        segments.iter().for_each(|segment| {
+            segment.named.set(true);
+            // Descriptors are for logs that are read or written.
+            segment.close_files();
+        });
+        Ok(self.loaded(segments, producers, start, end))
+    }
+
+    fn loaded(
+        &mut self,
+        segments: Vec<Rc<Segment>>,
+        producers: Producers,
+        start: Offset,
+        end: Offset,
+    ) -> State {
         let ends = LogEnds {
             log_start_offset: start,
             log_end_offset: end,
             written_end_offset: end,
             durable_end_offset: end,
         };
-        Ok(State {
+        State {
             config: Rc::new(self.options.config.clone()),
             segments,
             ends,
@@ -212,12 +240,13 @@ impl Loader<'_> {
             write_queued: false,
             sync_queued: false,
             unsynced: Vec::new(),
+            unflushed: Vec::new(),
             flush_to: end,
             unsynced_bytes: 0,
             dirty_noted: false,
             last_flush_ms: self.now_ms,
             failed: None,
-        })
+        }
     }
 
     /// Removes what an interrupted deletion left and completes interrupted swaps; returns the base
@@ -291,7 +320,7 @@ impl Loader<'_> {
         &mut self,
         segments: &mut Vec<Rc<Segment>>,
     ) -> Result<Offset, LoadError> {
-        let recovery_point = self.options.recovery_point;
+        let recovery_point = self.recovery_point;
         let count = segments.len();
         let mut end = Offset::ZERO;
         for i in 0..count {
@@ -413,7 +442,7 @@ impl Loader<'_> {
             let stat = self.shard.stat(&segment.path(suffix)).await?;
             if stat.is_some_and(|stat| stat.len != len as u64) {
                 segment.rewrite_indexes(self.shard).await?;
-                return Ok(());
+                return Ok(segment.seal_indexes(self.shard).await?);
             }
         }
         Ok(())
@@ -484,7 +513,7 @@ impl Loader<'_> {
         scan: &mut BatchScan,
         what: String,
     ) -> Result<(), LoadError> {
-        let (recovery_point, position) = (self.options.recovery_point, scan.position);
+        let (recovery_point, position) = (self.recovery_point, scan.position);
         let place = if scan.expected < recovery_point {
             format!("below the recovery point {recovery_point}")
         } else if self.options.one_at_a_time && self.options.clean {
@@ -502,8 +531,8 @@ impl Loader<'_> {
         Err(LoadError::Corrupt { path: segment.path("log"), position, place, what })
     }
 
-    /// Reads a segment whole, rebuilding its indexes. Returns the offset after its last good batch
-    /// and what is wrong there, if it is not the segment's end.
+    /// Reads a segment, as far as it is not known to be sound, rebuilding its indexes. Returns the
+    /// offset after its last good batch and what is wrong there, if it is not the segment's end.
     async fn recover_segment(
         &mut self,
         segment: &Rc<Segment>,
@@ -511,15 +540,8 @@ impl Loader<'_> {
     ) -> Result<(Offset, Option<String>), LoadError> {
         let size = u64::from(segment.size.get());
         let file = segment.file(self.shard).await?;
-        // After a sync that failed the page cache shows what is not on the disk, and takes it for
-        // clean: a process that started after that one would make promises about it.
-        file.distrust_cache().await?;
-        segment.set_indexes(Some(Indexes::default()), false);
-        segment.txns.set(Some(Vec::new()));
-        self.recovered.push(Rc::clone(segment));
-        segment.size.set(0);
-        segment.max_timestamp.set(-1);
-        let mut scan = BatchScan::new(file, segment.base_offset, next_base, 0, size);
+        let start = self.start_recovery(segment, &file).await?;
+        let mut scan = BatchScan::new(file, segment.base_offset, next_base, start, size);
         let fault = loop {
             let header = match scan.next().await? {
                 Scanned::Batch(header) => header,
@@ -529,7 +551,7 @@ impl Loader<'_> {
             self.epochs_changed |= self.epochs.assign(header.leader_epoch, header.base_offset);
             segment.note_batch(&header, self.options.config.index_interval_bytes);
         };
-        self.scanned_bytes += size;
+        self.scanned_bytes += size - start;
         let (good, end) = (scan.position, scan.expected);
         if let Some(what) = fault {
             self.must_be_torn(segment, &mut scan, what.clone()).await?;
@@ -543,9 +565,10 @@ impl Loader<'_> {
         if next_base.is_some() {
             segment.push_last_time();
         }
-        segment.rewrite_indexes(self.shard).await?;
+        segment.cut_index_files(self.shard).await?;
+        // A start after another crash may trust them below a point that was noted before.
+        segment.seal_indexes(self.shard).await?;
         if next_base.is_some() {
-            segment.seal_indexes(self.shard).await?;
             segment.unload_indexes();
         }
         // Sealed segments end where the next begins, even if compaction took their last records.
@@ -561,7 +584,8 @@ impl Loader<'_> {
         let (path, position) = (segment.path("log"), segment.size.get());
         tracing::warn!(path = %path.display(), position, end = end.0, what, "log_truncated");
         self.cut_segment(segment, u64::from(position), end).await?;
-        Ok(segment.rewrite_indexes(self.shard).await?)
+        segment.cut_index_files(self.shard).await?;
+        Ok(segment.seal_indexes(self.shard).await?)
     }
 
     async fn cut_segment(
@@ -610,7 +634,7 @@ impl Loader<'_> {
         let mut producers = Producers::default();
         let mut newest = None;
         // What is open where recovery began is needed to know what the markers there ended.
-        let until = self.recovered.first().map_or(end, |segment| segment.base_offset);
+        let until = self.recovered.first().map_or(end, |(_, from)| *from);
         while let Some(offset) = snapshots.pop() {
             let path = self.dir.join(file_name(offset, "snapshot"));
             if offset <= until
@@ -619,6 +643,11 @@ impl Loader<'_> {
                 && let Some(read) = Producers::decode_snapshot(&bytes)
             {
                 (producers, start, newest) = (read, offset, Some(offset));
+                let active = segments.last().filter(|active| offset > active.base_offset);
+                if let Some(active) = active {
+                    let size = if self.recovered.is_empty() { active.size.get() } else { 0 };
+                    active.noted.set(Some((offset, size)));
+                }
                 continue;
             }
             // Above the end, unreadable, or of no segment's start: of no use to anyone.
@@ -634,7 +663,7 @@ impl Loader<'_> {
                 self.replay_segment(segment, start, &mut producers).await?;
             }
         }
-        for segment in &self.recovered {
+        for (segment, _) in &self.recovered {
             segment.txns.rewrite(self.shard, &segment.path("txnindex")).await?;
         }
         Ok(producers)
@@ -646,7 +675,8 @@ impl Loader<'_> {
         start: Offset,
         producers: &mut Producers,
     ) -> Result<(), LoadError> {
-        let recovered = self.recovered.iter().any(|other| Rc::ptr_eq(other, segment));
+        let recovered = self.recovered.iter().find(|(other, _)| Rc::ptr_eq(other, segment));
+        let recovered_from = recovered.map_or(Offset::LIMIT, |(_, from)| *from);
         let size = u64::from(segment.size.get());
         let from = match start > segment.base_offset {
             true => {
@@ -671,7 +701,8 @@ impl Loader<'_> {
                 let buf = Buf::with_capacity(header.size);
                 let batch = file.read_at(buf, position, header.size).await?;
                 let completed = apply_control(producers, &header, &batch);
-                if let Some(txn) = completed.filter(|txn| txn.aborted && recovered) {
+                let indexed = header.base_offset < recovered_from;
+                if let Some(txn) = completed.filter(|txn| txn.aborted && !indexed) {
                     segment.txns.push(AbortedTxn::from(txn));
                 }
             }

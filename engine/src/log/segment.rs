@@ -2,6 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use super::config::LogConfig;
 use super::direct::DirectWrites;
@@ -9,6 +10,7 @@ use super::index::{Indexes, OFFSET_ENTRY_BYTES, OffsetEntry, TIME_ENTRY_BYTES};
 use super::txn_index::TxnIndex;
 use crate::batch::BatchHeader;
 use crate::io::{Buf, Errno, OpenOptions, WritePath};
+use crate::shard::sync::Budget;
 use crate::shard::{File, IoError, Shard};
 use crate::types::Offset;
 
@@ -43,6 +45,8 @@ pub(super) struct Segment {
     indexes: RefCell<Option<Indexes>>,
     /// Entries that are in the index files.
     stored: Cell<(usize, usize)>,
+    /// Held by whoever writes entries to them.
+    storing: Rc<Budget>,
     /// Bytes appended, whether written yet or not.
     pub(super) size: Cell<u32>,
     pub(super) bytes_since_index: Cell<u32>,
@@ -59,6 +63,8 @@ pub(super) struct Segment {
     cache_dropped: Cell<u64>,
     /// What its files' names end with besides: nothing while they are the log's.
     mark: Cell<&'static str>,
+    /// Up to this offset, at this place, a start after a crash has nothing to read.
+    pub(super) noted: Cell<Option<(Offset, u32)>>,
     /// Its files' names are durable.
     pub(super) named: Cell<bool>,
     /// Transactions that were aborted by markers in it.
@@ -95,6 +101,7 @@ impl Segment {
             index_files: RefCell::new(None),
             indexes: RefCell::new(Some(Indexes::default())),
             stored: Cell::new((0, 0)),
+            storing: Budget::new(1),
             size: Cell::new(0),
             bytes_since_index: Cell::new(0),
             max_timestamp: Cell::new(-1),
@@ -105,6 +112,7 @@ impl Segment {
             reserved: Cell::new(0),
             cache_dropped: Cell::new(0),
             mark: Cell::new(""),
+            noted: Cell::new(None),
             named: Cell::new(false),
             txns: TxnIndex::empty(),
             used: Cell::new(true),
@@ -224,9 +232,14 @@ impl Segment {
     /// one has it still.
     pub(super) fn close_if_idle(&self) {
         if !self.used.replace(false) {
-            self.close_file();
-            *self.index_files.borrow_mut() = None;
+            self.close_files();
         }
+    }
+
+    /// Lets go of all its files; the next use opens them again.
+    pub(super) fn close_files(&self) {
+        self.close_file();
+        *self.index_files.borrow_mut() = None;
     }
 
     /// Lets go of the `.log` file; the next use opens it again.
@@ -384,6 +397,8 @@ impl Segment {
 
     /// Writes new index entries behind those that are in the files.
     pub(super) async fn store_indexes(&self, shard: &Shard) -> Result<(), IoError> {
+        // One at a time: an entry is stored once it is written, and must not be written twice.
+        let _turn = self.storing.take(1).await;
         self.txns.write_new(shard, &self.path("txnindex")).await?;
         if !self.has_unstored_entries() {
             return Ok(());
@@ -396,21 +411,33 @@ impl Segment {
             let count = (indexes.offsets.len(), indexes.times.len());
             (indexes.offset_bytes(offsets), indexes.time_bytes(times), count)
         };
-        // Set first: a second call while this one writes must not write the same entries.
-        self.stored.set(count);
         let path = WritePath::Blocking;
         let chunk = vec![Buf::copy_of(&index_bytes).into()];
         index_file.write_at(chunk, (offsets * OFFSET_ENTRY_BYTES) as u64, path).await?;
         let chunk = vec![Buf::copy_of(&time_bytes).into()];
-        time_file.write_at(chunk, (times * TIME_ENTRY_BYTES) as u64, path).await
+        time_file.write_at(chunk, (times * TIME_ENTRY_BYTES) as u64, path).await?;
+        self.stored.set(count);
+        Ok(())
     }
 
     /// Writes both index files anew, at exact length.
     pub(super) async fn rewrite_indexes(&self, shard: &Shard) -> Result<(), IoError> {
-        let (index_file, time_file) = self.index_files(shard).await?;
-        index_file.set_len(0).await?;
-        time_file.set_len(0).await?;
         self.stored.set((0, 0));
+        self.cut_index_files(shard).await
+    }
+
+    /// Cuts both index files to the entries that are known to be there, and writes the others
+    /// behind those.
+    pub(super) async fn cut_index_files(&self, shard: &Shard) -> Result<(), IoError> {
+        let (index_file, time_file) = self.index_files(shard).await?;
+        let (offsets, times) = {
+            let (indexes, (offsets, times)) = (self.indexes.borrow(), self.stored.get());
+            let now = indexes.as_ref().map_or((0, 0), |i| (i.offsets.len(), i.times.len()));
+            (offsets.min(now.0), times.min(now.1))
+        };
+        index_file.set_len((offsets * OFFSET_ENTRY_BYTES) as u64).await?;
+        time_file.set_len((times * TIME_ENTRY_BYTES) as u64).await?;
+        self.stored.set((offsets, times));
         self.store_indexes(shard).await
     }
 

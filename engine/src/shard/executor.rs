@@ -66,6 +66,8 @@ pub(super) struct Inner {
     /// The driver's clock as of this turn.
     now: Cell<Mono>,
     pulse: Arc<Pulse>,
+    /// What is done when the process has no descriptor left for a file.
+    spare_files: RefCell<Option<Rc<dyn Fn()>>>,
 }
 
 impl Shard {
@@ -87,7 +89,19 @@ impl Shard {
             stopping: Cell::new(false),
             now: Cell::new(now),
             pulse: Arc::default(),
+            spare_files: RefCell::default(),
         }))
+    }
+
+    /// Has `spare` called when the process has no descriptor left for a file: it is to let go of
+    /// files that can be opened again.
+    pub fn on_lack_of_files(&self, spare: Rc<dyn Fn()>) {
+        *self.0.spare_files.borrow_mut() = Some(spare);
+    }
+
+    pub(super) fn spare_files(&self) {
+        let spare = self.0.spare_files.borrow().clone();
+        spare.inspect(|spare| spare());
     }
 
     /// This shard's number.

@@ -11,8 +11,9 @@ use crate::io::{
     advance_chunks, chunks_len,
 };
 
-/// How often, and how many milliseconds apart, what needs a descriptor is tried while there is
-/// none: a crowd of connections may hold all of them until those beyond the bound are turned away.
+/// How often, and how many milliseconds apart in the end, what needs a descriptor is tried while
+/// there is none: files that nobody is at work on are let go of meanwhile, and of a crowd of
+/// connections those beyond the bound are turned away.
 const DESCRIPTOR_TRIES: u32 = 250;
 const DESCRIPTOR_RETRY_MS: u64 = 20;
 
@@ -161,11 +162,17 @@ impl File {
         self.unit("fallocate", op).await
     }
 
-    /// From here on reads see what is on the disk: writes what is dirty there, and lets go of the
-    /// rest.
-    pub async fn distrust_cache(&self) -> Result<(), IoError> {
+    /// Has the device make the range zeros, if it can.
+    pub async fn write_zeroes(&self, offset: u64, len: u64) -> Result<(), IoError> {
+        self.unit("fallocate", Op::WriteZeroes { file: self.0.fd, offset, len }).await
+    }
+
+    /// Reads from `offset` on see what is on the disk: writes what is dirty there, and lets go of
+    /// the rest. After a sync that failed the page cache shows what is not on the disk, and takes
+    /// it for clean.
+    pub async fn distrust_cache(&self, offset: u64) -> Result<(), IoError> {
         self.fdatasync().await?;
-        self.unit("fadvise", Op::DropCache { file: self.0.fd, offset: 0, len: 0 }).await
+        self.unit("fadvise", Op::DropCache { file: self.0.fd, offset, len: 0 }).await
     }
 
     /// Lets go of the clean pages of the range (a length of 0 reaches to the end), without waiting
@@ -199,12 +206,18 @@ fn must_buf(payload: Payload) -> Buf {
 
 /// Operations on paths.
 impl Shard {
-    /// Makes data and size of all of `files` durable, together with what the node's other shards
-    /// want durable at about the same time. They lie on one file system, and about `bytes` were
-    /// written to them. For errors see [`File::fdatasync`].
-    pub async fn sync_files(&self, files: &[File], bytes: u64) -> Result<(), IoError> {
-        let Some(first) = files.first() else { return Ok(()) };
-        let op = Op::SyncAll { files: files.iter().map(File::fd).collect(), bytes };
+    /// Makes durable what was written to `files` and `laid_out` (see [`Op::SyncAll`]), together
+    /// with what the node's other shards want durable at about the same time. They lie on one file
+    /// system, and about `bytes` were written to them. For errors see [`File::fdatasync`].
+    pub async fn sync_files(
+        &self,
+        files: &[File],
+        laid_out: &[File],
+        bytes: u64,
+    ) -> Result<(), IoError> {
+        let Some(first) = files.first().or(laid_out.first()) else { return Ok(()) };
+        let fds = |files: &[File]| files.iter().map(File::fd).collect();
+        let op = Op::SyncAll { files: fds(files), laid_out: fds(laid_out), bytes };
         self.submit(op).await.result.map(drop).map_err(|errno| first.error("sync", errno))
     }
 
@@ -219,7 +232,8 @@ impl Shard {
             tries += 1;
             match self.submit(op()).await.result {
                 Err(Errno::EMFILE | Errno::ENFILE) if tries < DESCRIPTOR_TRIES => {
-                    self.sleep_ms(DESCRIPTOR_RETRY_MS).await;
+                    self.spare_files();
+                    self.sleep_ms(DESCRIPTOR_RETRY_MS.min(u64::from(tries))).await;
                 }
                 Err(errno) => return Err(IoError { op: name, path: path.to_owned(), errno }),
                 Ok(output) => return Ok(output),

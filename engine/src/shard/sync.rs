@@ -2,10 +2,12 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
+use std::future::poll_fn;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
+use super::Shard;
 use crate::stdx::slab::Slab;
 
 /// Something that happens again and again, and for which any number of tasks may wait.
@@ -207,12 +209,20 @@ impl<T> Queue<T> {
 }
 
 /// A number of units (bytes, requests) that tasks take and give back, first come, first served.
+/// Thousands may wait: giving back wakes those alone whose units there are.
 pub struct Budget {
     free: Cell<usize>,
     total: usize,
-    queue: RefCell<VecDeque<u64>>,
+    /// By number. Who is not in it any more has its units.
+    queue: RefCell<VecDeque<Waiting>>,
     tickets: Cell<u64>,
-    changed: Event,
+}
+
+/// Who waits for units.
+struct Waiting {
+    number: u64,
+    units: usize,
+    waker: Option<Waker>,
 }
 
 /// Units taken from a [`Budget`], given back when dropped.
@@ -225,7 +235,7 @@ impl Budget {
     /// A budget of `total` units.
     pub fn new(total: usize) -> Rc<Budget> {
         let (free, queue) = (Cell::new(total), RefCell::default());
-        Rc::new(Budget { free, total, queue, tickets: Cell::new(0), changed: Event::default() })
+        Rc::new(Budget { free, total, queue, tickets: Cell::new(0) })
     }
 
     /// Units that nobody holds.
@@ -239,33 +249,64 @@ impl Budget {
         let units = units.min(self.total);
         if self.queue.borrow().is_empty() && self.free.get() >= units {
             self.free.set(self.free.get() - units);
-            return Share { budget: Rc::clone(self), units };
+        } else {
+            let number = self.tickets.get();
+            self.tickets.set(number + 1);
+            self.queue.borrow_mut().push_back(Waiting { number, units, waker: None });
+            let mut ticket = Ticket { budget: self, number, units, taken: false };
+            poll_fn(|cx| self.poll_units(number, cx)).await;
+            ticket.taken = true;
         }
-        let number = self.tickets.get();
-        self.tickets.set(number + 1);
-        self.queue.borrow_mut().push_back(number);
-        let ticket = Ticket { budget: self, number };
-        self.changed
-            .until(|| {
-                let first = self.queue.borrow().front() == Some(&number);
-                (first && self.free.get() >= units).then_some(())
-            })
-            .await;
-        self.free.set(self.free.get() - units);
-        drop(ticket);
         Share { budget: Rc::clone(self), units }
+    }
+
+    fn poll_units(&self, number: u64, cx: &mut Context<'_>) -> Poll<()> {
+        let mut queue = self.queue.borrow_mut();
+        match queue.binary_search_by_key(&number, |waiting| waiting.number) {
+            Ok(at) => {
+                queue[at].waker = Some(cx.waker().clone());
+                Poll::Pending
+            }
+            Err(_) => Poll::Ready(()),
+        }
+    }
+
+    fn give_back(&self, units: usize) {
+        self.free.set(self.free.get() + units);
+        let mut queue = self.queue.borrow_mut();
+        while let Some(first) = queue.pop_front_if(|first| first.units <= self.free.get()) {
+            self.free.set(self.free.get() - first.units);
+            if let Some(waker) = first.waker {
+                waker.wake();
+            }
+        }
     }
 }
 
+/// A place in the queue, or the units that were got there.
 struct Ticket<'a> {
     budget: &'a Budget,
     number: u64,
+    units: usize,
+    taken: bool,
 }
 
 impl Drop for Ticket<'_> {
     fn drop(&mut self) {
-        self.budget.queue.borrow_mut().retain(|number| *number != self.number);
-        self.budget.changed.notify();
+        if self.taken {
+            return;
+        }
+        let mut queue = self.budget.queue.borrow_mut();
+        let units = match queue.binary_search_by_key(&self.number, |waiting| waiting.number) {
+            Ok(at) => {
+                queue.remove(at);
+                0
+            }
+            Err(_) => self.units,
+        };
+        drop(queue);
+        // Whoever waited behind it may be first now.
+        self.budget.give_back(units);
     }
 }
 
@@ -274,14 +315,33 @@ impl Share {
     pub fn shrink_to(&mut self, units: usize) {
         let surplus = self.units.saturating_sub(units);
         self.units -= surplus;
-        self.budget.free.set(self.budget.free.get() + surplus);
-        self.budget.changed.notify();
+        self.budget.give_back(surplus);
     }
 }
 
 impl Drop for Share {
     fn drop(&mut self) {
-        self.budget.free.set(self.budget.free.get() + self.units);
-        self.budget.changed.notify();
+        self.budget.give_back(self.units);
+    }
+}
+
+impl Shard {
+    /// Does `work` for every item, for at most `limit` of them at a time, and waits for all.
+    pub async fn for_each<T, F: Future<Output = ()> + 'static>(
+        &self,
+        items: impl IntoIterator<Item = T>,
+        limit: usize,
+        work: impl Fn(T) -> F,
+    ) {
+        let turns = Budget::new(limit);
+        for item in items {
+            let turn = turns.take(1).await;
+            let work = work(item);
+            self.spawn(async move {
+                work.await;
+                drop(turn);
+            });
+        }
+        drop(turns.take(limit).await);
     }
 }

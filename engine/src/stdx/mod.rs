@@ -1,6 +1,7 @@
 //! What the standard library lacks and everything above may use. Knows nothing of Kafka.
 
 pub mod hash;
+pub mod java;
 pub mod prng;
 pub mod slab;
 pub mod varint;

@@ -13,10 +13,9 @@ use crate::controller::NewConfigs;
 
 pub(super) async fn answer(broker: &Rc<Broker>, incoming: &Incoming) -> Option<Outcome> {
     let request: AlterConfigsRequest = incoming.decode()?;
-    let wanted: Vec<Wanted> = request
-        .resources
-        .iter()
-        .map(|r| (r.resource_type, r.resource_name.clone(), wanted(r)))
+    let wanted = request.resources.iter();
+    let wanted = wanted
+        .map(|r| (r.resource_type, r.resource_name.clone(), Wanted::of(wanted_configs(r))))
         .collect();
     let outcomes = alter_all(broker, wanted, request.validate_only).await;
     let responses = request.resources.into_iter().zip(outcomes);
@@ -30,7 +29,7 @@ pub(super) async fn answer(broker: &Rc<Broker>, incoming: &Incoming) -> Option<O
     Some(incoming.respond(&AlterConfigsResponse { responses, throttle_time_ms: 0 }))
 }
 
-fn wanted(resource: &AlterConfigsResource) -> Result<NewConfigs, String> {
+fn wanted_configs(resource: &AlterConfigsResource) -> Result<NewConfigs, String> {
     let names: Vec<&str> = resource.configs.iter().map(|c| c.name.as_str()).collect();
     let null = resource.configs.iter().filter(|config| config.value.is_none());
     check(&names, &null.map(|c| c.name.as_str()).collect::<Vec<_>>())?;

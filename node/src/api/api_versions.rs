@@ -9,7 +9,7 @@ use ringlog_wire::messages::{ApiVersionsRequest, ApiVersionsResponse};
 use super::{Incoming, Outcome, OutcomeFuture, RequestContext, apis_of};
 use crate::broker::Broker;
 use crate::error_code::ErrorCode;
-use crate::features::FEATURES;
+use crate::features::{FEATURES, KRAFT_VERSION};
 use crate::wire::frame::Response;
 use crate::wire::versions::Served;
 
@@ -48,12 +48,14 @@ pub(super) fn answer(
             max_version: *max_version,
         });
     // Levels that the log has finalized and that work here.
-    let finalized = image.features.iter().filter_map(|(name, level)| {
-        let (_, min, max) = FEATURES.iter().find(|(feature, ..)| feature == name)?;
-        (min <= level && level <= max).then(|| FinalizedFeatureKey {
-            name: name.clone(),
-            max_version_level: *level,
-            min_version_level: *level,
+    let kraft = Some((KRAFT_VERSION, image.kraft_version)).filter(|(_, level)| *level > 0);
+    let levels = image.features.iter().map(|(name, level)| (name.as_str(), *level));
+    let finalized = levels.chain(kraft).filter_map(|(name, level)| {
+        let (_, min, max) = FEATURES.iter().find(|(feature, ..)| *feature == name)?;
+        (*min <= level && level <= *max).then(|| FinalizedFeatureKey {
+            name: name.to_owned(),
+            max_version_level: level,
+            min_version_level: level,
         })
     });
     Some(incoming.respond(&ApiVersionsResponse {

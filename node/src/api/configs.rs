@@ -6,9 +6,27 @@ use std::rc::Rc;
 use crate::broker::{Broker, ControlCall, ControlReply};
 use crate::controller::{AlterConfigs, NewConfigs};
 use crate::error_code::ErrorCode;
+use crate::loggers::{self, LogLevel};
 
-/// A resource of a request: its kind, its name, and what is wanted, or why that makes no sense.
-pub(super) type Wanted = (i8, String, Result<NewConfigs, String>);
+/// What is wanted of a resource.
+pub(super) enum Wanted {
+    /// These configs.
+    Configs(NewConfigs),
+    /// These levels of loggers; none takes away a logger's own.
+    Loggers(Vec<(String, Option<LogLevel>)>),
+    /// What makes no sense, and why.
+    Refused(ErrorCode, Option<String>),
+}
+
+impl Wanted {
+    /// What was read, or why it could not be.
+    pub(super) fn of(read: Result<NewConfigs, String>) -> Wanted {
+        match read {
+            Ok(configs) => Wanted::Configs(configs),
+            Err(message) => Wanted::Refused(ErrorCode::InvalidRequest, Some(message)),
+        }
+    }
+}
 
 /// Kafka's checks of the configs of a resource: their names, and those that lack a value.
 pub(super) fn check(names: &[&str], without_value: &[&str]) -> Result<(), String> {
@@ -24,18 +42,26 @@ pub(super) fn check(names: &[&str], without_value: &[&str]) -> Result<(), String
 /// Asks the controller for what makes sense; gives for each resource its error and sentence.
 pub(super) async fn alter_all(
     broker: &Rc<Broker>,
-    wanted: Vec<Wanted>,
+    wanted: Vec<(i8, String, Wanted)>,
     validate_only: bool,
 ) -> Vec<(ErrorCode, Option<String>)> {
     let named: Vec<(i8, String)> = wanted.iter().map(|(k, name, _)| (*k, name.clone())).collect();
     let (mut outcomes, mut resources) = (Vec::with_capacity(wanted.len()), Vec::new());
-    for (kind, name, configs) in wanted {
-        let invalid = |message: String| Some((ErrorCode::InvalidRequest, Some(message)));
+    for (kind, name, wanted) in wanted {
         let repeated = named.iter().filter(|(k, n)| *k == kind && *n == name).count() > 1;
-        outcomes.push(match configs {
-            _ if repeated => invalid("Each resource must appear at most once.".to_owned()),
-            Err(message) => invalid(message),
-            Ok(configs) => {
+        outcomes.push(match wanted {
+            _ if repeated => {
+                let message = "Each resource must appear at most once.".to_owned();
+                Some((ErrorCode::InvalidRequest, Some(message)))
+            }
+            Wanted::Refused(error, message) => Some((error, message)),
+            Wanted::Loggers(levels) => {
+                if !validate_only {
+                    loggers::set(&levels);
+                }
+                Some((ErrorCode::None, None))
+            }
+            Wanted::Configs(configs) => {
                 resources.push(AlterConfigs { kind, name, configs });
                 None
             }

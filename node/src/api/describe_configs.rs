@@ -10,11 +10,13 @@ use ringlog_wire::messages::{DescribeConfigsRequest, DescribeConfigsResponse};
 
 use super::{Incoming, Outcome};
 use crate::broker::Broker;
-use crate::config::{ConfigError, Described, describe_client_metrics, describe_group};
+use crate::config::{ConfigError, Described, Source, describe_client_metrics, describe_group};
 use crate::controller::{
-    RESOURCE_BROKER, RESOURCE_CLIENT_METRICS, RESOURCE_GROUP, RESOURCE_TOPIC, validate_topic_name,
+    RESOURCE_BROKER, RESOURCE_BROKER_LOGGER, RESOURCE_CLIENT_METRICS, RESOURCE_GROUP,
+    RESOURCE_TOPIC, validate_topic_name,
 };
 use crate::error_code::ErrorCode;
+use crate::loggers::{self, LogLevel};
 
 type Found = Result<Vec<Described>, (ErrorCode, String)>;
 
@@ -31,6 +33,7 @@ pub(super) fn answer(broker: &Broker, incoming: &Incoming) -> Option<Outcome> {
         let found = match resource.resource_type {
             RESOURCE_TOPIC => topic(broker, &resource.resource_name),
             RESOURCE_BROKER => node(broker, &resource.resource_name),
+            RESOURCE_BROKER_LOGGER => broker_loggers(broker, &resource.resource_name),
             RESOURCE_GROUP => group(broker, &resource.resource_name),
             RESOURCE_CLIENT_METRICS => client_metrics(broker, &resource.resource_name),
             other => {
@@ -75,6 +78,30 @@ fn node(broker: &Broker, name: &str) -> Found {
             ErrorCode::InvalidRequest,
             format!("Broker id must be an integer, but it is: {name}"),
         )),
+    }
+}
+
+fn broker_loggers(broker: &Broker, name: &str) -> Found {
+    let refuse = |message: String| Err((ErrorCode::InvalidRequest, message));
+    let own = broker.settings.node_id;
+    match name.parse::<i32>() {
+        Ok(id) if id == own => Ok(loggers::all().into_iter().map(logger).collect()),
+        Ok(id) => refuse(format!("Unexpected broker id, expected {own} but received {id}")),
+        Err(_) if name.is_empty() => refuse("Broker id must not be empty".to_owned()),
+        Err(_) => refuse(format!("Broker id must be an integer, but it is: {name}")),
+    }
+}
+
+fn logger((name, level): (String, LogLevel)) -> Described {
+    Described {
+        name,
+        value: Some(level.name().to_owned()),
+        source: Source::BrokerLogger,
+        read_only: false,
+        sensitive: false,
+        kind: None,
+        synonyms: Vec::new(),
+        documentation: Some(""),
     }
 }
 
@@ -129,6 +156,12 @@ fn result(
     result
 }
 
+fn documentation(request: &DescribeConfigsRequest, entry: &Described) -> Option<String> {
+    // Loggers have an empty one, whether it is asked for or not.
+    let asked = request.include_documentation || entry.source == Source::BrokerLogger;
+    entry.documentation.filter(|_| asked).map(str::to_owned)
+}
+
 fn config(request: &DescribeConfigsRequest, entry: Described) -> DescribeConfigsResourceResult {
     let synonyms = match request.include_synonyms {
         true => entry
@@ -145,10 +178,7 @@ fn config(request: &DescribeConfigsRequest, entry: Described) -> DescribeConfigs
     DescribeConfigsResourceResult {
         config_source: entry.source.wire_id(),
         config_type: entry.config_type(),
-        documentation: request
-            .include_documentation
-            .then(|| entry.documentation.map(str::to_owned))
-            .flatten(),
+        documentation: documentation(request, &entry),
         synonyms,
         read_only: entry.read_only,
         is_sensitive: entry.sensitive,

@@ -3,6 +3,7 @@
 
 use std::rc::Rc;
 
+use ringlog_wire::Uuid;
 use ringlog_wire::messages::find_coordinator_response::Coordinator;
 use ringlog_wire::messages::{FindCoordinatorRequest, FindCoordinatorResponse};
 
@@ -59,7 +60,8 @@ pub(super) async fn answer(
         let found = find(broker, context, kind, version, &key).await;
         let error = found.as_ref().err().copied().unwrap_or(ErrorCode::None);
         let Found { node_id, host, port } = found.unwrap_or_else(|_| nowhere());
-        let message = sentence(error).unwrap_or_default();
+        let message = if kind == SHARE { None } else { sentence(error) };
+        let message = message.unwrap_or_default();
         coordinators.push(Coordinator {
             key,
             node_id,
@@ -99,12 +101,21 @@ async fn find(
 ) -> Result<Found, ErrorCode> {
     match kind {
         GROUP => find_group(broker, context, key).await,
-        SHARE if version < SHARE_FROM => Err(ErrorCode::InvalidRequest),
+        SHARE if version < SHARE_FROM || !is_share_partition(key) => Err(ErrorCode::InvalidRequest),
         // There are none yet, and this is what producers take for an answer for good.
         TRANSACTION => Err(ErrorCode::TransactionalIdAuthorizationFailed),
+        // Where share groups are off, so is their coordinator.
         SHARE => Err(ErrorCode::CoordinatorNotAvailable),
         _ => Err(ErrorCode::InvalidRequest),
     }
+}
+
+/// Whether a key names a partition of a share group: group, id of the topic, partition.
+fn is_share_partition(key: &str) -> bool {
+    // Java's split drops what is empty at the end.
+    let parts: Vec<&str> = key.trim_end_matches(':').split(':').collect();
+    let [group, topic, partition] = parts[..] else { return false };
+    !group.trim().is_empty() && topic.parse::<Uuid>().is_ok() && partition.parse::<i32>().is_ok()
 }
 
 async fn find_group(

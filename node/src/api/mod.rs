@@ -45,6 +45,7 @@ mod offset_for_leader_epoch;
 mod produce;
 mod sasl_handshake;
 mod sync_group;
+mod update_features;
 mod write_txn_markers;
 
 use std::cell::{Cell, RefCell};
@@ -225,6 +226,7 @@ async fn answer(
         ApiKey::SaslHandshake => sasl_handshake::answer(incoming)?,
         ApiKey::DescribeConfigs => describe_configs::answer(broker, incoming)?,
         ApiKey::DescribeCluster => describe_cluster::answer(broker, context, incoming)?,
+        ApiKey::UpdateFeatures => update_features::answer(broker, incoming).await?,
         ApiKey::DescribeQuorum => describe_quorum::answer(broker, incoming).await?,
         ApiKey::DescribeTopicPartitions => describe_topic_partitions::answer(broker, incoming)?,
         ApiKey::FindCoordinator => find_coordinator::answer(broker, context, incoming).await?,

@@ -14,10 +14,12 @@ use ringlog_wire::Uuid;
 
 use super::deletion::DeleteUpTo;
 use super::inspect::{Inspected, Inspection};
+use super::measures::Measures;
 use super::reads::Piece;
 use super::settings::ListenerKind;
 use crate::controller::{
-    AlterConfigs, Assignment, DeletedTopic, NewTopic, NewTopicResult, TopicFault, TopicSelector,
+    AlterConfigs, Assignment, DeletedTopic, FeatureUpdate, NewTopic, NewTopicResult, TopicFault,
+    TopicSelector,
 };
 use crate::error_code::ErrorCode;
 use crate::group::{GroupAnswer, GroupRequest};
@@ -35,6 +37,8 @@ pub enum Message {
     ConnectionClosed { peer: IpAddr, listener: usize, shed: bool },
     /// There are too many connections: close so many, those first that have been silent longest.
     ShedConnections { kind: ListenerKind, count: usize },
+    /// There are no descriptors left: let go of files.
+    SpareFiles,
     /// So many of those were no longer there.
     NotShed { kind: ListenerKind, count: usize },
 }
@@ -60,6 +64,8 @@ pub enum Call {
     ApplyMetadata(Arc<MetadataUpdate>),
     /// Report the bounds of all logs.
     CollectOffsets,
+    /// Report what was counted.
+    Measure,
     /// Move the starts of logs.
     DeleteRecords { targets: Vec<DeleteUpTo> },
     /// For shard 0: write a checkpoint of all logs.
@@ -83,6 +89,7 @@ pub enum Reply {
     Control(ControlReply),
     MetadataApplied,
     Offsets(Vec<LogOffsets>),
+    Measured(Box<Measures>),
     /// Where each log starts now.
     RecordsDeleted(Vec<Result<Offset, ErrorCode>>),
     CheckpointWritten(bool),
@@ -205,6 +212,10 @@ pub enum ControlCall {
     },
     AlterConfigs {
         resources: Vec<AlterConfigs>,
+        validate_only: bool,
+    },
+    UpdateFeatures {
+        updates: Vec<FeatureUpdate>,
         validate_only: bool,
     },
     NextProducerId,

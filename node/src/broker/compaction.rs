@@ -11,6 +11,7 @@ use ringlog_engine::types::ShardId;
 use ringlog_wire::Uuid;
 
 use super::calls::Call;
+use super::measures::CompactionCounts;
 use super::partition::Partition;
 use super::shard_broker::Broker;
 
@@ -43,6 +44,7 @@ impl Broker {
 
     async fn find_dirtiest(&self, uncleanable: &mut Uncleanable) -> Option<(Rc<Partition>, Dirt)> {
         let mut dirtiest: Option<(Rc<Partition>, Dirt)> = None;
+        let mut counts = CompactionCounts { dirtiest: 0.0, ..self.compaction_counts.get() };
         for partition in self.online_partitions() {
             let key = (partition.topic, partition.index);
             let log = &partition.log;
@@ -50,7 +52,9 @@ impl Broker {
                 continue;
             }
             let stable = partition.last_stable_offset();
-            match log.dirt(self.shard.unix_ms(), stable).await {
+            let dirt = log.dirt(self.shard.unix_ms(), stable).await;
+            dirt.iter().for_each(|dirt| counts.note_dirt(dirt));
+            match dirt {
                 Ok(dirt) if dirt.is_due() => {
                     let more = |(_, other): &(_, Dirt)| dirt.ratio() > other.ratio();
                     if dirtiest.as_ref().is_none_or(more) {
@@ -67,6 +71,8 @@ impl Broker {
                 }
             }
         }
+        counts.uncleanable = uncleanable.len();
+        self.compaction_counts.set(counts);
         dirtiest
     }
 
@@ -99,6 +105,9 @@ impl Broker {
                     keys = done.keys, read_bytes = done.read_bytes,
                     written_bytes = done.written_bytes, segments_before = done.segments.0,
                     segments_after = done.segments.1, took_ms, "compacted");
+                let mut counts = self.compaction_counts.get();
+                counts.note_round(&done, took_ms);
+                self.compaction_counts.set(counts);
                 let call = Call::WriteCheckpoint(OffsetCheckpoint::Cleaner);
                 // A checkpoint that is not written costs another round after the next start.
                 self.call(ShardId(0), call).await.await;

@@ -13,9 +13,9 @@ use super::calls::{Call, ControlCall, ControlReply, MetadataUpdate};
 use super::metadata_log::{BootstrapError, MetadataLog, OpenedMetadata};
 use super::shard_broker::Broker;
 use crate::controller::{
-    NodeIdentity, PRODUCER_ID_BLOCK, RECORDS_PER_DECISION_MAX, TopicFault, add_partitions,
-    allocate_producer_ids, alter_configs, bootstrap_records, create_topics, delete_topics,
-    registration_records,
+    FeatureChanges, NodeIdentity, PRODUCER_ID_BLOCK, RECORDS_PER_DECISION_MAX, TopicFault,
+    add_partitions, allocate_producer_ids, alter_configs, bootstrap_records, create_topics,
+    delete_topics, registration_records, update_features,
 };
 use crate::error_code::ErrorCode;
 use crate::metadata::{MetadataDelta, MetadataImage};
@@ -29,6 +29,7 @@ const CLEAN_INTERVAL_MS: i64 = 60_000;
 pub struct Control {
     broker: Rc<Broker>,
     log: MetadataLog,
+    node: NodeIdentity,
     image: RefCell<MetadataImage>,
     broker_epoch: Cell<i64>,
     producer_ids: Cell<(i64, i64)>,
@@ -53,6 +54,7 @@ impl Control {
             broker: Rc::clone(broker),
             last_snapshot: Cell::new((image.end_offset, now_ms)),
             log,
+            node: node.clone(),
             image: RefCell::new(image),
             broker_epoch: Cell::new(-1),
             producer_ids: Cell::new((0, 0)),
@@ -275,6 +277,13 @@ impl Control {
                 }
                 ControlReply::Altered(outcomes)
             }
+            ControlCall::UpdateFeatures { updates, validate_only } => {
+                match update_features(&image, self.node.node_id, &updates) {
+                    Ok(_) if validate_only => ControlReply::Done,
+                    Ok(changes) => self.change_features(changes).await?,
+                    Err(fault) => ControlReply::Refused(fault),
+                }
+            }
             ControlCall::Upkeep => {
                 self.upkeep().await?;
                 ControlReply::Done
@@ -286,6 +295,18 @@ impl Control {
                 ControlReply::ProducerId(self.next_producer_id(&image).await?)
             }
         })
+    }
+
+    async fn change_features(
+        &self,
+        changes: FeatureChanges,
+    ) -> Result<ControlReply, BootstrapError> {
+        if changes.kraft_upgrade {
+            self.log.upgrade_kraft(&self.node).await?;
+            self.image.borrow_mut().kraft_version = 1;
+        }
+        self.commit_and_publish(changes.records).await?;
+        Ok(ControlReply::Done)
     }
 
     async fn next_producer_id(&self, image: &MetadataImage) -> Result<Option<i64>, BootstrapError> {

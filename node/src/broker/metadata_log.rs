@@ -1,6 +1,6 @@
 //! `__cluster_metadata-0`: the log all metadata comes from, its snapshots and its election state.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
@@ -16,6 +16,7 @@ use ringlog_engine::log::{
 };
 use ringlog_engine::shard::{IoError, Shard};
 use ringlog_engine::types::{LeaderEpoch, Offset, TopicId};
+use ringlog_wire::messages::voters_record::{Endpoint, KRaftVersionFeature, Voter};
 use ringlog_wire::messages::{
     KRaftVersionRecord, LeaderChangeMessage, VotersRecord, leader_change_message,
 };
@@ -26,7 +27,7 @@ use thiserror::Error;
 use super::calls::QuorumState;
 use super::metadata_snapshots::{Retention, SNAPSHOT_BYTES_MAX, SnapshotId};
 use crate::config::RawConfig;
-use crate::controller::record_version;
+use crate::controller::{NodeIdentity, record_version};
 use crate::metadata::{ApplyError, MetadataDelta, MetadataImage};
 use crate::quorum::{ElectionState, KraftVersion, MalformedElectionState};
 
@@ -92,8 +93,8 @@ pub struct MetadataLog {
     node_id: i32,
     pub(super) log: Rc<Log>,
     committer: Rc<Committer>,
-    pub(super) kraft: KraftVersion,
-    pub(super) voters: Option<VotersRecord>,
+    pub(super) kraft: Cell<KraftVersion>,
+    pub(super) voters: RefCell<Option<VotersRecord>>,
     epoch: i32,
     /// Bytes of batches since the last snapshot.
     pub(super) since_snapshot_bytes: Cell<u64>,
@@ -143,8 +144,8 @@ impl MetadataLog {
             node_id: config.node_id(),
             log,
             committer,
-            kraft: KraftVersion::Static,
-            voters: None,
+            kraft: Cell::new(KraftVersion::Static),
+            voters: RefCell::new(None),
             epoch: 0,
             since_snapshot_bytes: Cell::new(0),
             retention: Retention::of(config),
@@ -169,7 +170,8 @@ impl MetadataLog {
     /// What there is to say of the quorum. What is in the log is decided: there is one voter.
     pub(super) fn quorum_state(&self, config: &RawConfig) -> QuorumState {
         let ends = self.log.ends();
-        let voters = self.voters.iter().flat_map(|record| &record.voters);
+        let voters = self.voters.borrow();
+        let voters = voters.iter().flat_map(|record| &record.voters);
         let (directory_id, endpoints) =
             match voters.into_iter().find(|voter| voter.voter_id == self.node_id) {
                 Some(voter) => {
@@ -251,7 +253,8 @@ impl MetadataLog {
     }
 
     fn check_voters(&self) -> Result<(), BootstrapError> {
-        let Some(voters) = &self.voters else { return Ok(()) };
+        let voters = self.voters.borrow();
+        let Some(voters) = &*voters else { return Ok(()) };
         let ids: Vec<i32> = voters.voters.iter().map(|voter| voter.voter_id).collect();
         if ids == [self.node_id] {
             return Ok(());
@@ -298,7 +301,7 @@ impl MetadataLog {
             let what = format!("epoch {} is the last there can be", base.leader_epoch);
             return Err(self.corrupt(QUORUM_STATE, what));
         };
-        let text = elected.render(self.kraft, &[self.node_id]);
+        let text = elected.render(self.kraft.get(), &[self.node_id]);
         self.shard.replace_file(&path, text.into_bytes()).await?;
         self.epoch = elected.leader_epoch;
         let change = self.leader_change();
@@ -313,7 +316,7 @@ impl MetadataLog {
     }
 
     fn leader_change(&self) -> LeaderChangeMessage {
-        let directory = self.voters.as_ref().and_then(|voters| {
+        let directory = self.voters.borrow().as_ref().and_then(|voters| {
             let me = voters.voters.iter().find(|voter| voter.voter_id == self.node_id)?;
             Some(me.voter_directory_id)
         });
@@ -322,7 +325,7 @@ impl MetadataLog {
             voter_directory_id: directory.unwrap_or(Uuid::ZERO),
         };
         LeaderChangeMessage {
-            version: match self.kraft {
+            version: match self.kraft.get() {
                 KraftVersion::Static => 0,
                 KraftVersion::Dynamic => 1,
             },
@@ -345,6 +348,41 @@ impl MetadataLog {
         let appended = self.log.append(Buf::copy_of(&bytes), Origin::Internal, epoch)?;
         self.log.flush().await?;
         Ok(appended.first_offset.0)
+    }
+
+    /// Moves the voters from the configuration into the log (KIP-853): there is one, this node.
+    pub(super) async fn upgrade_kraft(&self, node: &NodeIdentity) -> Result<(), BootstrapError> {
+        let endpoints = node.controller_endpoints.iter().map(|(name, host, port, _)| Endpoint {
+            name: name.clone(),
+            host: host.clone(),
+            port: *port,
+        });
+        let voter = Voter {
+            voter_id: self.node_id,
+            voter_directory_id: node.metadata_directory,
+            endpoints: endpoints.collect(),
+            kraft_version_feature: KRaftVersionFeature {
+                min_supported_version: 0,
+                max_supported_version: 1,
+            },
+        };
+        let voters = VotersRecord { version: 0, voters: vec![voter] };
+        let mut batch = self.batch();
+        batch.control = true;
+        let version = KRaftVersionRecord { version: 0, kraft_version: 1 };
+        for (kind, value) in [
+            (ControlType::KraftVersion, version.to_vec(0)),
+            (ControlType::KraftVoters, voters.to_vec(0)),
+        ] {
+            let value = value.map_err(|error| self.corrupt(LOG_NAME, error))?;
+            let key = kind.key();
+            let fields = RecordFields { key: Some(&key), value: Some(&value), headers: &[] };
+            batch.append(self.shard.unix_ms(), &fields);
+        }
+        self.append_batch(batch).await?;
+        self.kraft.set(KraftVersion::Dynamic);
+        self.voters.replace(Some(voters));
+        Ok(())
     }
 
     /// Appends the records of one decision, as one batch, and waits until they are durable.
@@ -464,15 +502,16 @@ impl Replay<'_> {
                 Some(ControlType::KraftVersion) => {
                     let version =
                         KRaftVersionRecord::decode(&mut r, 0).map_err(|e| e.to_string())?;
-                    self.log.kraft = match version.kraft_version {
+                    self.log.kraft.set(match version.kraft_version {
                         0 => KraftVersion::Static,
                         1 => KraftVersion::Dynamic,
                         other => return Err(format!("kraft.version {other} is not supported")),
-                    };
+                    });
+                    self.image.kraft_version = version.kraft_version;
                 }
                 Some(ControlType::KraftVoters) => {
                     let voters = VotersRecord::decode(&mut r, 0).map_err(|e| e.to_string())?;
-                    self.log.voters = Some(voters);
+                    self.log.voters.replace(Some(voters));
                 }
                 _ => {}
             }

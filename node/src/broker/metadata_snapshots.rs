@@ -96,11 +96,12 @@ impl MetadataLog {
         let id = SnapshotId { end_offset: image.end_offset, epoch: image.epoch };
         let name = id.file_name();
         let elr = image.features.contains_key("eligible.leader.replicas.version");
+        let voters = self.voters.borrow().clone();
         let bytes = snapshot_bytes(
             &image.to_records(),
             image.last_timestamp,
             image.epoch,
-            (self.kraft == KraftVersion::Dynamic).then_some(self.voters.as_ref()).flatten(),
+            voters.as_ref().filter(|_| self.kraft.get() == KraftVersion::Dynamic),
             elr,
             self.shard.unix_ms(),
         )

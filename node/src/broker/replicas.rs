@@ -145,23 +145,15 @@ impl Broker {
 
     async fn follow_topic(self: &Rc<Self>, image: &MetadataImage, topic: &TopicImage) {
         let config = self.topic_config(image, &topic.name);
+        let mine = |index: i32, replica: &PartitionImage| {
+            self.owner_of(topic.id, index) == self.shard.id()
+                && replica.replicas.contains(&self.settings.node_id)
+        };
+        self.open_partitions(topic, &config, mine).await;
         for (&index, replica) in &topic.partitions {
-            let mine = self.owner_of(topic.id, index) == self.shard.id()
-                && replica.replicas.contains(&self.settings.node_id);
-            if !mine {
-                continue;
-            }
-            let key = (topic.id, index);
-            if !self.partitions.borrow().contains_key(&key) {
-                let opened = self.open_partition(topic, index, replica, &config).await;
-                let opened = opened.map_err(|error| {
-                    tracing::error!(topic = topic.name, partition = index, %error,
-                        "partition_offline");
-                    ErrorCode::KafkaStorageError
-                });
-                self.partitions.borrow_mut().insert(key, opened);
-            }
-            if let Ok(partition) = self.partition(topic.id, index) {
+            if mine(index, replica)
+                && let Ok(partition) = self.partition(topic.id, index)
+            {
                 partition.lead(
                     LeaderEpoch(replica.leader_epoch),
                     replica.isr.len(),
@@ -171,27 +163,69 @@ impl Broker {
         }
     }
 
-    async fn open_partition(
+    /// Opens the partitions of a topic that are this shard's and not open, several at a time: each
+    /// is a score of small operations that wait for the disk.
+    async fn open_partitions(
         self: &Rc<Self>,
         topic: &TopicImage,
-        index: i32,
-        replica: &PartitionImage,
         config: &TopicConfig,
+        mine: impl Fn(i32, &PartitionImage) -> bool,
+    ) {
+        let mut counts = self.partitions_by_dir();
+        let mut missing = Vec::new();
+        for (&index, replica) in topic.partitions.iter().filter(|(i, replica)| mine(**i, replica)) {
+            if self.partitions.borrow().contains_key(&(topic.id, index)) {
+                continue;
+            }
+            let name = format!("{}-{index}", topic.name);
+            let dir = self.choose_dir(&name, topic.id, index, replica, &counts).await;
+            dir.iter().for_each(|dir| counts[*dir] += 1);
+            missing.push((index, dir));
+        }
+        let (name, config) = (Rc::<str>::from(topic.name.as_str()), self.log_config_of(config));
+        let open = |(index, dir): (i32, Result<usize, IoError>)| {
+            let (this, name, config) = (Rc::clone(self), Rc::clone(&name), config.clone());
+            let key = (topic.id, index);
+            async move {
+                let opened = match dir {
+                    Ok(dir) => this.open_partition(&name, key, dir, config).await,
+                    Err(error) => Err(error.to_string()),
+                };
+                let opened = opened.map_err(|error| {
+                    tracing::error!(topic = &*name, partition = index, %error, "partition_offline");
+                    ErrorCode::KafkaStorageError
+                });
+                this.partitions.borrow_mut().insert(key, opened);
+            }
+        };
+        self.shard.for_each(missing, self.settings.logs_at_once(), open).await;
+    }
+
+    fn partitions_by_dir(&self) -> Vec<usize> {
+        let mut counts = vec![0; self.settings.dirs.len()];
+        for partition in self.online_partitions() {
+            counts[partition.dir] += 1;
+        }
+        counts
+    }
+
+    async fn open_partition(
+        &self,
+        topic: &str,
+        (id, index): (Uuid, i32),
+        dir: usize,
+        config: LogConfig,
     ) -> Result<Rc<Partition>, String> {
-        let name = format!("{}-{index}", topic.name);
-        let dir =
-            self.choose_dir(&name, topic.id, index, replica).await.map_err(|e| e.to_string())?;
+        let name = format!("{topic}-{index}");
         let info = &self.settings.dirs[dir];
         let path = info.path.join(&name);
-        let fresh = self.is_fresh(&path, topic.id).await?;
+        let fresh = self.is_fresh(&path, id).await?;
         if fresh {
-            self.make_partition_dir(&path, &info.path, topic.id)
-                .await
-                .map_err(|e| e.to_string())?;
+            self.make_partition_dir(&path, &info.path, id).await.map_err(|e| e.to_string())?;
         }
-        let key = (topic.name.clone(), index);
+        let key = (topic.to_owned(), index);
         let options = LoadOptions {
-            config: self.log_config_of(config),
+            config,
             clean: fresh || info.clean,
             recovery_point: match fresh {
                 true => Offset::ZERO,
@@ -218,7 +252,7 @@ impl Broker {
                 "log_recovered"
             );
         }
-        Ok(Rc::new(Partition::new(topic.id, &topic.name, index, dir, loaded.log)))
+        Ok(Rc::new(Partition::new(id, topic, index, dir, loaded.log)))
     }
 
     /// Whether the partition has yet to be made. One that has records and does not say whose they
@@ -253,9 +287,13 @@ impl Broker {
         topic: Uuid,
         index: i32,
         replica: &PartitionImage,
+        counts: &[usize],
     ) -> Result<usize, IoError> {
         let dirs = &self.settings.dirs[..self.settings.data_dirs];
         let online = |i: &usize| self.dir_is_online(*i);
+        if dirs.len() == 1 {
+            return Ok(0);
+        }
         for (i, dir) in dirs.iter().enumerate().filter(|(i, _)| online(i)) {
             if self.shard.stat(&dir.path.join(name)).await?.is_some() {
                 return Ok(i);
@@ -268,10 +306,6 @@ impl Broker {
         // chooses the shard.
         let start = usize::from(topic.0[7]) + index.max(0) as usize;
         let turn = |i: &usize| (i + dirs.len() - start % dirs.len()) % dirs.len();
-        let mut counts = vec![0; dirs.len()];
-        for partition in self.online_partitions() {
-            counts[partition.dir] += 1;
-        }
         let fewest = (0..dirs.len()).filter(online).min_by_key(|i| (counts[*i], turn(i)));
         // Without any the process ends.
         Ok(known.filter(online).or(fewest).unwrap_or(0))
@@ -299,6 +333,7 @@ impl Broker {
         self.partitions.borrow_mut().retain(|(topic, _), _| *topic != id);
         for partition in mine {
             partition.log.abandon().await;
+            self.keep_counts(partition.log.cache_counts());
             let from = partition.log.dir();
             let marker = format!(
                 "-{}.{:016x}{:016x}-delete",

@@ -35,6 +35,9 @@ pub const LARGE_FRAME_BYTES: usize = 4 << 20;
 const MEMORY_PARTS: u64 = 4;
 /// More than this a shard does not keep for reuse: the allocator has it back.
 const POOL_BYTES_MAX: u64 = 64 << 20;
+/// Logs that a shard opens or closes at a time, at most, and the share of the descriptors for it.
+const LOGS_AT_ONCE_MAX: usize = 64;
+const DESCRIPTORS_FOR_OPENING: usize = 16;
 
 /// Up to this size records are copied out of the page cache: cheaper than a sendfile of their own.
 const COPY_BYTES_MAX: usize = 32 << 10;
@@ -112,6 +115,8 @@ pub struct Settings {
     /// Connections whose descriptor has this number or a higher one are turned away: the rest is
     /// for files.
     pub connection_fd_end: u64,
+    /// How many descriptors the process may have.
+    pub open_files_max: u64,
     /// What requests of one shard may take.
     pub requests: RequestLimits,
 }
@@ -158,6 +163,13 @@ impl Settings {
             true => ListenerKind::Broker,
             false => ListenerKind::Controller,
         }
+    }
+
+    /// Logs that a shard opens or closes at a time: enough to keep a disk busy, and few enough for
+    /// the descriptors that each takes meanwhile.
+    pub fn logs_at_once(&self) -> usize {
+        (self.connection_fd_end as usize / DESCRIPTORS_FOR_OPENING / self.shards)
+            .clamp(1, LOGS_AT_ONCE_MAX)
     }
 }
 

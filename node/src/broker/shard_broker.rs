@@ -9,7 +9,9 @@ use std::sync::Arc;
 use ringlog_engine::batch::{BatchError, HeaderError, RecordFault};
 use ringlog_engine::dirs::LogDir;
 use ringlog_engine::io::{Fd, Mono};
-use ringlog_engine::log::{AppendError, Committer, CommitterOptions, Origin, ProducerError};
+use ringlog_engine::log::{
+    AppendError, CacheCounts, Committer, CommitterOptions, Origin, ProducerError,
+};
 use ringlog_engine::shard::mesh::Mesh;
 use ringlog_engine::shard::sync::{Budget, OneshotSender, Queue, oneshot};
 use ringlog_engine::shard::{Shard, Socket};
@@ -22,6 +24,7 @@ use super::calls::{Acks, AppendBatch, AppendOutcome, Call, ControlReply, Message
 use super::connections::Connections;
 use super::control::Control;
 use super::dirs::DirHealth;
+use super::measures::CompactionCounts;
 use super::partition::Partition;
 use super::reads::Leases;
 use super::settings::{COLD_READ_BYTES, Settings};
@@ -106,6 +109,9 @@ pub struct Broker {
     pub(super) dir_health: RefCell<Vec<DirHealth>>,
     /// Shard 0: who writes the checkpoint files. Two at once would write the same temporary file.
     pub(super) checkpoint_turn: Rc<Budget>,
+    pub(super) compaction_counts: Cell<CompactionCounts>,
+    /// Of logs that are deleted.
+    pub(super) past_cache_counts: Cell<CacheCounts>,
     /// The group coordinators of this shard.
     pub groups: GroupCoordinators,
     mesh: RefCell<Option<Mesh<Message>>>,
@@ -147,6 +153,8 @@ impl Broker {
             served: RefCell::default(),
             dir_health: RefCell::new(vec![DirHealth::default(); settings.dirs.len()]),
             checkpoint_turn: Budget::new(1),
+            compaction_counts: Cell::default(),
+            past_cache_counts: Cell::default(),
             groups: GroupCoordinators::default(),
             mesh: RefCell::new(None),
             calls: RefCell::default(),
@@ -229,6 +237,7 @@ impl Broker {
                 let kind = self.settings.kind_of(listener);
                 self.connections_of(kind).close(listener, peer, from, shed);
             }
+            Message::SpareFiles => self.spare_files(),
             Message::ShedConnections { kind, count } => self.shed_connections(kind, count),
             Message::NotShed { kind, count } => self.connections_of(kind).not_shed(from, count),
         }
@@ -310,6 +319,10 @@ impl Broker {
             Call::CollectOffsets => {
                 let offsets = self.collect_offsets();
                 Box::pin(async move { Reply::Offsets(offsets) })
+            }
+            Call::Measure => {
+                let measures = Box::new(self.measure());
+                Box::pin(async move { Reply::Measured(measures) })
             }
             Call::DeleteRecords { targets } => {
                 let deleted = self.delete_records(&targets);

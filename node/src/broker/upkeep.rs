@@ -1,24 +1,35 @@
 //! What a shard does from time to time, and at the end: indexes, checkpoints, expiry, closing.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use ringlog_engine::dirs::{OffsetCheckpoint, TopicPartition};
+use ringlog_engine::io::Mono;
 use ringlog_engine::types::{Offset, ShardId};
 
-use super::calls::{Call, LogOffsets, Reply};
+use super::calls::{Call, LogOffsets, Message, Reply};
+use super::partition::Partition;
 use super::shard_broker::Broker;
 use crate::coordinator::GroupCoordinators;
 
 /// How often index entries are written behind the log.
 const INDEX_INTERVAL_MS: u64 = 1000;
+/// How often, and from how many bytes on, it is noted how far a log need not be read after a crash.
+const RECOVERY_INTERVAL_MS: u64 = 200;
+const RECOVERY_BYTES: u64 = 32 << 20;
+/// How often a lack of descriptors is told of.
+const TELL_AGAIN_MS: u64 = 60_000;
 
 impl Broker {
     /// Starts this shard's recurring work.
     pub fn start_upkeep(self: &Rc<Self>) {
         self.start_dir_watch();
+        self.watch_descriptors();
         let this = Rc::clone(self);
         self.shard.spawn(async move { this.run_indexes().await });
+        let this = Rc::clone(self);
+        self.shard.spawn(async move { this.run_recovery_points().await });
         let this = Rc::clone(self);
         self.shard.spawn(async move { this.run_producer_expiry().await });
         let this = Rc::clone(self);
@@ -32,6 +43,34 @@ impl Broker {
         GroupCoordinators::start(self);
     }
 
+    /// Without a descriptor for a file, all shards let go of theirs. Connections have a share of
+    /// their own, so there is always one to be had.
+    fn watch_descriptors(self: &Rc<Self>) {
+        let this = Rc::downgrade(self);
+        let last_told = Cell::new(None);
+        self.shard.on_lack_of_files(Rc::new(move || {
+            let Some(this) = this.upgrade() else { return };
+            let now = this.shard.now();
+            let told = |at: Mono| now.ms_since(at) < TELL_AGAIN_MS;
+            if !last_told.get().is_some_and(told) {
+                last_told.set(Some(now));
+                let limit = this.settings.open_files_max;
+                tracing::warn!(
+                    limit,
+                    "no descriptor is left for a file: those of others are closed; \
+                    the limit (ulimit -n, LimitNOFILE) is too low"
+                );
+            }
+            for shard in 0..this.settings.shards {
+                this.post(ShardId(shard as u16), Message::SpareFiles);
+            }
+        }));
+    }
+
+    pub(super) fn spare_files(&self) {
+        self.online_partitions().iter().for_each(|partition| partition.log.close_files());
+    }
+
     async fn run_indexes(self: Rc<Self>) {
         loop {
             self.shard.sleep_ms(INDEX_INTERVAL_MS).await;
@@ -40,6 +79,17 @@ impl Broker {
                 // A failure is the log's own to report and to remember.
                 let _ = partition.log.store_indexes().await;
                 partition.log.close_idle_files();
+            }
+        }
+    }
+
+    async fn run_recovery_points(self: Rc<Self>) {
+        loop {
+            self.shard.sleep_ms(RECOVERY_INTERVAL_MS).await;
+            for partition in self.online_partitions() {
+                if partition.log.bytes_to_recover() >= RECOVERY_BYTES {
+                    let _ = partition.log.note_recovery_point().await;
+                }
             }
         }
     }
@@ -123,15 +173,20 @@ impl Broker {
 
     pub(super) async fn close_logs(self: &Rc<Self>) -> bool {
         self.stopping.set(true);
-        let mut all = true;
-        for partition in self.online_partitions() {
-            if let Err(error) = partition.log.close().await {
-                tracing::error!(topic = %partition.topic_name, partition = partition.index, %error,
-                    "close_failed");
-                all = false;
+        let all = Rc::new(Cell::new(true));
+        let close = |partition: Rc<Partition>| {
+            let all = Rc::clone(&all);
+            async move {
+                if let Err(error) = partition.log.close().await {
+                    tracing::error!(topic = %partition.topic_name, partition = partition.index,
+                        %error, "close_failed");
+                    all.set(false);
+                }
             }
-        }
-        all
+        };
+        let at_once = self.settings.logs_at_once();
+        self.shard.for_each(self.online_partitions(), at_once, close).await;
+        all.get()
     }
 
     /// Shard 0: collects the bounds of all logs of the node.

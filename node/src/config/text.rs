@@ -69,24 +69,6 @@ pub(super) fn parse_double(text: &str) -> Option<f64> {
     Some(if negative { -magnitude } else { magnitude })
 }
 
-/// `Double.toString`.
-pub(super) fn double_text(value: f64) -> String {
-    if value.is_nan() {
-        return "NaN".to_string();
-    }
-    if value.is_infinite() {
-        return if value > 0.0 { "Infinity" } else { "-Infinity" }.to_string();
-    }
-    let magnitude = value.abs();
-    if magnitude == 0.0 || (1e-3..1e7).contains(&magnitude) {
-        return format!("{value:?}");
-    }
-    let scientific = format!("{value:e}");
-    let (mantissa, exponent) = scientific.split_once('e').expect("{:e} prints an exponent");
-    let point = if mantissa.contains('.') { "" } else { ".0" };
-    format!("{mantissa}{point}E{exponent}")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -107,23 +89,6 @@ mod tests {
         assert_eq!(csv_map("abc").unwrap_err(), "begin 0, end -1, length 3");
         assert_eq!(csv_map("").unwrap(), []);
         assert_eq!(csv_map("a:1,").unwrap().len(), 1);
-    }
-
-    #[test]
-    fn doubles_print_as_java_prints_them() {
-        for (value, text) in [
-            (0.5, "0.5"),
-            (1.0, "1.0"),
-            (100.0, "100.0"),
-            (0.001, "0.001"),
-            (0.0001, "1.0E-4"),
-            (1e7, "1.0E7"),
-            (12345678.5, "1.23456785E7"),
-            (f64::MAX, "1.7976931348623157E308"),
-            (-0.0, "-0.0"),
-        ] {
-            assert_eq!(double_text(value), text);
-        }
     }
 
     #[test]

@@ -30,7 +30,7 @@ impl fmt::Display for Bound {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Int(number) => write!(f, "{number}"),
-            Self::Real(number) => f.write_str(&text::double_text(*number)),
+            Self::Real(number) => f.write_str(&ringlog_wire::double_text(*number)),
         }
     }
 }

@@ -115,7 +115,7 @@ impl fmt::Display for Value {
             Self::Int(number) => write!(f, "{number}"),
             Self::Short(number) => write!(f, "{number}"),
             Self::Long(number) => write!(f, "{number}"),
-            Self::Double(number) => f.write_str(&text::double_text(*number)),
+            Self::Double(number) => f.write_str(&ringlog_wire::double_text(*number)),
             Self::List(list) => f.write_str(&text::list_text(list)),
             Self::Password(password) => write!(f, "{password}"),
         }

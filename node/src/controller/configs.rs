@@ -16,6 +16,8 @@ use crate::metadata::MetadataImage;
 pub const RESOURCE_TOPIC: i8 = 2;
 /// A broker, or all of them.
 pub const RESOURCE_BROKER: i8 = 4;
+/// The loggers of a broker, which no record knows.
+pub const RESOURCE_BROKER_LOGGER: i8 = 8;
 /// A client metrics subscription.
 pub const RESOURCE_CLIENT_METRICS: i8 = 16;
 /// A group.

@@ -4,6 +4,7 @@
 //! not at all.
 
 mod configs;
+mod features;
 mod placement;
 mod producer_ids;
 mod reassignments;
@@ -13,9 +14,10 @@ mod topics;
 use ringlog_wire::records::metadata::MetadataRecord;
 
 pub use configs::{
-    AlterConfigs, NewConfigs, RESOURCE_BROKER, RESOURCE_CLIENT_METRICS, RESOURCE_GROUP,
-    RESOURCE_TOPIC, alter_configs,
+    AlterConfigs, NewConfigs, RESOURCE_BROKER, RESOURCE_BROKER_LOGGER, RESOURCE_CLIENT_METRICS,
+    RESOURCE_GROUP, RESOURCE_TOPIC, alter_configs,
 };
+pub use features::{FeatureChanges, FeatureUpdate, UpgradeType, update_features};
 pub use placement::{Assignment, place_replicas};
 pub use producer_ids::{PRODUCER_ID_BLOCK, allocate_producer_ids};
 pub use reassignments::check_reassignment;

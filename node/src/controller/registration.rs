@@ -25,6 +25,8 @@ pub struct NodeIdentity {
     pub rack: Option<String>,
     /// Ids of its log directories.
     pub directories: Vec<Uuid>,
+    /// Id of the one that holds the metadata.
+    pub metadata_directory: Uuid,
 }
 
 /// The first records of a new cluster, from its bootstrap file, as one transaction.

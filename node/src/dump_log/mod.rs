@@ -2,9 +2,11 @@
 //! kafka-dump-log (Kafka's `DumpLogSegments`), and without a JVM.
 //!
 //! Beyond Kafka's tool, a segment that ends in zeros, as a preallocated one does, is read up to
-//! there and its end is named. Decoders for the records of internal topics are not here yet.
+//! there and its end is named. Decoder classes of one's own, which a JVM would load, are refused.
 
+mod decode;
 mod indexes;
+mod remote;
 mod segment;
 
 use std::collections::BTreeMap;
@@ -14,6 +16,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use ringlog_engine::log::{AbortedTxn, Producers};
 
+use decode::Decoder;
 use indexes::TimeFaults;
 
 /// What kafka-dump-log takes.
@@ -22,7 +25,7 @@ pub struct DumpArgs {
     /// The files, separated by commas.
     #[arg(long, value_name = "FILE,...", value_delimiter = ',', required = true)]
     files: Vec<PathBuf>,
-    /// Print keys and values.
+    /// Print keys and values. Set by any decoder.
     #[arg(long)]
     print_data_log: bool,
     /// Look at every record, not at batches alone. Set by --print-data-log.
@@ -43,6 +46,55 @@ pub struct DumpArgs {
     /// The largest batch that an index may point to.
     #[arg(long, default_value_t = 5 << 20, value_name = "BYTES")]
     max_message_size: u64,
+    /// Read records as those of __consumer_offsets.
+    #[arg(long)]
+    offsets_decoder: bool,
+    /// Read records as those of __transaction_state.
+    #[arg(long)]
+    transaction_log_decoder: bool,
+    /// Read records as those of the metadata log.
+    #[arg(long)]
+    cluster_metadata_decoder: bool,
+    /// Read records as those of __remote_log_metadata.
+    #[arg(long)]
+    remote_log_metadata_decoder: bool,
+    /// Read records as those of __share_group_state.
+    #[arg(long)]
+    share_group_state_decoder: bool,
+    /// Read keys with a class. There is none but Kafka's own for text.
+    #[arg(long, value_name = "CLASS", num_args = 0..=1, default_missing_value = TEXT_DECODER)]
+    key_decoder_class: Option<String>,
+    /// Read values with a class. There is none but Kafka's own for text.
+    #[arg(long, value_name = "CLASS", num_args = 0..=1, default_missing_value = TEXT_DECODER)]
+    value_decoder_class: Option<String>,
+}
+
+/// The one decoder class that needs no JVM.
+const TEXT_DECODER: &str = "org.apache.kafka.tools.api.StringDecoder";
+
+impl DumpArgs {
+    fn prints_data(&self) -> bool {
+        self.print_data_log
+            || Decoder::of(self) != Decoder::Text
+            || self.key_decoder_class.is_some()
+            || self.value_decoder_class.is_some()
+    }
+
+    fn refuse_classes(&self) -> Result<(), String> {
+        let options = [
+            ("--key-decoder-class", &self.key_decoder_class),
+            ("--value-decoder-class", &self.value_decoder_class),
+        ];
+        for (option, class) in options {
+            if let Some(class) = class.as_ref().filter(|class| *class != TEXT_DECODER) {
+                return Err(format!(
+                    "{option}: {class} is a Java class, and there is no JVM here. Kafka's own \
+                     kafka-dump-log reads these files, too"
+                ));
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Pairs of numbers that do not fit, by the file they are in.
@@ -61,6 +113,7 @@ struct Findings {
 /// # Errors
 /// If a file cannot be read, or holds what stops Kafka's tool too.
 pub fn run(args: &DumpArgs) -> Result<(), String> {
+    args.refuse_classes()?;
     let mut out = io::BufWriter::new(io::stdout().lock());
     let mut findings = Findings::default();
     let dumped = args.files.iter().try_for_each(|file| dump(args, file, &mut out, &mut findings));

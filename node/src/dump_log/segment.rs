@@ -5,10 +5,11 @@ use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 
 use ringlog_engine::batch::{
-    BATCH_HEADER_BYTES, BatchHeader, Codec, ControlType, EndTxnMarker, Record, TimestampType,
-    UNCOMPRESSED_BATCH_BYTES_MAX, decompress, records,
+    BATCH_HEADER_BYTES, BatchHeader, Codec, Record, TimestampType, UNCOMPRESSED_BATCH_BYTES_MAX,
+    decompress, records,
 };
 
+use super::decode::{Decoder, control};
 use super::{DumpArgs, Faults, optional};
 
 /// Fewer bytes than this at the end of a file are no batch, Kafka says.
@@ -94,7 +95,7 @@ pub(super) fn dump(
     let named = |error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
     let failed = |error: io::Error| named(&error);
     write_title(path, out).map_err(failed)?;
-    let deep = args.deep_iteration || args.print_data_log;
+    let deep = args.deep_iteration || args.prints_data();
     let mut batches = Batches::open(path, 0, args.max_bytes).map_err(failed)?;
     let mut last = None;
     loop {
@@ -112,7 +113,7 @@ pub(super) fn dump(
                                 .or_default()
                                 .push((before, record.offset.0));
                         }
-                        write_record(args, &header, &record, out).map_err(failed)?;
+                        write_record(args, &header, &record, out).map_err(|error| named(&error))?;
                     }
                 }
             }
@@ -211,17 +212,16 @@ fn write_record(
     header: &BatchHeader,
     record: &Record<'_>,
     out: &mut impl Write,
-) -> io::Result<()> {
-    let mut prefix = "| ";
+) -> Result<(), String> {
+    let mut line = String::from("| ");
     let size = |part: Option<&[u8]>| part.map_or(-1, |part| part.len() as i64);
     if !args.skip_record_metadata {
         let keys: Vec<_> = record
             .headers()
             .map(|header| String::from_utf8_lossy(header.key).into_owned())
             .collect();
-        write!(
-            out,
-            "{prefix}offset: {} {}: {} keySize: {} valueSize: {} sequence: {} headerKeys: [{}]",
+        line.push_str(&format!(
+            "offset: {} {}: {} keySize: {} valueSize: {} sequence: {} headerKeys: [{}]",
             record.offset,
             time_type(header),
             record.timestamp,
@@ -229,32 +229,26 @@ fn write_record(
             size(record.value),
             header.sequence_at(record.offset),
             keys.join(",")
-        )?;
-        prefix = " ";
+        ));
         if header.is_control() {
-            write_control(record, out)?;
+            line.push_str(&control(record));
+        }
+    } else if header.is_control() || !args.prints_data() {
+        line.clear();
+    }
+    if args.prints_data() && !header.is_control() {
+        let decoded = Decoder::of(args).decode(record)?;
+        let bare = args.skip_record_metadata;
+        match decoded.key {
+            Some(key) if bare => line.push_str(&format!("key: {key}")),
+            Some(key) => line.push_str(&format!(" key: {key}")),
+            // Kafka's prefix goes with the key.
+            None if bare => line.clear(),
+            None => {}
+        }
+        if let Some(payload) = decoded.payload {
+            line.push_str(&format!(" payload: {payload}"));
         }
     }
-    if args.print_data_log && !header.is_control() {
-        if let Some(key) = record.key {
-            write!(out, "{prefix}key: {}", String::from_utf8_lossy(key))?;
-        }
-        if let Some(value) = record.value {
-            write!(out, " payload: {}", String::from_utf8_lossy(value))?;
-        }
-    }
-    writeln!(out)
-}
-
-fn write_control(record: &Record<'_>, out: &mut impl Write) -> io::Result<()> {
-    let value = record.value.unwrap_or_default();
-    match record.key.and_then(ControlType::from_key) {
-        Some(control @ (ControlType::Abort | ControlType::Commit)) => {
-            let name = if control == ControlType::Abort { "ABORT" } else { "COMMIT" };
-            let epoch = EndTxnMarker::from_value(value).map_or(-1, |m| m.coordinator_epoch);
-            write!(out, " endTxnMarker: {name} coordinatorEpoch: {epoch}")
-        }
-        Some(control) => write!(out, " controlType: {control:?}"),
-        None => write!(out, " controlType: UNKNOWN"),
-    }
+    writeln!(out, "{line}").map_err(|error| error.to_string())
 }

@@ -1,6 +1,7 @@
 //! ConsumerGroupHeartbeat: all that a member of a consumer group says and is told (KIP-848).
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 
 use regex_automata::meta::Regex;
 use ringlog_wire::Uuid;
@@ -14,7 +15,7 @@ use ringlog_wire::records::group::{
 use super::assignor::{Assignor, Subscriber};
 use super::classic::ClassicState;
 use super::consumer::{
-    Assignment, ConsumerGroup, ConsumerMember, MemberState, STATIC_LEFT, target_value,
+    Assignment, ConsumerGroup, ConsumerMember, MemberState, STATIC_LEFT, Subscription, target_value,
 };
 use super::coordinator::{Effects, GroupCore, Now};
 use super::reconcile::step;
@@ -325,26 +326,29 @@ impl GroupCore {
         }
         let epoch = group.epoch;
         let mut topics: BTreeMap<Uuid, i32> = BTreeMap::new();
-        let mut members: BTreeMap<String, Subscriber> = BTreeMap::new();
-        for (id, member) in &group.members {
-            let names = group.topics_of(member);
-            let known = names.iter().filter_map(|name| self.image.topic_by_name(name));
+        // Most members subscribe alike: what that means is looked up once.
+        let mut read: BTreeMap<Subscription<'_>, Rc<BTreeSet<Uuid>>> = BTreeMap::new();
+        for subscription in group.subscriptions() {
+            let names = group.topics_of(subscription);
+            let known = names.into_iter().filter_map(|name| self.image.topic_by_name(name));
             let known: BTreeMap<Uuid, i32> =
                 known.map(|topic| (topic.id, topic.partitions.len() as i32)).collect();
-            let subscriber = Subscriber {
-                name: member.instance.clone().unwrap_or_else(|| id.clone()),
-                topics: known.keys().copied().collect(),
-                before: group.target.get(id).cloned().unwrap_or_default(),
-            };
+            read.insert(subscription, Rc::new(known.keys().copied().collect()));
             topics.extend(known);
-            members.insert(id.clone(), subscriber);
         }
-        let assignor = self.assignor_of(group);
-        let before = group.target.clone();
-        for (member, target) in assignor.assign(&members, &topics) {
-            if before.get(&member) != Some(&target) {
-                self.write_target(id, &member, &target, now, out);
-            }
+        let members = group.members.iter().map(|(id, member)| Subscriber {
+            name: member.instance.as_ref().unwrap_or(id),
+            topics: Rc::clone(&read[&member.subscription()]),
+            before: group.target.get(id),
+        });
+        let members: Vec<Subscriber<'_>> = members.collect();
+        let targets = self.assignor_of(group).assign(&members, &topics);
+        let of_member = group.members.keys().zip(&members).zip(targets);
+        let changed = of_member.filter(|((_, member), target)| member.before != Some(target));
+        let changed: Vec<(String, Assignment)> =
+            changed.map(|((id, _), target)| (id.clone(), target)).collect();
+        for (member, target) in changed {
+            self.write_target(id, &member, &target, now, out);
         }
         let value = ConsumerGroupTargetAssignmentMetadataValue { assignment_epoch: epoch };
         let key = ConsumerGroupTargetAssignmentMetadataKey { group_id: id.to_owned() };

@@ -100,6 +100,9 @@ pub struct ConsumerMember {
     pub revoking: Assignment,
 }
 
+/// Names of topics, and a regular expression for more.
+pub type Subscription<'a> = (&'a BTreeSet<String>, Option<&'a str>);
+
 impl ConsumerMember {
     /// One that has not said anything.
     pub fn new(id: &str) -> Self {
@@ -110,6 +113,11 @@ impl ConsumerMember {
     /// Whether it subscribes by a regular expression.
     pub fn regex(&self) -> Option<&str> {
         self.regex.as_deref().filter(|regex| !regex.is_empty())
+    }
+
+    /// What it wants.
+    pub fn subscription(&self) -> Subscription<'_> {
+        (&self.topics, self.regex())
     }
 
     /// For the log: who it is and what it wants.
@@ -317,12 +325,15 @@ impl ConsumerGroup {
         of(&member.id).or_else(|| known.and_then(of)).unwrap_or_default()
     }
 
-    /// The topics that a member reads.
-    pub fn topics_of(&self, member: &ConsumerMember) -> BTreeSet<String> {
-        let mut topics = member.topics.clone();
-        let resolved = member.regex().and_then(|regex| self.regexes.get(regex));
-        topics.extend(resolved.into_iter().flat_map(|resolved| resolved.topics.iter().cloned()));
-        topics
+    /// What members subscribe to, each once.
+    pub fn subscriptions(&self) -> BTreeSet<Subscription<'_>> {
+        self.members.values().map(ConsumerMember::subscription).collect()
+    }
+
+    /// The topics that whoever subscribes so reads.
+    pub fn topics_of<'a>(&'a self, (names, regex): Subscription<'a>) -> BTreeSet<&'a String> {
+        let resolved = regex.and_then(|regex| self.regexes.get(regex));
+        names.iter().chain(resolved.into_iter().flat_map(|resolved| &resolved.topics)).collect()
     }
 
     /// Whether any member reads a topic.
@@ -335,8 +346,9 @@ impl ConsumerGroup {
     /// Stands for the topics that its members read, as they are now: FNV-1a over names, ids and
     /// numbers of partitions. Kafka's hash is another; a group that changes hands is assigned anew.
     pub fn hash(&self, image: &MetadataImage) -> i64 {
-        let topics: BTreeSet<String> =
-            self.members.values().flat_map(|member| self.topics_of(member)).collect();
+        let subscriptions = self.subscriptions();
+        let topics: BTreeSet<&String> =
+            subscriptions.into_iter().flat_map(|wanted| self.topics_of(wanted)).collect();
         let mut hash = 0xcbf2_9ce4_8422_2325_u64;
         let mut add = |bytes: &[u8]| {
             for byte in bytes {

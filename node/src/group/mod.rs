@@ -45,10 +45,11 @@ pub use request::{
     OffsetToCommit, Protocol, SyncGroup, Synced, Ticket, TopicPartitions,
 };
 
+use ringlog_engine::stdx::java::java_hash;
+
 /// Which partition of `__consumer_offsets` a group's state is in: Java's hash of its id.
 pub fn partition_of(group: &str, partitions: i32) -> i32 {
-    let hash =
-        group.encode_utf16().fold(0_i32, |h, c| h.wrapping_mul(31).wrapping_add(i32::from(c)));
+    let hash = java_hash(group);
     // Kafka's abs: the one number without a positive counterpart becomes 0.
     let abs = if hash == i32::MIN { 0 } else { hash.abs() };
     abs % partitions.max(1)

@@ -67,6 +67,8 @@ pub struct MetadataImage {
     pub last_timestamp: i64,
     /// Finalized levels, metadata.version among them.
     pub features: BTreeMap<String, i16>,
+    /// Level of kraft.version: of the log itself and not of its records.
+    pub kraft_version: i16,
     /// Brokers by id.
     pub brokers: BTreeMap<i32, Arc<BrokerRegistration>>,
     /// Controllers by id.

@@ -47,6 +47,7 @@ pub const BROKER_APIS: &[Served] = &[
     served(ApiKey::ListPartitionReassignments, 0, 0),
     served(ApiKey::OffsetDelete, 0, 0),
     served(ApiKey::DescribeQuorum, 0, 2),
+    served(ApiKey::UpdateFeatures, 0, 2),
     served(ApiKey::DescribeCluster, 0, 2),
     served(ApiKey::ConsumerGroupHeartbeat, 0, 1),
     served(ApiKey::ConsumerGroupDescribe, 0, 1),
@@ -73,6 +74,7 @@ pub const CONTROLLER_APIS: &[Served] = &[
     served(ApiKey::CreatePartitions, 0, 3),
     served(ApiKey::ListPartitionReassignments, 0, 0),
     served(ApiKey::DescribeQuorum, 0, 2),
+    served(ApiKey::UpdateFeatures, 0, 2),
     served(ApiKey::DescribeCluster, 0, 2),
 ];
 

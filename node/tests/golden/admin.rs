@@ -109,6 +109,7 @@ fn incremental(pair: &mut Pair) {
     alter(pair, "read-only", 4, "1", &[("num.partitions", SET, Some("3"))]);
     alter(pair, "other broker", 4, "2", &[("log.cleaner.threads", SET, Some("2"))]);
     alter(pair, "odd broker", 4, "x", &[("log.cleaner.threads", SET, Some("2"))]);
+    loggers(pair);
     alter(pair, "group", 32, "G", &[("consumer.session.timeout.ms", SET, Some("50000"))]);
     alter(pair, "group, too short", 32, "G", &[("consumer.session.timeout.ms", SET, Some("5"))]);
     alter(pair, "group, unknown", 32, "G", &[("odd", SET, Some("5"))]);
@@ -122,6 +123,28 @@ fn incremental(pair: &mut Pair) {
     for (kind, name) in [(2, "admin"), (32, "G"), (16, "M"), (32, ""), (16, "")] {
         describe(pair, "all keys", kind, name, &[]);
     }
+}
+
+/// Only the root has the same name in both.
+fn loggers(pair: &mut Pair) {
+    alter(pair, "logger", 8, "1", &[("root", SET, Some("ERROR"))]);
+    alter(pair, "no such level", 8, "1", &[("root", SET, Some("LOUD"))]);
+    alter(pair, "level in small letters", 8, "1", &[("root", SET, Some("warn"))]);
+    alter(pair, "no such logger", 8, "1", &[("nobody", SET, Some("INFO"))]);
+    alter(pair, "no logger", 8, "1", &[("", SET, Some("INFO"))]);
+    alter(pair, "unset", 8, "1", &[("root", DELETE, None)]);
+    alter(pair, "unset, unknown", 8, "1", &[("nobody", DELETE, None)]);
+    alter(pair, "append", 8, "1", &[("root", APPEND, Some("INFO"))]);
+    alter(pair, "subtract", 8, "1", &[("nobody", SUBTRACT, Some("INFO"))]);
+    alter(pair, "odd operation", 8, "1", &[("root", 9, Some("INFO"))]);
+    alter(pair, "null", 8, "1", &[("root", SET, None)]);
+    alter(pair, "twice", 8, "1", &[("root", SET, Some("INFO")), ("root", SET, Some("WARN"))]);
+    let one_is_bad = [("root", SET, Some("FATAL")), ("nobody", SET, Some("INFO"))];
+    alter(pair, "all or none", 8, "1", &one_is_bad);
+    alter(pair, "other node", 8, "2", &[("root", SET, Some("INFO"))]);
+    alter(pair, "odd node", 8, "x", &[("root", SET, Some("INFO"))]);
+    alter(pair, "no node", 8, "", &[("root", SET, Some("INFO"))]);
+    alter(pair, "logger", 8, "1", &[("root", SET, Some("WARN"))]);
 }
 
 fn whole(pair: &mut Pair) {

@@ -134,7 +134,7 @@ fn sessions(pair: &mut Pair, version: i16) {
                     ForgottenTopic { topic, topic_id, partitions: vec![*index] }
                 });
                 FetchRequest {
-                    session_id: at(side, known) + forged,
+                    session_id: at(side, known) ^ forged,
                     session_epoch,
                     forgotten_topics_data: forgotten.collect(),
                     ..of(topics.collect())

@@ -53,6 +53,25 @@ fn find(pair: &mut Pair) {
             std::thread::park_timeout(std::time::Duration::from_millis(20));
         }
     }
+    let topic = Uuid([7; 16]).to_string();
+    for version in 1..=6 {
+        for key in [
+            String::new(),
+            "g".to_owned(),
+            format!("g:{topic}:0"),
+            format!("g:{topic}:0:"),
+            format!("g:{topic}:0:0"),
+            format!(" :{topic}:0"),
+            format!("g:{topic}:x"),
+            "g:short:0".to_owned(),
+        ] {
+            pair.same("share group", version, |_| FindCoordinatorRequest {
+                key: if version < 4 { key.clone() } else { String::new() },
+                coordinator_keys: if version < 4 { Vec::new() } else { vec![key.clone()] },
+                key_type: 2,
+            });
+        }
+    }
     for version in 0..=6 {
         for (what, key_type) in [("group", 0), ("nothing", 9)] {
             if version == 0 && key_type != 0 {

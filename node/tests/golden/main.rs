@@ -14,6 +14,7 @@ mod cluster;
 mod configs;
 mod consumer_groups;
 mod deletion;
+mod features;
 mod fetch;
 mod groups;
 mod list_offsets;
@@ -45,5 +46,6 @@ fn answers_are_those_of_kafka() {
     groups::compare(&mut pair);
     consumer_groups::compare(&mut pair);
     topics::compare_tools(&mut pair);
+    features::compare(&mut pair);
     pair.finish();
 }

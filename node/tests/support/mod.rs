@@ -4,6 +4,7 @@
 #![allow(dead_code, reason = "each test file uses a part of it")]
 #![allow(clippy::disallowed_methods, reason = "tests start processes and open sockets")]
 
+pub mod groups;
 pub mod stock;
 pub mod txn;
 
@@ -17,10 +18,14 @@ use ringlog_engine::batch::{
     BATCH_HEADER_BYTES, BatchBuilder, BatchHeader, RecordFields, decompress, records,
 };
 use ringlog_engine::types::{ProducerEpoch, ProducerId};
+use ringlog_wire::messages::incremental_alter_configs_request::{
+    AlterConfigsResource, AlterableConfig,
+};
 use ringlog_wire::messages::produce_request::{PartitionProduceData, TopicProduceData};
 use ringlog_wire::messages::{
     ApiVersionsRequest, ApiVersionsResponse, CreateTopicsRequest, CreateTopicsResponse,
-    DeleteTopicsRequest, DeleteTopicsResponse, FetchRequest, FetchResponse, ListOffsetsRequest,
+    DeleteTopicsRequest, DeleteTopicsResponse, FetchRequest, FetchResponse,
+    IncrementalAlterConfigsRequest, IncrementalAlterConfigsResponse, ListOffsetsRequest,
     ListOffsetsResponse, ProduceRequest, ProduceResponse, create_topics_request, fetch_request,
     list_offsets_request,
 };
@@ -426,6 +431,25 @@ impl Client {
         let partition = &response.responses[0].partitions[0];
         (partition.error_code, partition.records.clone().unwrap_or_default())
     }
+}
+
+/// Sets keys of a topic.
+pub fn alter_topic(client: &mut Client, topic: &str, configs: &[(&str, &str)]) {
+    let config = |(name, value): &(&str, &str)| AlterableConfig {
+        name: (*name).to_owned(),
+        config_operation: 0,
+        value: Some((*value).to_owned()),
+    };
+    let resource = AlterConfigsResource {
+        resource_type: 2,
+        resource_name: topic.to_owned(),
+        configs: configs.iter().map(config).collect(),
+    };
+    let request =
+        IncrementalAlterConfigsRequest { resources: vec![resource], validate_only: false };
+    let response: IncrementalAlterConfigsResponse = client.request(&request, 1);
+    let answer = &response.responses[0];
+    assert_eq!(answer.error_code, 0, "{configs:?}: {answer:?}");
 }
 
 /// Every value of a partition from its start, up to where a fetch gives an error: that comes last.

@@ -56,3 +56,21 @@ impl Message for ConsumerProtocolAssignment {
     const MAX_VERSION: i16 = 3;
     const FLEXIBLE_FROM: i16 = i16::MAX;
 }
+
+impl ToJson for ConsumerProtocolAssignment {
+    fn to_json(&self, version: i16) -> Json {
+        Json::Object(vec![
+            ("assignedPartitions", self.assigned_partitions.to_json(version)),
+            ("userData", self.user_data.to_json(version)),
+        ])
+    }
+}
+
+impl ToJson for TopicPartition {
+    fn to_json(&self, version: i16) -> Json {
+        Json::Object(vec![
+            ("topic", self.topic.to_json(version)),
+            ("partitions", self.partitions.to_json(version)),
+        ])
+    }
+}

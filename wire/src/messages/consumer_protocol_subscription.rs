@@ -89,3 +89,31 @@ impl Message for ConsumerProtocolSubscription {
     const MAX_VERSION: i16 = 3;
     const FLEXIBLE_FROM: i16 = i16::MAX;
 }
+
+impl ToJson for ConsumerProtocolSubscription {
+    fn to_json(&self, version: i16) -> Json {
+        let mut fields = vec![
+            ("topics", self.topics.to_json(version)),
+            ("userData", self.user_data.to_json(version)),
+        ];
+        if version >= 1 {
+            fields.push(("ownedPartitions", self.owned_partitions.to_json(version)));
+        }
+        if version >= 2 {
+            fields.push(("generationId", self.generation_id.to_json(version)));
+        }
+        if version >= 3 {
+            fields.push(("rackId", self.rack_id.to_json(version)));
+        }
+        Json::Object(fields)
+    }
+}
+
+impl ToJson for TopicPartition {
+    fn to_json(&self, version: i16) -> Json {
+        Json::Object(vec![
+            ("topic", self.topic.to_json(version)),
+            ("partitions", self.partitions.to_json(version)),
+        ])
+    }
+}

@@ -38,3 +38,13 @@ impl Message for DefaultPrincipalData {
     const MAX_VERSION: i16 = 0;
     const FLEXIBLE_FROM: i16 = 0;
 }
+
+impl ToJson for DefaultPrincipalData {
+    fn to_json(&self, version: i16) -> Json {
+        Json::Object(vec![
+            ("type", self.r#type.to_json(version)),
+            ("name", self.name.to_json(version)),
+            ("tokenAuthenticated", self.token_authenticated.to_json(version)),
+        ])
+    }
+}

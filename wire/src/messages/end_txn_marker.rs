@@ -30,3 +30,9 @@ impl Message for EndTxnMarker {
     const MAX_VERSION: i16 = 0;
     const FLEXIBLE_FROM: i16 = i16::MAX;
 }
+
+impl ToJson for EndTxnMarker {
+    fn to_json(&self, version: i16) -> Json {
+        Json::Object(vec![("coordinatorEpoch", self.coordinator_epoch.to_json(version))])
+    }
+}

@@ -35,3 +35,12 @@ impl Message for KRaftVersionRecord {
     const MAX_VERSION: i16 = 0;
     const FLEXIBLE_FROM: i16 = 0;
 }
+
+impl ToJson for KRaftVersionRecord {
+    fn to_json(&self, version: i16) -> Json {
+        Json::Object(vec![
+            ("version", self.version.to_json(version)),
+            ("kRaftVersion", self.kraft_version.to_json(version)),
+        ])
+    }
+}

@@ -72,3 +72,24 @@ impl Message for LeaderChangeMessage {
     const MAX_VERSION: i16 = 1;
     const FLEXIBLE_FROM: i16 = 0;
 }
+
+impl ToJson for LeaderChangeMessage {
+    fn to_json(&self, version: i16) -> Json {
+        Json::Object(vec![
+            ("version", self.version.to_json(version)),
+            ("leaderId", self.leader_id.to_json(version)),
+            ("voters", self.voters.to_json(version)),
+            ("grantingVoters", self.granting_voters.to_json(version)),
+        ])
+    }
+}
+
+impl ToJson for Voter {
+    fn to_json(&self, version: i16) -> Json {
+        let mut fields = vec![("voterId", self.voter_id.to_json(version))];
+        if version >= 1 {
+            fields.push(("voterDirectoryId", self.voter_directory_id.to_json(version)));
+        }
+        Json::Object(fields)
+    }
+}

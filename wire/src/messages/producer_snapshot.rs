@@ -74,3 +74,27 @@ impl Message for ProducerSnapshot {
     const MAX_VERSION: i16 = 1;
     const FLEXIBLE_FROM: i16 = i16::MAX;
 }
+
+impl ToJson for ProducerSnapshot {
+    fn to_json(&self, version: i16) -> Json {
+        Json::Object(vec![
+            ("crc", self.crc.to_json(version)),
+            ("producerEntries", self.producer_entries.to_json(version)),
+        ])
+    }
+}
+
+impl ToJson for ProducerEntry {
+    fn to_json(&self, version: i16) -> Json {
+        Json::Object(vec![
+            ("producerId", self.producer_id.to_json(version)),
+            ("epoch", self.epoch.to_json(version)),
+            ("lastSequence", self.last_sequence.to_json(version)),
+            ("lastOffset", self.last_offset.to_json(version)),
+            ("offsetDelta", self.offset_delta.to_json(version)),
+            ("timestamp", self.timestamp.to_json(version)),
+            ("coordinatorEpoch", self.coordinator_epoch.to_json(version)),
+            ("currentTxnFirstOffset", self.current_txn_first_offset.to_json(version)),
+        ])
+    }
+}

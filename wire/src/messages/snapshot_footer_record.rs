@@ -32,3 +32,9 @@ impl Message for SnapshotFooterRecord {
     const MAX_VERSION: i16 = 0;
     const FLEXIBLE_FROM: i16 = 0;
 }
+
+impl ToJson for SnapshotFooterRecord {
+    fn to_json(&self, version: i16) -> Json {
+        Json::Object(vec![("version", self.version.to_json(version))])
+    }
+}

@@ -35,3 +35,12 @@ impl Message for SnapshotHeaderRecord {
     const MAX_VERSION: i16 = 0;
     const FLEXIBLE_FROM: i16 = 0;
 }
+
+impl ToJson for SnapshotHeaderRecord {
+    fn to_json(&self, version: i16) -> Json {
+        Json::Object(vec![
+            ("version", self.version.to_json(version)),
+            ("lastContainedLogTimestamp", self.last_contained_log_timestamp.to_json(version)),
+        ])
+    }
+}

@@ -119,3 +119,42 @@ impl Message for VotersRecord {
     const MAX_VERSION: i16 = 0;
     const FLEXIBLE_FROM: i16 = 0;
 }
+
+impl ToJson for VotersRecord {
+    fn to_json(&self, version: i16) -> Json {
+        Json::Object(vec![
+            ("version", self.version.to_json(version)),
+            ("voters", self.voters.to_json(version)),
+        ])
+    }
+}
+
+impl ToJson for Voter {
+    fn to_json(&self, version: i16) -> Json {
+        Json::Object(vec![
+            ("voterId", self.voter_id.to_json(version)),
+            ("voterDirectoryId", self.voter_directory_id.to_json(version)),
+            ("endpoints", self.endpoints.to_json(version)),
+            ("kRaftVersionFeature", self.kraft_version_feature.to_json(version)),
+        ])
+    }
+}
+
+impl ToJson for Endpoint {
+    fn to_json(&self, version: i16) -> Json {
+        Json::Object(vec![
+            ("name", self.name.to_json(version)),
+            ("host", self.host.to_json(version)),
+            ("port", self.port.to_json(version)),
+        ])
+    }
+}
+
+impl ToJson for KRaftVersionFeature {
+    fn to_json(&self, version: i16) -> Json {
+        Json::Object(vec![
+            ("minSupportedVersion", self.min_supported_version.to_json(version)),
+            ("maxSupportedVersion", self.max_supported_version.to_json(version)),
+        ])
+    }
+}

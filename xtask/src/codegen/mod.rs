@@ -5,6 +5,7 @@
 //! else, so that a file nobody generates any more is found as well.
 
 mod arbitrary;
+mod json;
 mod modules;
 mod resolve;
 mod structs;

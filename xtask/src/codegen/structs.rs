@@ -5,6 +5,7 @@
 
 use std::fmt::Write;
 
+use super::json;
 use super::resolve::{Message, Struct};
 use crate::naming::field_ident;
 use crate::schema::{Field, Kind, Type, Value, Versions};
@@ -22,6 +23,7 @@ pub fn module(message: &Message) -> String {
         codec(&mut out, message, item);
     }
     message_impl(&mut out, message);
+    json::add(&mut out, message);
     out
 }
 
@@ -256,7 +258,7 @@ fn unless_absent(field: &Field) -> String {
 }
 
 /// Whether the field differs from its default.
-fn is_set(field: &Field) -> String {
+pub fn is_set(field: &Field) -> String {
     let ident = format!("self.{}", field_ident(&field.name));
     let nullable = !field.nullable.is_empty();
     match (&field.ty, field.default) {

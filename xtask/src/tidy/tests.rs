@@ -191,7 +191,7 @@ fn config_uses_nothing_but_std() {
         ("use super::key::Key;\n", false),
         ("use ring_x::Y;\n", true),
         ("fn f() {\n    tracing::warn!(x)\n}\n", true),
-        ("use ringlog_wire::Uuid;\n", true),
+        ("use ringlog_engine::io::Buf;\n", true),
     ] {
         let text = format!("{DOC}{code}");
         let files = [("node/src/config/a.rs", text.as_str()), manifest, reasons];

@@ -41,6 +41,26 @@ pub struct DiskFaults {
     pub read_error_path: Option<String>,
     /// Bytes the disk holds in all; beyond, ENOSPC.
     pub capacity_bytes: Option<u64>,
+    /// Operations on files with this in their path take so many nanoseconds longer.
+    pub slow_path: Option<(String, u64)>,
+    /// What the disk says it has done and has not.
+    pub lies: DiskLies,
+}
+
+/// Bugs planted below the code under test: a disk that leaves out what it was asked for is a log
+/// that has forgotten to ask. A test that does not notice would not notice the bug either.
+#[derive(Clone, Debug, Default)]
+pub struct DiskLies {
+    /// Syncs of files succeed and do nothing.
+    pub syncs: bool,
+    /// Syncs of directories succeed and do nothing.
+    pub dir_syncs: bool,
+    /// A sync that fails is tried again, and believed.
+    pub sync_retries: bool,
+    /// Files are never cut.
+    pub cuts: bool,
+    /// Writes past the page cache are changed on their way: what is behind a log's end.
+    pub padding: Option<fn(&mut [u8])>,
 }
 
 type InodeId = u64;
@@ -51,9 +71,19 @@ struct Inode {
     content: Vec<u8>,
     /// What is on the platter for certain.
     durable: Vec<u8>,
-    /// Changes since, oldest first.
-    pending: Vec<Pending>,
+    /// Changes since, oldest first, each with its number.
+    pending: Vec<(usize, Pending)>,
+    /// Changes ever.
+    changes: usize,
     modified_ms: i64,
+}
+
+impl Inode {
+    fn change(&mut self, change: Pending) {
+        apply_change(&mut self.content, &change);
+        self.pending.push((self.changes, change));
+        self.changes += 1;
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -203,6 +233,16 @@ impl SimDisk {
         Ok(content[start..content.len().min(offset + len)].to_vec())
     }
 
+    /// How much longer an operation on one of these takes.
+    pub(super) fn delay_ns(&self, path: Option<&Path>, fds: &[i32]) -> u64 {
+        let Some((part, ns)) = &self.faults.slow_path else { return 0 };
+        let slow = |path: &Path| path.to_string_lossy().contains(part.as_str());
+        let open = fds.iter().filter_map(|fd| self.open.get(fd));
+        let nodes: Vec<Node> = open.map(|(id, _)| Node::File(*id)).collect();
+        let named = self.names.iter().any(|(path, node)| nodes.contains(node) && slow(path));
+        if named || path.is_some_and(slow) { *ns } else { 0 }
+    }
+
     fn is_short(&self, prng: &mut Prng) -> bool {
         self.faults.short_once_in.is_some_and(|n| prng.chance(1, n))
     }
@@ -230,7 +270,7 @@ impl SimDisk {
             }
         }
         if let Some(capacity) = self.faults.capacity_bytes {
-            let used: u64 = self.inodes.values().map(|inode| inode.content.len() as u64).sum();
+            let used = self.used_bytes();
             let end = (offset + len) as u64;
             let grows = end.saturating_sub(self.inode(fd)?.content.len() as u64);
             if used + grows > capacity {
@@ -241,6 +281,7 @@ impl SimDisk {
         if !write {
             return Err(Errno::EBADF);
         }
+        let padding = self.faults.lies.padding;
         let inode = self.inode(fd)?;
         // A block that is written again, longer: what stays the same is not at risk, because
         // devices write sectors whole. The kernel's page cache relies on that too.
@@ -249,25 +290,40 @@ impl SimDisk {
             true => there.iter().zip(&bytes[..len]).take_while(|(old, new)| old == new).count(),
             false => 0,
         };
-        let change = Pending::Write { offset: offset + same, bytes: bytes[same..len].to_vec() };
-        apply_change(&mut inode.content, &change);
-        inode.pending.push(change);
+        let mut bytes = bytes[same..len].to_vec();
+        if let Some(padding) = padding.filter(|_| direct) {
+            padding(&mut bytes);
+        }
+        inode.change(Pending::Write { offset: offset + same, bytes });
         inode.modified_ms = now_ms;
         Ok(len)
     }
 
+    /// Bytes of all files.
+    pub fn used_bytes(&self) -> u64 {
+        self.inodes.values().map(|inode| inode.content.len() as u64).sum()
+    }
+
     /// Cuts or extends a file.
     pub(super) fn set_len(&mut self, fd: i32, len: usize) -> Result<(), Errno> {
+        let refused = self.faults.lies.cuts;
         let inode = self.inode(fd)?;
-        let change = Pending::SetLen(len);
-        apply_change(&mut inode.content, &change);
-        inode.pending.push(change);
+        if refused && len < inode.content.len() {
+            return Ok(());
+        }
+        inode.change(Pending::SetLen(len));
         Ok(())
     }
 
-    /// How many changes of the file a sync submitted now would cover.
+    /// Extends a file to `len` at least.
+    pub(super) fn extend(&mut self, fd: i32, len: usize) -> Result<(), Errno> {
+        let now = self.inode(fd)?.content.len();
+        if now < len { self.set_len(fd, len) } else { Ok(()) }
+    }
+
+    /// How many changes the file has seen, all of which a sync submitted now would cover.
     pub(super) fn changes(&mut self, fd: i32) -> Result<usize, Errno> {
-        Ok(self.inode(fd)?.pending.len())
+        Ok(self.inode(fd)?.changes)
     }
 
     /// Lets go of what is in memory and clean: reads see the platter again, and what is still to
@@ -275,23 +331,27 @@ impl SimDisk {
     pub(super) fn drop_cache(&mut self, fd: i32) -> Result<(), Errno> {
         let inode = self.inode(fd)?;
         inode.content = inode.durable.clone();
-        for change in &inode.pending {
+        for (_, change) in &inode.pending {
             apply_change(&mut inode.content, change);
         }
         Ok(())
     }
 
-    /// A sync submitted when the file had `covered` pending changes completes.
+    /// A sync submitted when the file had seen `covered` changes completes.
     pub(super) fn sync(&mut self, fd: i32, covered: usize) -> Result<(), Errno> {
+        if self.faults.lies.syncs {
+            return Ok(());
+        }
         let failed = count_down(&mut self.faults.sync_error_after).is_err();
+        let believed = self.faults.lies.sync_retries;
         let inode = self.inode(fd)?;
-        let covered = covered.min(inode.pending.len());
-        for change in inode.pending.drain(..covered) {
+        let covered = inode.pending.partition_point(|(number, _)| *number < covered);
+        for (_, change) in inode.pending.drain(..covered) {
             if !failed {
                 apply_change(&mut inode.durable, &change);
             }
         }
-        if failed {
+        if failed && !believed {
             return Err(Errno::EIO);
         }
         if self.profile == CrashProfile::Ext4 {
@@ -300,10 +360,39 @@ impl SimDisk {
         Ok(())
     }
 
+    /// A flush of the device, submitted when the file had seen `covered` changes, completes. What
+    /// lies where the file reached to for certain is durable; the rest has nowhere to be found.
+    pub(super) fn flush(&mut self, fd: i32, covered: usize) -> Result<(), Errno> {
+        if self.faults.lies.syncs {
+            return Ok(());
+        }
+        let failed = count_down(&mut self.faults.sync_error_after).is_err();
+        let believed = self.faults.lies.sync_retries;
+        let inode = self.inode(fd)?;
+        let durable = &mut inode.durable;
+        inode.pending.retain(|(number, change)| {
+            let within = match change {
+                Pending::Write { offset, bytes } => offset + bytes.len() <= durable.len(),
+                Pending::SetLen(_) => false,
+            };
+            if *number >= covered || !within {
+                return true;
+            }
+            if !failed {
+                apply_change(durable, change);
+            }
+            false
+        });
+        if failed && !believed { Err(Errno::EIO) } else { Ok(()) }
+    }
+
     /// Makes a directory's entries durable.
     pub(super) fn sync_dir(&mut self, dir: &Path) -> Result<(), Errno> {
         if self.names.get(dir) != Some(&Node::Dir) {
             return Err(Errno::ENOENT);
+        }
+        if self.faults.lies.dir_syncs {
+            return Ok(());
         }
         count_down(&mut self.faults.sync_error_after)?;
         let all = self.profile == CrashProfile::Ext4;
@@ -436,7 +525,7 @@ impl SimDisk {
         self.names = self.durable_names.clone();
         for inode in self.inodes.values_mut() {
             let mut left = std::mem::take(&mut inode.durable);
-            for change in inode.pending.drain(..) {
+            for (_, change) in inode.pending.drain(..) {
                 survive(&mut left, change, prng);
             }
             inode.durable = left.clone();

@@ -48,7 +48,7 @@ struct PendingOp {
     shard: usize,
     token: Token,
     op: Op,
-    /// By a sync: the pending changes of each file when it was submitted.
+    /// By a sync: how many changes each file had seen when it was submitted.
     covered: Vec<usize>,
     cancelled: bool,
 }
@@ -146,8 +146,9 @@ impl World {
         }
         let covered = match &op {
             Op::Fdatasync { file } => vec![self.disk.changes(file.0).unwrap_or(0)],
-            Op::SyncAll { files, .. } => {
-                files.iter().map(|file| self.disk.changes(file.0).unwrap_or(0)).collect()
+            Op::SyncAll { files, laid_out, .. } => {
+                let all = files.iter().chain(laid_out);
+                all.map(|file| self.disk.changes(file.0).unwrap_or(0)).collect()
             }
             _ => Vec::new(),
         };
@@ -160,9 +161,31 @@ impl World {
                 | Op::Send { .. }
                 | Op::SendFile { .. }
         );
-        let delay = self.prng.below(if network { NETWORK_NS_MAX } else { DEVICE_NS_MAX });
+        let delay = self.prng.below(if network { NETWORK_NS_MAX } else { DEVICE_NS_MAX })
+            + self.slowness_of(&op);
         self.enqueue(PendingOp { shard, token, op, covered, cancelled: false }, delay);
         None
+    }
+
+    fn slowness_of(&self, op: &Op) -> u64 {
+        match op {
+            Op::Read { file, .. }
+            | Op::Write { file, .. }
+            | Op::Fdatasync { file }
+            | Op::SetLen { file, .. }
+            | Op::Allocate { file, .. } => self.disk.delay_ns(None, &[file.0]),
+            Op::SyncAll { files, .. } => {
+                let fds: Vec<i32> = files.iter().map(|file| file.0).collect();
+                self.disk.delay_ns(None, &fds)
+            }
+            Op::Open { path, .. }
+            | Op::Unlink { path }
+            | Op::SyncDir { path }
+            | Op::List { path }
+            | Op::Stat { path }
+            | Op::Rename { from: path, .. } => self.disk.delay_ns(Some(path), &[]),
+            _ => 0,
+        }
     }
 
     /// Carries out everything due at `now`.
@@ -304,6 +327,33 @@ impl World {
         }
     }
 
+    fn sync_all(&mut self, files: &[Fd], laid_out: &[Fd], covered: &[usize]) -> Result<(), Errno> {
+        let (synced, flushed) = covered.split_at(files.len());
+        let mut result = self.sync_failed.map_or(Ok(()), Err);
+        for (file, covered) in files.iter().zip(synced) {
+            result = result.and_then(|()| self.disk.sync(file.0, *covered));
+        }
+        for (file, covered) in laid_out.iter().zip(flushed) {
+            result = result.and_then(|()| self.disk.flush(file.0, *covered));
+        }
+        // As with the sync threads of a node: once one has failed, all have.
+        self.sync_failed = result.err();
+        result
+    }
+
+    fn write_zeroes(&mut self, file: Fd, mut at: usize, end: usize) -> Result<(), Errno> {
+        // One file system can, another cannot.
+        if self.prng.chance(1, 2) {
+            return Err(Errno::EOPNOTSUPP);
+        }
+        let now_ms = self.unix_ms();
+        while at < end {
+            let zeros = vec![0; end - at];
+            at += self.disk.write(file.0, at, &zeros, &mut self.prng, now_ms)?;
+        }
+        Ok(())
+    }
+
     fn step_bare(&mut self, op: Op, covered: &[usize]) -> Result<Output, Errno> {
         let now_ms = self.unix_ms();
         let unit = |()| Output::Unit;
@@ -317,20 +367,17 @@ impl World {
                 self.disk.lock(fd, &path, now_ms).map(|()| Output::Fd(Fd(fd)))
             }
             Op::Fdatasync { file } => self.disk.sync(file.0, covered[0]).map(unit),
-            Op::SyncAll { files, .. } => {
-                let mut result = self.sync_failed.map_or(Ok(()), Err);
-                for (file, covered) in files.iter().zip(covered) {
-                    result = result.and_then(|()| self.disk.sync(file.0, *covered));
-                }
-                // As with the sync threads of a node: once one has failed, all have.
-                self.sync_failed = result.err();
-                result.map(unit)
+            Op::SyncAll { files, laid_out, .. } => {
+                self.sync_all(&files, &laid_out, covered).map(unit)
+            }
+            Op::WriteZeroes { file, offset, len } => {
+                self.write_zeroes(file, offset as usize, (offset + len) as usize).map(unit)
             }
             Op::Allocate { file, offset, len, keep_size } => {
                 if keep_size {
                     return Ok(Output::Unit);
                 }
-                self.disk.set_len(file.0, (offset + len) as usize).map(unit)
+                self.disk.extend(file.0, (offset + len) as usize).map(unit)
             }
             Op::SetLen { file, len } => self.disk.set_len(file.0, len as usize).map(unit),
             Op::Close { fd } => {

@@ -8,5 +8,5 @@ mod disk;
 mod driver;
 mod net;
 
-pub use disk::{CrashProfile, DiskFaults, SimDisk};
+pub use disk::{CrashProfile, DiskFaults, DiskLies, SimDisk};
 pub use driver::{SimDriver, World, block_on, run_turns};

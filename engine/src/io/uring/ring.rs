@@ -243,11 +243,11 @@ impl UringDriver {
                 .build()),
             Op::Allocate { file, offset, len, keep_size } => {
                 let mode = if *keep_size { libc::FALLOC_FL_KEEP_SIZE } else { 0 };
-                let (offset, len) = (*offset, *len);
-                on_target!(self.target(*file), |t| opcode::Fallocate::new(t, len)
-                    .offset(offset)
-                    .mode(mode)
-                    .build())
+                fallocate_entry(self.target(*file), *offset, *len, mode)
+            }
+            Op::WriteZeroes { file, offset, len } => {
+                let mode = sys::FALLOC_FL_WRITE_ZEROES;
+                fallocate_entry(self.target(*file), *offset, *len, mode)
             }
             Op::DropCache { file, .. } | Op::ReadAhead { file, .. } => {
                 advise_entry(self.target(*file), op)
@@ -459,6 +459,10 @@ fn build_ring(options: &UringOptions, probe: &Probe) -> Result<IoUring, Errno> {
     builder.build(options.entries).map_err(|e| errno(&e))
 }
 
+fn fallocate_entry(target: Target, offset: u64, len: u64, mode: i32) -> squeue::Entry {
+    on_target!(target, |t| opcode::Fallocate::new(t, len).offset(offset).mode(mode).build())
+}
+
 fn advise_entry(target: Target, op: &Op) -> squeue::Entry {
     let (offset, len, advice) = match op {
         Op::DropCache { offset, len, .. } => (*offset, *len, libc::POSIX_FADV_DONTNEED),
@@ -497,6 +501,7 @@ impl Driver for UringDriver {
             | Op::Write { .. }
             | Op::Fdatasync { .. }
             | Op::Allocate { .. }
+            | Op::WriteZeroes { .. }
             | Op::DropCache { .. }
             | Op::ReadAhead { .. }
             | Op::Close { .. }

@@ -59,12 +59,13 @@ impl Log {
     }
 }
 
-/// Brings interrupted swaps to an end, one way or the other. `names` are those in the directory.
+/// Brings interrupted swaps to an end, one way or the other: whether there were any. `names` are
+/// those in the directory.
 pub(in crate::log) async fn settle_swaps(
     shard: &Shard,
     dir: &Path,
     names: &[String],
-) -> Result<(), ReadError> {
+) -> Result<bool, ReadError> {
     let of = |name: &str, mark: &str| {
         let plain = name.strip_suffix(mark)?;
         SEGMENT_FILES.iter().find_map(|suffix| parse_file_name(plain, suffix))
@@ -86,7 +87,7 @@ pub(in crate::log) async fn settle_swaps(
         shard.sync_dir(dir).await?;
     }
     if swaps.is_empty() {
-        return Ok(());
+        return Ok(!gone.is_empty());
     }
     for base in swaps.iter().filter_map(|name| parse_file_name(name.strip_suffix(SWAP)?, "log")) {
         let end = end_of(shard, dir, base).await?;
@@ -105,7 +106,8 @@ pub(in crate::log) async fn settle_swaps(
         let to = name.strip_suffix(SWAP).expect("it has it");
         shard.rename(&dir.join(name), &dir.join(to)).await?;
     }
-    Ok(shard.sync_dir(dir).await?)
+    shard.sync_dir(dir).await?;
+    Ok(true)
 }
 
 /// The offset after the last batch of a segment that is to be swapped in.

@@ -70,10 +70,13 @@ pub(super) static KEYS: &[ConfigKey] = &[
             other and then again, so that damage is found before somebody needs the records. 0 \
             switches it off.",
         ),
-    key("ringlog.http.listener", String, Text(""), Medium, ReadOnly).valid(Valid::HostPort).doc(
-        "Where /metrics, /healthz and /readyz are served, as `host:port`. Empty switches \
+    key("ringlog.http.listener", String, Text(""), Medium, ReadOnly)
+        .valid(Valid::HostPort)
+        .acts()
+        .doc(
+            "Where /metrics, /healthz and /readyz are served, as `host:port`. Empty switches \
         them off.",
-    ),
+        ),
     key("ringlog.watchdog.ms", Long, Text("60000"), Low, ReadOnly).at_least(0).acts().doc(
         "How long a shard may be stuck, or an operation on a file under way, before the process \
         ends itself and is to be started again. 0 lets it hang.",
@@ -94,12 +97,19 @@ pub(super) static KEYS: &[ConfigKey] = &[
             they are gone a second later.",
         ),
     key("ringlog.io.write.path", String, Text("auto"), Low, ReadOnly)
-        .valid(Valid::OneOf(&["auto", "blocking", "ring"]))
+        .valid(Valid::OneOf(&["auto", "pwrite", "ring"]))
         .acts()
         .doc(
             "How buffered writes are made: by a system call of the shard, or through the ring. \
-            `auto` takes the call while ringlog.dirty.bytes.max allows.",
+            `auto` measures both at the start, for a few milliseconds in the first log directory, \
+            takes what costs less processor time, and logs it.",
         ),
+    key("ringlog.io.dontcache", Boolean, Text("false"), Low, ReadOnly).acts().doc(
+        "Whether what is written to logs leaves the page cache once it is on the disk \
+        (RWF_DONTCACHE), so that it takes no memory and consumers at the end read it from the \
+        device. The node does not start where kernel or file system cannot, or with \
+        ringlog.io.mode=direct or ringlog.io.write.path=ring.",
+    ),
     key("ringlog.io.ring.entries", Int, Text("1024"), Low, ReadOnly)
         .between(16, 32768)
         .acts()

@@ -33,3 +33,12 @@ impl Message for ConsumerGroupCurrentMemberAssignmentKey {
     const MAX_VERSION: i16 = 0;
     const FLEXIBLE_FROM: i16 = i16::MAX;
 }
+
+impl ToJson for ConsumerGroupCurrentMemberAssignmentKey {
+    fn to_json(&self, version: i16) -> Json {
+        Json::Object(vec![
+            ("groupId", self.group_id.to_json(version)),
+            ("memberId", self.member_id.to_json(version)),
+        ])
+    }
+}

@@ -69,3 +69,24 @@ impl Message for ConsumerGroupCurrentMemberAssignmentValue {
     const MAX_VERSION: i16 = 0;
     const FLEXIBLE_FROM: i16 = 0;
 }
+
+impl ToJson for ConsumerGroupCurrentMemberAssignmentValue {
+    fn to_json(&self, version: i16) -> Json {
+        Json::Object(vec![
+            ("memberEpoch", self.member_epoch.to_json(version)),
+            ("previousMemberEpoch", self.previous_member_epoch.to_json(version)),
+            ("state", self.state.to_json(version)),
+            ("assignedPartitions", self.assigned_partitions.to_json(version)),
+            ("partitionsPendingRevocation", self.partitions_pending_revocation.to_json(version)),
+        ])
+    }
+}
+
+impl ToJson for TopicPartitions {
+    fn to_json(&self, version: i16) -> Json {
+        Json::Object(vec![
+            ("topicId", self.topic_id.to_json(version)),
+            ("partitions", self.partitions.to_json(version)),
+        ])
+    }
+}

@@ -131,3 +131,40 @@ impl Message for ConsumerGroupMemberMetadataValue {
     const MAX_VERSION: i16 = 0;
     const FLEXIBLE_FROM: i16 = 0;
 }
+
+impl ToJson for ConsumerGroupMemberMetadataValue {
+    fn to_json(&self, version: i16) -> Json {
+        let mut fields = vec![
+            ("instanceId", self.instance_id.to_json(version)),
+            ("rackId", self.rack_id.to_json(version)),
+            ("clientId", self.client_id.to_json(version)),
+            ("clientHost", self.client_host.to_json(version)),
+            ("subscribedTopicNames", self.subscribed_topic_names.to_json(version)),
+            ("subscribedTopicRegex", self.subscribed_topic_regex.to_json(version)),
+            ("rebalanceTimeoutMs", self.rebalance_timeout_ms.to_json(version)),
+            ("serverAssignor", self.server_assignor.to_json(version)),
+        ];
+        if self.classic_member_metadata.as_ref() != Some(&ClassicMemberMetadata::default()) {
+            fields.push(("classicMemberMetadata", self.classic_member_metadata.to_json(version)));
+        }
+        Json::Object(fields)
+    }
+}
+
+impl ToJson for ClassicMemberMetadata {
+    fn to_json(&self, version: i16) -> Json {
+        Json::Object(vec![
+            ("sessionTimeoutMs", self.session_timeout_ms.to_json(version)),
+            ("supportedProtocols", self.supported_protocols.to_json(version)),
+        ])
+    }
+}
+
+impl ToJson for ClassicProtocol {
+    fn to_json(&self, version: i16) -> Json {
+        Json::Object(vec![
+            ("name", self.name.to_json(version)),
+            ("metadata", self.metadata.to_json(version)),
+        ])
+    }
+}

@@ -45,3 +45,13 @@ impl Message for ConsumerGroupMetadataValue {
     const MAX_VERSION: i16 = 0;
     const FLEXIBLE_FROM: i16 = 0;
 }
+
+impl ToJson for ConsumerGroupMetadataValue {
+    fn to_json(&self, version: i16) -> Json {
+        let mut fields = vec![("epoch", self.epoch.to_json(version))];
+        if self.metadata_hash != 0 {
+            fields.push(("metadataHash", self.metadata_hash.to_json(version)));
+        }
+        Json::Object(fields)
+    }
+}

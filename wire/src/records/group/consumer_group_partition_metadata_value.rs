@@ -88,3 +88,29 @@ impl Message for ConsumerGroupPartitionMetadataValue {
     const MAX_VERSION: i16 = 0;
     const FLEXIBLE_FROM: i16 = 0;
 }
+
+impl ToJson for ConsumerGroupPartitionMetadataValue {
+    fn to_json(&self, version: i16) -> Json {
+        Json::Object(vec![("topics", self.topics.to_json(version))])
+    }
+}
+
+impl ToJson for TopicMetadata {
+    fn to_json(&self, version: i16) -> Json {
+        Json::Object(vec![
+            ("topicId", self.topic_id.to_json(version)),
+            ("topicName", self.topic_name.to_json(version)),
+            ("numPartitions", self.num_partitions.to_json(version)),
+            ("partitionMetadata", self.partition_metadata.to_json(version)),
+        ])
+    }
+}
+
+impl ToJson for PartitionMetadata {
+    fn to_json(&self, version: i16) -> Json {
+        Json::Object(vec![
+            ("partition", self.partition.to_json(version)),
+            ("racks", self.racks.to_json(version)),
+        ])
+    }
+}

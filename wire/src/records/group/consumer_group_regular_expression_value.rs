@@ -38,3 +38,13 @@ impl Message for ConsumerGroupRegularExpressionValue {
     const MAX_VERSION: i16 = 0;
     const FLEXIBLE_FROM: i16 = 0;
 }
+
+impl ToJson for ConsumerGroupRegularExpressionValue {
+    fn to_json(&self, version: i16) -> Json {
+        Json::Object(vec![
+            ("topics", self.topics.to_json(version)),
+            ("version", self.version.to_json(version)),
+            ("timestamp", self.timestamp.to_json(version)),
+        ])
+    }
+}

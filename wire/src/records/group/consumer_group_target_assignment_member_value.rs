@@ -57,3 +57,18 @@ impl Message for ConsumerGroupTargetAssignmentMemberValue {
     const MAX_VERSION: i16 = 0;
     const FLEXIBLE_FROM: i16 = 0;
 }
+
+impl ToJson for ConsumerGroupTargetAssignmentMemberValue {
+    fn to_json(&self, version: i16) -> Json {
+        Json::Object(vec![("topicPartitions", self.topic_partitions.to_json(version))])
+    }
+}
+
+impl ToJson for TopicPartition {
+    fn to_json(&self, version: i16) -> Json {
+        Json::Object(vec![
+            ("topicId", self.topic_id.to_json(version)),
+            ("partitions", self.partitions.to_json(version)),
+        ])
+    }
+}

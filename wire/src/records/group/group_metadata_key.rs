@@ -30,3 +30,9 @@ impl Message for GroupMetadataKey {
     const MAX_VERSION: i16 = 0;
     const FLEXIBLE_FROM: i16 = i16::MAX;
 }
+
+impl ToJson for GroupMetadataKey {
+    fn to_json(&self, version: i16) -> Json {
+        Json::Object(vec![("group", self.group.to_json(version))])
+    }
+}

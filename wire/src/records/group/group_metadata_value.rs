@@ -138,3 +138,37 @@ impl Message for GroupMetadataValue {
     const MAX_VERSION: i16 = 4;
     const FLEXIBLE_FROM: i16 = 4;
 }
+
+impl ToJson for GroupMetadataValue {
+    fn to_json(&self, version: i16) -> Json {
+        let mut fields = vec![
+            ("protocolType", self.protocol_type.to_json(version)),
+            ("generation", self.generation.to_json(version)),
+            ("protocol", self.protocol.to_json(version)),
+            ("leader", self.leader.to_json(version)),
+        ];
+        if version >= 2 {
+            fields.push(("currentStateTimestamp", self.current_state_timestamp.to_json(version)));
+        }
+        fields.push(("members", self.members.to_json(version)));
+        Json::Object(fields)
+    }
+}
+
+impl ToJson for MemberMetadata {
+    fn to_json(&self, version: i16) -> Json {
+        let mut fields = vec![("memberId", self.member_id.to_json(version))];
+        if version >= 3 {
+            fields.push(("groupInstanceId", self.group_instance_id.to_json(version)));
+        }
+        fields.push(("clientId", self.client_id.to_json(version)));
+        fields.push(("clientHost", self.client_host.to_json(version)));
+        if version >= 1 {
+            fields.push(("rebalanceTimeout", self.rebalance_timeout.to_json(version)));
+        }
+        fields.push(("sessionTimeout", self.session_timeout.to_json(version)));
+        fields.push(("subscription", self.subscription.to_json(version)));
+        fields.push(("assignment", self.assignment.to_json(version)));
+        Json::Object(fields)
+    }
+}

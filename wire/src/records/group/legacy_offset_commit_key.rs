@@ -36,3 +36,13 @@ impl Message for LegacyOffsetCommitKey {
     const MAX_VERSION: i16 = 0;
     const FLEXIBLE_FROM: i16 = i16::MAX;
 }
+
+impl ToJson for LegacyOffsetCommitKey {
+    fn to_json(&self, version: i16) -> Json {
+        Json::Object(vec![
+            ("group", self.group.to_json(version)),
+            ("topic", self.topic.to_json(version)),
+            ("partition", self.partition.to_json(version)),
+        ])
+    }
+}

@@ -36,3 +36,13 @@ impl Message for LegacyOffsetCommitValue {
     const MAX_VERSION: i16 = 0;
     const FLEXIBLE_FROM: i16 = i16::MAX;
 }
+
+impl ToJson for LegacyOffsetCommitValue {
+    fn to_json(&self, version: i16) -> Json {
+        Json::Object(vec![
+            ("offset", self.offset.to_json(version)),
+            ("metadata", self.metadata.to_json(version)),
+            ("commitTimestamp", self.commit_timestamp.to_json(version)),
+        ])
+    }
+}

@@ -82,3 +82,21 @@ impl Message for OffsetCommitValue {
     const MAX_VERSION: i16 = 4;
     const FLEXIBLE_FROM: i16 = 4;
 }
+
+impl ToJson for OffsetCommitValue {
+    fn to_json(&self, version: i16) -> Json {
+        let mut fields = vec![("offset", self.offset.to_json(version))];
+        if version >= 3 {
+            fields.push(("leaderEpoch", self.leader_epoch.to_json(version)));
+        }
+        fields.push(("metadata", self.metadata.to_json(version)));
+        fields.push(("commitTimestamp", self.commit_timestamp.to_json(version)));
+        if version == 1 {
+            fields.push(("expireTimestamp", self.expire_timestamp.to_json(version)));
+        }
+        if version >= 4 && !self.topic_id.is_zero() {
+            fields.push(("topicId", self.topic_id.to_json(version)));
+        }
+        Json::Object(fields)
+    }
+}

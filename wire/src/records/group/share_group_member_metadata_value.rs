@@ -52,3 +52,14 @@ impl Message for ShareGroupMemberMetadataValue {
     const MAX_VERSION: i16 = 0;
     const FLEXIBLE_FROM: i16 = 0;
 }
+
+impl ToJson for ShareGroupMemberMetadataValue {
+    fn to_json(&self, version: i16) -> Json {
+        Json::Object(vec![
+            ("rackId", self.rack_id.to_json(version)),
+            ("clientId", self.client_id.to_json(version)),
+            ("clientHost", self.client_host.to_json(version)),
+            ("subscribedTopicNames", self.subscribed_topic_names.to_json(version)),
+        ])
+    }
+}

@@ -35,3 +35,12 @@ impl Message for ShareGroupMetadataValue {
     const MAX_VERSION: i16 = 0;
     const FLEXIBLE_FROM: i16 = 0;
 }
+
+impl ToJson for ShareGroupMetadataValue {
+    fn to_json(&self, version: i16) -> Json {
+        Json::Object(vec![
+            ("epoch", self.epoch.to_json(version)),
+            ("metadataHash", self.metadata_hash.to_json(version)),
+        ])
+    }
+}

@@ -91,3 +91,32 @@ impl Message for ShareGroupStatePartitionMetadataValue {
     const MAX_VERSION: i16 = 0;
     const FLEXIBLE_FROM: i16 = 0;
 }
+
+impl ToJson for ShareGroupStatePartitionMetadataValue {
+    fn to_json(&self, version: i16) -> Json {
+        Json::Object(vec![
+            ("initializingTopics", self.initializing_topics.to_json(version)),
+            ("initializedTopics", self.initialized_topics.to_json(version)),
+            ("deletingTopics", self.deleting_topics.to_json(version)),
+        ])
+    }
+}
+
+impl ToJson for TopicPartitionsInfo {
+    fn to_json(&self, version: i16) -> Json {
+        Json::Object(vec![
+            ("topicId", self.topic_id.to_json(version)),
+            ("topicName", self.topic_name.to_json(version)),
+            ("partitions", self.partitions.to_json(version)),
+        ])
+    }
+}
+
+impl ToJson for TopicInfo {
+    fn to_json(&self, version: i16) -> Json {
+        Json::Object(vec![
+            ("topicId", self.topic_id.to_json(version)),
+            ("topicName", self.topic_name.to_json(version)),
+        ])
+    }
+}

@@ -32,3 +32,9 @@ impl Message for ShareGroupTargetAssignmentMetadataValue {
     const MAX_VERSION: i16 = 0;
     const FLEXIBLE_FROM: i16 = 0;
 }
+
+impl ToJson for ShareGroupTargetAssignmentMetadataValue {
+    fn to_json(&self, version: i16) -> Json {
+        Json::Object(vec![("assignmentEpoch", self.assignment_epoch.to_json(version))])
+    }
+}

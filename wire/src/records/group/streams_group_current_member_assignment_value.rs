@@ -81,3 +81,31 @@ impl Message for StreamsGroupCurrentMemberAssignmentValue {
     const MAX_VERSION: i16 = 0;
     const FLEXIBLE_FROM: i16 = 0;
 }
+
+impl ToJson for StreamsGroupCurrentMemberAssignmentValue {
+    fn to_json(&self, version: i16) -> Json {
+        Json::Object(vec![
+            ("memberEpoch", self.member_epoch.to_json(version)),
+            ("previousMemberEpoch", self.previous_member_epoch.to_json(version)),
+            ("state", self.state.to_json(version)),
+            ("activeTasks", self.active_tasks.to_json(version)),
+            ("standbyTasks", self.standby_tasks.to_json(version)),
+            ("warmupTasks", self.warmup_tasks.to_json(version)),
+            ("activeTasksPendingRevocation", self.active_tasks_pending_revocation.to_json(version)),
+            (
+                "standbyTasksPendingRevocation",
+                self.standby_tasks_pending_revocation.to_json(version),
+            ),
+            ("warmupTasksPendingRevocation", self.warmup_tasks_pending_revocation.to_json(version)),
+        ])
+    }
+}
+
+impl ToJson for TaskIds {
+    fn to_json(&self, version: i16) -> Json {
+        Json::Object(vec![
+            ("subtopologyId", self.subtopology_id.to_json(version)),
+            ("partitions", self.partitions.to_json(version)),
+        ])
+    }
+}

@@ -122,3 +122,37 @@ impl Message for StreamsGroupMemberMetadataValue {
     const MAX_VERSION: i16 = 0;
     const FLEXIBLE_FROM: i16 = 0;
 }
+
+impl ToJson for StreamsGroupMemberMetadataValue {
+    fn to_json(&self, version: i16) -> Json {
+        Json::Object(vec![
+            ("instanceId", self.instance_id.to_json(version)),
+            ("rackId", self.rack_id.to_json(version)),
+            ("clientId", self.client_id.to_json(version)),
+            ("clientHost", self.client_host.to_json(version)),
+            ("rebalanceTimeoutMs", self.rebalance_timeout_ms.to_json(version)),
+            ("topologyEpoch", self.topology_epoch.to_json(version)),
+            ("processId", self.process_id.to_json(version)),
+            ("userEndpoint", self.user_endpoint.to_json(version)),
+            ("clientTags", self.client_tags.to_json(version)),
+        ])
+    }
+}
+
+impl ToJson for Endpoint {
+    fn to_json(&self, version: i16) -> Json {
+        Json::Object(vec![
+            ("host", self.host.to_json(version)),
+            ("port", self.port.to_json(version)),
+        ])
+    }
+}
+
+impl ToJson for KeyValue {
+    fn to_json(&self, version: i16) -> Json {
+        Json::Object(vec![
+            ("key", self.key.to_json(version)),
+            ("value", self.value.to_json(version)),
+        ])
+    }
+}

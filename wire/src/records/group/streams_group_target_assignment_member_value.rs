@@ -63,3 +63,22 @@ impl Message for StreamsGroupTargetAssignmentMemberValue {
     const MAX_VERSION: i16 = 0;
     const FLEXIBLE_FROM: i16 = 0;
 }
+
+impl ToJson for StreamsGroupTargetAssignmentMemberValue {
+    fn to_json(&self, version: i16) -> Json {
+        Json::Object(vec![
+            ("activeTasks", self.active_tasks.to_json(version)),
+            ("standbyTasks", self.standby_tasks.to_json(version)),
+            ("warmupTasks", self.warmup_tasks.to_json(version)),
+        ])
+    }
+}
+
+impl ToJson for TaskIds {
+    fn to_json(&self, version: i16) -> Json {
+        Json::Object(vec![
+            ("subtopologyId", self.subtopology_id.to_json(version)),
+            ("partitions", self.partitions.to_json(version)),
+        ])
+    }
+}

@@ -30,3 +30,9 @@ impl Message for StreamsGroupTopologyKey {
     const MAX_VERSION: i16 = 0;
     const FLEXIBLE_FROM: i16 = i16::MAX;
 }
+
+impl ToJson for StreamsGroupTopologyKey {
+    fn to_json(&self, version: i16) -> Json {
+        Json::Object(vec![("groupId", self.group_id.to_json(version))])
+    }
+}

@@ -159,3 +159,56 @@ impl Message for StreamsGroupTopologyValue {
     const MAX_VERSION: i16 = 0;
     const FLEXIBLE_FROM: i16 = 0;
 }
+
+impl ToJson for StreamsGroupTopologyValue {
+    fn to_json(&self, version: i16) -> Json {
+        Json::Object(vec![
+            ("epoch", self.epoch.to_json(version)),
+            ("subtopologies", self.subtopologies.to_json(version)),
+        ])
+    }
+}
+
+impl ToJson for Subtopology {
+    fn to_json(&self, version: i16) -> Json {
+        Json::Object(vec![
+            ("subtopologyId", self.subtopology_id.to_json(version)),
+            ("sourceTopics", self.source_topics.to_json(version)),
+            ("sourceTopicRegex", self.source_topic_regex.to_json(version)),
+            ("stateChangelogTopics", self.state_changelog_topics.to_json(version)),
+            ("repartitionSinkTopics", self.repartition_sink_topics.to_json(version)),
+            ("repartitionSourceTopics", self.repartition_source_topics.to_json(version)),
+            ("copartitionGroups", self.copartition_groups.to_json(version)),
+        ])
+    }
+}
+
+impl ToJson for CopartitionGroup {
+    fn to_json(&self, version: i16) -> Json {
+        Json::Object(vec![
+            ("sourceTopics", self.source_topics.to_json(version)),
+            ("sourceTopicRegex", self.source_topic_regex.to_json(version)),
+            ("repartitionSourceTopics", self.repartition_source_topics.to_json(version)),
+        ])
+    }
+}
+
+impl ToJson for TopicConfig {
+    fn to_json(&self, version: i16) -> Json {
+        Json::Object(vec![
+            ("key", self.key.to_json(version)),
+            ("value", self.value.to_json(version)),
+        ])
+    }
+}
+
+impl ToJson for TopicInfo {
+    fn to_json(&self, version: i16) -> Json {
+        Json::Object(vec![
+            ("name", self.name.to_json(version)),
+            ("partitions", self.partitions.to_json(version)),
+            ("replicationFactor", self.replication_factor.to_json(version)),
+            ("topicConfigs", self.topic_configs.to_json(version)),
+        ])
+    }
+}

@@ -39,3 +39,13 @@ impl Message for AbortTransactionRecord {
     const MAX_VERSION: i16 = 0;
     const FLEXIBLE_FROM: i16 = 0;
 }
+
+impl ToJson for AbortTransactionRecord {
+    fn to_json(&self, version: i16) -> Json {
+        let mut fields = Vec::new();
+        if self.reason.is_some() {
+            fields.push(("reason", self.reason.to_json(version)));
+        }
+        Json::Object(fields)
+    }
+}

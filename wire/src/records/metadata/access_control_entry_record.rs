@@ -53,3 +53,18 @@ impl Message for AccessControlEntryRecord {
     const MAX_VERSION: i16 = 0;
     const FLEXIBLE_FROM: i16 = 0;
 }
+
+impl ToJson for AccessControlEntryRecord {
+    fn to_json(&self, version: i16) -> Json {
+        Json::Object(vec![
+            ("id", self.id.to_json(version)),
+            ("resourceType", self.resource_type.to_json(version)),
+            ("resourceName", self.resource_name.to_json(version)),
+            ("patternType", self.pattern_type.to_json(version)),
+            ("principal", self.principal.to_json(version)),
+            ("host", self.host.to_json(version)),
+            ("operation", self.operation.to_json(version)),
+            ("permissionType", self.permission_type.to_json(version)),
+        ])
+    }
+}

@@ -39,3 +39,13 @@ impl Message for BeginTransactionRecord {
     const MAX_VERSION: i16 = 0;
     const FLEXIBLE_FROM: i16 = 0;
 }
+
+impl ToJson for BeginTransactionRecord {
+    fn to_json(&self, version: i16) -> Json {
+        let mut fields = Vec::new();
+        if self.name.is_some() {
+            fields.push(("name", self.name.to_json(version)));
+        }
+        Json::Object(fields)
+    }
+}

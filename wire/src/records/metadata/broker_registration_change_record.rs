@@ -69,3 +69,22 @@ impl Message for BrokerRegistrationChangeRecord {
     const MAX_VERSION: i16 = 2;
     const FLEXIBLE_FROM: i16 = 0;
 }
+
+impl ToJson for BrokerRegistrationChangeRecord {
+    fn to_json(&self, version: i16) -> Json {
+        let mut fields = vec![
+            ("brokerId", self.broker_id.to_json(version)),
+            ("brokerEpoch", self.broker_epoch.to_json(version)),
+        ];
+        if self.fenced != 0 {
+            fields.push(("fenced", self.fenced.to_json(version)));
+        }
+        if version >= 1 && self.in_controlled_shutdown != 0 {
+            fields.push(("inControlledShutdown", self.in_controlled_shutdown.to_json(version)));
+        }
+        if version >= 2 && !self.log_dirs.is_empty() {
+            fields.push(("logDirs", self.log_dirs.to_json(version)));
+        }
+        Json::Object(fields)
+    }
+}

@@ -32,3 +32,9 @@ impl Message for ClearElrRecord {
     const MAX_VERSION: i16 = 0;
     const FLEXIBLE_FROM: i16 = 0;
 }
+
+impl ToJson for ClearElrRecord {
+    fn to_json(&self, version: i16) -> Json {
+        Json::Object(vec![("topicName", self.topic_name.to_json(version))])
+    }
+}

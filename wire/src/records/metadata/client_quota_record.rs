@@ -72,3 +72,23 @@ impl Message for ClientQuotaRecord {
     const MAX_VERSION: i16 = 0;
     const FLEXIBLE_FROM: i16 = 0;
 }
+
+impl ToJson for ClientQuotaRecord {
+    fn to_json(&self, version: i16) -> Json {
+        Json::Object(vec![
+            ("entity", self.entity.to_json(version)),
+            ("key", self.key.to_json(version)),
+            ("value", self.value.to_json(version)),
+            ("remove", self.remove.to_json(version)),
+        ])
+    }
+}
+
+impl ToJson for EntityData {
+    fn to_json(&self, version: i16) -> Json {
+        Json::Object(vec![
+            ("entityType", self.entity_type.to_json(version)),
+            ("entityName", self.entity_name.to_json(version)),
+        ])
+    }
+}

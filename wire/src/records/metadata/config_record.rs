@@ -52,3 +52,14 @@ impl Message for ConfigRecord {
     const MAX_VERSION: i16 = 0;
     const FLEXIBLE_FROM: i16 = 0;
 }
+
+impl ToJson for ConfigRecord {
+    fn to_json(&self, version: i16) -> Json {
+        Json::Object(vec![
+            ("resourceType", self.resource_type.to_json(version)),
+            ("resourceName", self.resource_name.to_json(version)),
+            ("name", self.name.to_json(version)),
+            ("value", self.value.to_json(version)),
+        ])
+    }
+}

@@ -35,3 +35,12 @@ impl Message for FeatureLevelRecord {
     const MAX_VERSION: i16 = 0;
     const FLEXIBLE_FROM: i16 = 0;
 }
+
+impl ToJson for FeatureLevelRecord {
+    fn to_json(&self, version: i16) -> Json {
+        Json::Object(vec![
+            ("name", self.name.to_json(version)),
+            ("featureLevel", self.feature_level.to_json(version)),
+        ])
+    }
+}

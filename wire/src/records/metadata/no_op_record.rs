@@ -28,3 +28,9 @@ impl Message for NoOpRecord {
     const MAX_VERSION: i16 = 0;
     const FLEXIBLE_FROM: i16 = 0;
 }
+
+impl ToJson for NoOpRecord {
+    fn to_json(&self, version: i16) -> Json {
+        Json::Object(vec![])
+    }
+}

@@ -119,3 +119,40 @@ impl Message for PartitionChangeRecord {
     const MAX_VERSION: i16 = 2;
     const FLEXIBLE_FROM: i16 = 0;
 }
+
+impl ToJson for PartitionChangeRecord {
+    fn to_json(&self, version: i16) -> Json {
+        let mut fields = vec![
+            ("partitionId", self.partition_id.to_json(version)),
+            ("topicId", self.topic_id.to_json(version)),
+        ];
+        if self.isr.is_some() {
+            fields.push(("isr", self.isr.to_json(version)));
+        }
+        if self.leader != -2 {
+            fields.push(("leader", self.leader.to_json(version)));
+        }
+        if self.replicas.is_some() {
+            fields.push(("replicas", self.replicas.to_json(version)));
+        }
+        if self.removing_replicas.is_some() {
+            fields.push(("removingReplicas", self.removing_replicas.to_json(version)));
+        }
+        if self.adding_replicas.is_some() {
+            fields.push(("addingReplicas", self.adding_replicas.to_json(version)));
+        }
+        if self.leader_recovery_state != -1 {
+            fields.push(("leaderRecoveryState", self.leader_recovery_state.to_json(version)));
+        }
+        if version >= 1 && self.directories.is_some() {
+            fields.push(("directories", self.directories.to_json(version)));
+        }
+        if version >= 2 && self.eligible_leader_replicas.is_some() {
+            fields.push(("eligibleLeaderReplicas", self.eligible_leader_replicas.to_json(version)));
+        }
+        if version >= 2 && self.last_known_elr.is_some() {
+            fields.push(("lastKnownElr", self.last_known_elr.to_json(version)));
+        }
+        Json::Object(fields)
+    }
+}

@@ -48,3 +48,13 @@ impl Message for ProducerIdsRecord {
     const MAX_VERSION: i16 = 0;
     const FLEXIBLE_FROM: i16 = 0;
 }
+
+impl ToJson for ProducerIdsRecord {
+    fn to_json(&self, version: i16) -> Json {
+        Json::Object(vec![
+            ("brokerId", self.broker_id.to_json(version)),
+            ("brokerEpoch", self.broker_epoch.to_json(version)),
+            ("nextProducerId", self.next_producer_id.to_json(version)),
+        ])
+    }
+}

@@ -158,3 +158,46 @@ impl Message for RegisterBrokerRecord {
     const MAX_VERSION: i16 = 3;
     const FLEXIBLE_FROM: i16 = 0;
 }
+
+impl ToJson for RegisterBrokerRecord {
+    fn to_json(&self, version: i16) -> Json {
+        let mut fields = vec![("brokerId", self.broker_id.to_json(version))];
+        if version >= 2 {
+            fields.push(("isMigratingZkBroker", self.is_migrating_zk_broker.to_json(version)));
+        }
+        fields.push(("incarnationId", self.incarnation_id.to_json(version)));
+        fields.push(("brokerEpoch", self.broker_epoch.to_json(version)));
+        fields.push(("endPoints", self.end_points.to_json(version)));
+        fields.push(("features", self.features.to_json(version)));
+        fields.push(("rack", self.rack.to_json(version)));
+        fields.push(("fenced", self.fenced.to_json(version)));
+        if version >= 1 {
+            fields.push(("inControlledShutdown", self.in_controlled_shutdown.to_json(version)));
+        }
+        if version >= 3 && !self.log_dirs.is_empty() {
+            fields.push(("logDirs", self.log_dirs.to_json(version)));
+        }
+        Json::Object(fields)
+    }
+}
+
+impl ToJson for BrokerEndpoint {
+    fn to_json(&self, version: i16) -> Json {
+        Json::Object(vec![
+            ("name", self.name.to_json(version)),
+            ("host", self.host.to_json(version)),
+            ("port", self.port.to_json(version)),
+            ("securityProtocol", self.security_protocol.to_json(version)),
+        ])
+    }
+}
+
+impl ToJson for BrokerFeature {
+    fn to_json(&self, version: i16) -> Json {
+        Json::Object(vec![
+            ("name", self.name.to_json(version)),
+            ("minSupportedVersion", self.min_supported_version.to_json(version)),
+            ("maxSupportedVersion", self.max_supported_version.to_json(version)),
+        ])
+    }
+}

@@ -103,3 +103,36 @@ impl Message for RegisterControllerRecord {
     const MAX_VERSION: i16 = 0;
     const FLEXIBLE_FROM: i16 = 0;
 }
+
+impl ToJson for RegisterControllerRecord {
+    fn to_json(&self, version: i16) -> Json {
+        Json::Object(vec![
+            ("controllerId", self.controller_id.to_json(version)),
+            ("incarnationId", self.incarnation_id.to_json(version)),
+            ("zkMigrationReady", self.zk_migration_ready.to_json(version)),
+            ("endPoints", self.end_points.to_json(version)),
+            ("features", self.features.to_json(version)),
+        ])
+    }
+}
+
+impl ToJson for ControllerEndpoint {
+    fn to_json(&self, version: i16) -> Json {
+        Json::Object(vec![
+            ("name", self.name.to_json(version)),
+            ("host", self.host.to_json(version)),
+            ("port", self.port.to_json(version)),
+            ("securityProtocol", self.security_protocol.to_json(version)),
+        ])
+    }
+}
+
+impl ToJson for ControllerFeature {
+    fn to_json(&self, version: i16) -> Json {
+        Json::Object(vec![
+            ("name", self.name.to_json(version)),
+            ("minSupportedVersion", self.min_supported_version.to_json(version)),
+            ("maxSupportedVersion", self.max_supported_version.to_json(version)),
+        ])
+    }
+}

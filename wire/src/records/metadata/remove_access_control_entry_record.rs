@@ -32,3 +32,9 @@ impl Message for RemoveAccessControlEntryRecord {
     const MAX_VERSION: i16 = 0;
     const FLEXIBLE_FROM: i16 = 0;
 }
+
+impl ToJson for RemoveAccessControlEntryRecord {
+    fn to_json(&self, version: i16) -> Json {
+        Json::Object(vec![("id", self.id.to_json(version))])
+    }
+}

@@ -32,3 +32,9 @@ impl Message for RemoveDelegationTokenRecord {
     const MAX_VERSION: i16 = 0;
     const FLEXIBLE_FROM: i16 = 0;
 }
+
+impl ToJson for RemoveDelegationTokenRecord {
+    fn to_json(&self, version: i16) -> Json {
+        Json::Object(vec![("tokenId", self.token_id.to_json(version))])
+    }
+}

@@ -32,3 +32,9 @@ impl Message for RemoveTopicRecord {
     const MAX_VERSION: i16 = 0;
     const FLEXIBLE_FROM: i16 = 0;
 }
+
+impl ToJson for RemoveTopicRecord {
+    fn to_json(&self, version: i16) -> Json {
+        Json::Object(vec![("topicId", self.topic_id.to_json(version))])
+    }
+}

@@ -35,3 +35,12 @@ impl Message for RemoveUserScramCredentialRecord {
     const MAX_VERSION: i16 = 0;
     const FLEXIBLE_FROM: i16 = 0;
 }
+
+impl ToJson for RemoveUserScramCredentialRecord {
+    fn to_json(&self, version: i16) -> Json {
+        Json::Object(vec![
+            ("name", self.name.to_json(version)),
+            ("mechanism", self.mechanism.to_json(version)),
+        ])
+    }
+}

@@ -35,3 +35,12 @@ impl Message for TopicRecord {
     const MAX_VERSION: i16 = 0;
     const FLEXIBLE_FROM: i16 = 0;
 }
+
+impl ToJson for TopicRecord {
+    fn to_json(&self, version: i16) -> Json {
+        Json::Object(vec![
+            ("name", self.name.to_json(version)),
+            ("topicId", self.topic_id.to_json(version)),
+        ])
+    }
+}

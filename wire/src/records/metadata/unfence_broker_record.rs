@@ -35,3 +35,9 @@ impl Message for UnfenceBrokerRecord {
     const MAX_VERSION: i16 = 0;
     const FLEXIBLE_FROM: i16 = 0;
 }
+
+impl ToJson for UnfenceBrokerRecord {
+    fn to_json(&self, version: i16) -> Json {
+        Json::Object(vec![("id", self.id.to_json(version)), ("epoch", self.epoch.to_json(version))])
+    }
+}

@@ -35,3 +35,12 @@ impl Message for UnregisterBrokerRecord {
     const MAX_VERSION: i16 = 0;
     const FLEXIBLE_FROM: i16 = 0;
 }
+
+impl ToJson for UnregisterBrokerRecord {
+    fn to_json(&self, version: i16) -> Json {
+        Json::Object(vec![
+            ("brokerId", self.broker_id.to_json(version)),
+            ("brokerEpoch", self.broker_epoch.to_json(version)),
+        ])
+    }
+}

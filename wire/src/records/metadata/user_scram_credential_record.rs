@@ -47,3 +47,16 @@ impl Message for UserScramCredentialRecord {
     const MAX_VERSION: i16 = 0;
     const FLEXIBLE_FROM: i16 = 0;
 }
+
+impl ToJson for UserScramCredentialRecord {
+    fn to_json(&self, version: i16) -> Json {
+        Json::Object(vec![
+            ("name", self.name.to_json(version)),
+            ("mechanism", self.mechanism.to_json(version)),
+            ("salt", self.salt.to_json(version)),
+            ("storedKey", self.stored_key.to_json(version)),
+            ("serverKey", self.server_key.to_json(version)),
+            ("iterations", self.iterations.to_json(version)),
+        ])
+    }
+}

@@ -32,3 +32,9 @@ impl Message for ZkMigrationStateRecord {
     const MAX_VERSION: i16 = 0;
     const FLEXIBLE_FROM: i16 = 0;
 }
+
+impl ToJson for ZkMigrationStateRecord {
+    fn to_json(&self, version: i16) -> Json {
+        Json::Object(vec![("zkMigrationState", self.zk_migration_state.to_json(version))])
+    }
+}

@@ -150,3 +150,52 @@ impl Message for RemoteLogSegmentMetadataRecord {
     const MAX_VERSION: i16 = 0;
     const FLEXIBLE_FROM: i16 = 0;
 }
+
+impl ToJson for RemoteLogSegmentMetadataRecord {
+    fn to_json(&self, version: i16) -> Json {
+        let mut fields = vec![
+            ("remoteLogSegmentId", self.remote_log_segment_id.to_json(version)),
+            ("startOffset", self.start_offset.to_json(version)),
+            ("endOffset", self.end_offset.to_json(version)),
+            ("brokerId", self.broker_id.to_json(version)),
+            ("maxTimestampMs", self.max_timestamp_ms.to_json(version)),
+            ("eventTimestampMs", self.event_timestamp_ms.to_json(version)),
+            ("segmentLeaderEpochs", self.segment_leader_epochs.to_json(version)),
+            ("segmentSizeInBytes", self.segment_size_in_bytes.to_json(version)),
+            ("customMetadata", self.custom_metadata.to_json(version)),
+            ("remoteLogSegmentState", self.remote_log_segment_state.to_json(version)),
+        ];
+        if self.txn_index_empty {
+            fields.push(("txnIndexEmpty", self.txn_index_empty.to_json(version)));
+        }
+        Json::Object(fields)
+    }
+}
+
+impl ToJson for RemoteLogSegmentIdEntry {
+    fn to_json(&self, version: i16) -> Json {
+        Json::Object(vec![
+            ("topicIdPartition", self.topic_id_partition.to_json(version)),
+            ("id", self.id.to_json(version)),
+        ])
+    }
+}
+
+impl ToJson for TopicIdPartitionEntry {
+    fn to_json(&self, version: i16) -> Json {
+        Json::Object(vec![
+            ("name", self.name.to_json(version)),
+            ("id", self.id.to_json(version)),
+            ("partition", self.partition.to_json(version)),
+        ])
+    }
+}
+
+impl ToJson for SegmentLeaderEpochEntry {
+    fn to_json(&self, version: i16) -> Json {
+        Json::Object(vec![
+            ("leaderEpoch", self.leader_epoch.to_json(version)),
+            ("offset", self.offset.to_json(version)),
+        ])
+    }
+}

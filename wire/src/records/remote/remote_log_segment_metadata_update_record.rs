@@ -97,3 +97,34 @@ impl Message for RemoteLogSegmentMetadataUpdateRecord {
     const MAX_VERSION: i16 = 0;
     const FLEXIBLE_FROM: i16 = 0;
 }
+
+impl ToJson for RemoteLogSegmentMetadataUpdateRecord {
+    fn to_json(&self, version: i16) -> Json {
+        Json::Object(vec![
+            ("remoteLogSegmentId", self.remote_log_segment_id.to_json(version)),
+            ("brokerId", self.broker_id.to_json(version)),
+            ("eventTimestampMs", self.event_timestamp_ms.to_json(version)),
+            ("customMetadata", self.custom_metadata.to_json(version)),
+            ("remoteLogSegmentState", self.remote_log_segment_state.to_json(version)),
+        ])
+    }
+}
+
+impl ToJson for RemoteLogSegmentIdEntry {
+    fn to_json(&self, version: i16) -> Json {
+        Json::Object(vec![
+            ("topicIdPartition", self.topic_id_partition.to_json(version)),
+            ("id", self.id.to_json(version)),
+        ])
+    }
+}
+
+impl ToJson for TopicIdPartitionEntry {
+    fn to_json(&self, version: i16) -> Json {
+        Json::Object(vec![
+            ("name", self.name.to_json(version)),
+            ("id", self.id.to_json(version)),
+            ("partition", self.partition.to_json(version)),
+        ])
+    }
+}

@@ -69,3 +69,24 @@ impl Message for RemotePartitionDeleteMetadataRecord {
     const MAX_VERSION: i16 = 0;
     const FLEXIBLE_FROM: i16 = 0;
 }
+
+impl ToJson for RemotePartitionDeleteMetadataRecord {
+    fn to_json(&self, version: i16) -> Json {
+        Json::Object(vec![
+            ("topicIdPartition", self.topic_id_partition.to_json(version)),
+            ("brokerId", self.broker_id.to_json(version)),
+            ("eventTimestampMs", self.event_timestamp_ms.to_json(version)),
+            ("remotePartitionDeleteState", self.remote_partition_delete_state.to_json(version)),
+        ])
+    }
+}
+
+impl ToJson for TopicIdPartitionEntry {
+    fn to_json(&self, version: i16) -> Json {
+        Json::Object(vec![
+            ("name", self.name.to_json(version)),
+            ("id", self.id.to_json(version)),
+            ("partition", self.partition.to_json(version)),
+        ])
+    }
+}

@@ -81,3 +81,28 @@ impl Message for ShareSnapshotValue {
     const MAX_VERSION: i16 = 0;
     const FLEXIBLE_FROM: i16 = 0;
 }
+
+impl ToJson for ShareSnapshotValue {
+    fn to_json(&self, version: i16) -> Json {
+        Json::Object(vec![
+            ("snapshotEpoch", self.snapshot_epoch.to_json(version)),
+            ("stateEpoch", self.state_epoch.to_json(version)),
+            ("leaderEpoch", self.leader_epoch.to_json(version)),
+            ("startOffset", self.start_offset.to_json(version)),
+            ("createTimestamp", self.create_timestamp.to_json(version)),
+            ("writeTimestamp", self.write_timestamp.to_json(version)),
+            ("stateBatches", self.state_batches.to_json(version)),
+        ])
+    }
+}
+
+impl ToJson for StateBatch {
+    fn to_json(&self, version: i16) -> Json {
+        Json::Object(vec![
+            ("firstOffset", self.first_offset.to_json(version)),
+            ("lastOffset", self.last_offset.to_json(version)),
+            ("deliveryState", self.delivery_state.to_json(version)),
+            ("deliveryCount", self.delivery_count.to_json(version)),
+        ])
+    }
+}

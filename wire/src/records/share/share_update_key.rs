@@ -36,3 +36,13 @@ impl Message for ShareUpdateKey {
     const MAX_VERSION: i16 = 0;
     const FLEXIBLE_FROM: i16 = i16::MAX;
 }
+
+impl ToJson for ShareUpdateKey {
+    fn to_json(&self, version: i16) -> Json {
+        Json::Object(vec![
+            ("groupId", self.group_id.to_json(version)),
+            ("topicId", self.topic_id.to_json(version)),
+            ("partition", self.partition.to_json(version)),
+        ])
+    }
+}

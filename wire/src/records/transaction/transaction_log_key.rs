@@ -30,3 +30,9 @@ impl Message for TransactionLogKey {
     const MAX_VERSION: i16 = 0;
     const FLEXIBLE_FROM: i16 = i16::MAX;
 }
+
+impl ToJson for TransactionLogKey {
+    fn to_json(&self, version: i16) -> Json {
+        Json::Object(vec![("transactionalId", self.transactional_id.to_json(version))])
+    }
+}

@@ -148,3 +148,46 @@ impl Message for TransactionLogValue {
     const MAX_VERSION: i16 = 1;
     const FLEXIBLE_FROM: i16 = 1;
 }
+
+impl ToJson for TransactionLogValue {
+    fn to_json(&self, version: i16) -> Json {
+        let mut fields = vec![("producerId", self.producer_id.to_json(version))];
+        if version >= 1 && self.previous_producer_id != -1 {
+            fields.push(("previousProducerId", self.previous_producer_id.to_json(version)));
+        }
+        if version >= 1 && self.next_producer_id != -1 {
+            fields.push(("nextProducerId", self.next_producer_id.to_json(version)));
+        }
+        fields.push(("producerEpoch", self.producer_epoch.to_json(version)));
+        if version >= 1 && self.next_producer_epoch != -1 {
+            fields.push(("nextProducerEpoch", self.next_producer_epoch.to_json(version)));
+        }
+        fields.push(("transactionTimeoutMs", self.transaction_timeout_ms.to_json(version)));
+        fields.push(("transactionStatus", self.transaction_status.to_json(version)));
+        fields.push(("transactionPartitions", self.transaction_partitions.to_json(version)));
+        fields.push((
+            "transactionLastUpdateTimestampMs",
+            self.transaction_last_update_timestamp_ms.to_json(version),
+        ));
+        fields.push((
+            "transactionStartTimestampMs",
+            self.transaction_start_timestamp_ms.to_json(version),
+        ));
+        if version >= 1 && self.client_transaction_version != 0 {
+            fields.push((
+                "clientTransactionVersion",
+                self.client_transaction_version.to_json(version),
+            ));
+        }
+        Json::Object(fields)
+    }
+}
+
+impl ToJson for PartitionsSchema {
+    fn to_json(&self, version: i16) -> Json {
+        Json::Object(vec![
+            ("topic", self.topic.to_json(version)),
+            ("partitionIds", self.partition_ids.to_json(version)),
+        ])
+    }
+}

@@ -1,0 +1,148 @@
+//! A member that uses JoinGroup, SyncGroup and Heartbeat.
+
+use std::rc::Rc;
+
+use anyhow::{Result, bail};
+use ringlog_wire::messages::join_group_request::JoinGroupRequestProtocol;
+use ringlog_wire::messages::sync_group_request::SyncGroupRequestAssignment;
+use ringlog_wire::messages::{HeartbeatRequest, JoinGroupRequest, SyncGroupRequest};
+
+use super::Scene;
+use super::roster::Roster;
+use crate::client::{Connection, error_name};
+
+const NONE: i16 = 0;
+const ILLEGAL_GENERATION: i16 = 22;
+const UNKNOWN_MEMBER_ID: i16 = 25;
+const REBALANCE_IN_PROGRESS: i16 = 27;
+const MEMBER_ID_REQUIRED: i16 = 79;
+const COORDINATOR_LOAD_IN_PROGRESS: i16 = 14;
+const COORDINATOR_NOT_AVAILABLE: i16 = 15;
+
+const JOIN_VERSION: i16 = 5;
+const SYNC_VERSION: i16 = 3;
+const HEARTBEAT_VERSION: i16 = 3;
+const SESSION_TIMEOUT_MS: i32 = 45_000;
+const REBALANCE_TIMEOUT_MS: i32 = 120_000;
+/// As long as what a consumer says of one topic, and what it is told of some partitions.
+const WORDS_BYTES: usize = 40;
+/// Pause before a question that came too early is asked again.
+const AGAIN_MS: u64 = 100;
+
+struct Member {
+    scene: Rc<Scene>,
+    connection: Connection,
+    group: String,
+    id: String,
+    generation: i32,
+}
+
+/// Joins, and beats until the scene ends.
+pub(super) async fn live(
+    scene: &Rc<Scene>,
+    roster: &Roster,
+    group: usize,
+    number: usize,
+    id: String,
+    connection: Connection,
+) -> Result<()> {
+    let mut member = Member {
+        scene: Rc::clone(scene),
+        connection,
+        group: id,
+        id: String::new(),
+        generation: -1,
+    };
+    while !scene.ended.get() {
+        if member.join().await? {
+            roster.learn(group, number, member.generation, 0);
+            member.beat().await?;
+        }
+    }
+    Ok(())
+}
+
+impl Member {
+    fn count(&self) {
+        self.scene.requests.set(self.scene.requests.get() + 1);
+    }
+
+    /// What an error means for a member; true if there was none.
+    async fn take(&mut self, error: i16) -> Result<bool> {
+        match error {
+            NONE => return Ok(true),
+            ILLEGAL_GENERATION | REBALANCE_IN_PROGRESS | MEMBER_ID_REQUIRED => {}
+            UNKNOWN_MEMBER_ID => self.id.clear(),
+            COORDINATOR_LOAD_IN_PROGRESS | COORDINATOR_NOT_AVAILABLE => {
+                self.scene.shard.sleep_ms(AGAIN_MS).await;
+            }
+            other => bail!("a member of {}: {}", self.group, error_name(other)),
+        }
+        Ok(false)
+    }
+
+    /// Joins, and asks for its part; true if it has it.
+    async fn join(&mut self) -> Result<bool> {
+        self.count();
+        let protocol =
+            JoinGroupRequestProtocol { name: "range".to_owned(), metadata: vec![0; WORDS_BYTES] };
+        let request = JoinGroupRequest {
+            group_id: self.group.clone(),
+            session_timeout_ms: SESSION_TIMEOUT_MS,
+            rebalance_timeout_ms: REBALANCE_TIMEOUT_MS,
+            member_id: self.id.clone(),
+            protocol_type: "groups".to_owned(),
+            protocols: vec![protocol],
+            ..Default::default()
+        };
+        let joined = self.connection.call_version(&request, JOIN_VERSION).await?;
+        if matches!(joined.error_code, NONE | MEMBER_ID_REQUIRED) {
+            self.id = joined.member_id;
+        }
+        if !self.take(joined.error_code).await? {
+            return Ok(false);
+        }
+        self.generation = joined.generation_id;
+        let members = joined.members.into_iter();
+        let assign =
+            |member_id| SyncGroupRequestAssignment { member_id, assignment: vec![0; WORDS_BYTES] };
+        self.sync(members.map(|member| assign(member.member_id)).collect()).await
+    }
+
+    /// Asks for its part; whoever leads says what the others have.
+    async fn sync(&mut self, assignments: Vec<SyncGroupRequestAssignment>) -> Result<bool> {
+        self.count();
+        let request = SyncGroupRequest {
+            group_id: self.group.clone(),
+            generation_id: self.generation,
+            member_id: self.id.clone(),
+            assignments,
+            ..Default::default()
+        };
+        let synced = self.connection.call_version(&request, SYNC_VERSION).await?;
+        self.take(synced.error_code).await
+    }
+
+    /// Until it has to join again.
+    async fn beat(&mut self) -> Result<()> {
+        let interval_ms = self.scene.heartbeat_ms;
+        // Not all at the same moment.
+        let mut wait_ms = self.scene.shard.random() % interval_ms.max(1);
+        while !self.scene.ended.get() {
+            self.scene.shard.sleep_ms(wait_ms).await;
+            wait_ms = interval_ms;
+            self.count();
+            let request = HeartbeatRequest {
+                group_id: self.group.clone(),
+                generation_id: self.generation,
+                member_id: self.id.clone(),
+                ..Default::default()
+            };
+            let answer = self.connection.call_version(&request, HEARTBEAT_VERSION).await?;
+            if !self.take(answer.error_code).await? {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,86 @@
+//! A member that uses ConsumerGroupHeartbeat.
+
+use std::rc::Rc;
+
+use anyhow::{Result, bail};
+use ringlog_wire::Uuid;
+use ringlog_wire::messages::consumer_group_heartbeat_request::TopicPartitions;
+use ringlog_wire::messages::{ConsumerGroupHeartbeatRequest, ConsumerGroupHeartbeatResponse};
+
+use super::Scene;
+use super::roster::Roster;
+use crate::client::{Connection, error_name};
+
+const NONE: i16 = 0;
+const COORDINATOR_LOAD_IN_PROGRESS: i16 = 14;
+const COORDINATOR_NOT_AVAILABLE: i16 = 15;
+const UNKNOWN_MEMBER_ID: i16 = 25;
+const FENCED_MEMBER_EPOCH: i16 = 110;
+const REBALANCE_TIMEOUT_MS: i32 = 120_000;
+const AGAIN_MS: u64 = 100;
+
+/// Joins, takes what it is assigned at once, and beats as it is told to until the scene ends.
+pub(super) async fn live(
+    scene: &Rc<Scene>,
+    roster: &Roster,
+    group: usize,
+    number: usize,
+    id: String,
+    mut connection: Connection,
+) -> Result<()> {
+    let (high, low) = (scene.shard.random(), scene.shard.random());
+    let member = Uuid((u128::from(high) << 64 | u128::from(low)).to_be_bytes()).to_string();
+    let mut epoch = 0;
+    let mut owned: Vec<i32> = Vec::new();
+    let mut is_news = true;
+    while !scene.ended.get() {
+        scene.requests.set(scene.requests.get() + 1);
+        let joins = epoch == 0;
+        let part = TopicPartitions { topic_id: scene.topic_id, partitions: owned.clone() };
+        let parts = if owned.is_empty() { Vec::new() } else { vec![part] };
+        let request = ConsumerGroupHeartbeatRequest {
+            group_id: id.clone(),
+            member_id: member.clone(),
+            member_epoch: epoch,
+            rebalance_timeout_ms: if joins { REBALANCE_TIMEOUT_MS } else { -1 },
+            subscribed_topic_names: joins.then(|| vec![scene.topic.clone()]),
+            topic_partitions: is_news.then_some(parts),
+            ..Default::default()
+        };
+        let answer = connection.call_version(&request, 1).await?;
+        match answer.error_code {
+            NONE => {}
+            COORDINATOR_LOAD_IN_PROGRESS | COORDINATOR_NOT_AVAILABLE => {
+                scene.shard.sleep_ms(AGAIN_MS).await;
+                continue;
+            }
+            UNKNOWN_MEMBER_ID | FENCED_MEMBER_EPOCH => {
+                (epoch, is_news) = (0, true);
+                owned.clear();
+                continue;
+            }
+            other => bail!("a member of {id}: {}", error_name(other)),
+        }
+        epoch = answer.member_epoch;
+        is_news = take(&answer, &mut owned);
+        roster.learn(group, number, epoch, owned.len());
+        if !is_news {
+            let interval_ms = answer.heartbeat_interval_ms.max(1) as u64;
+            scene.shard.sleep_ms(interval_ms / 2 + scene.shard.random() % interval_ms / 2).await;
+        }
+    }
+    Ok(())
+}
+
+/// Takes over an assignment; whether it was another one.
+fn take(answer: &ConsumerGroupHeartbeatResponse, owned: &mut Vec<i32>) -> bool {
+    let Some(assignment) = &answer.assignment else { return false };
+    let parts = assignment.topic_partitions.iter().flat_map(|topic| &topic.partitions);
+    let mut assigned: Vec<i32> = parts.copied().collect();
+    assigned.sort_unstable();
+    if assigned == *owned {
+        return false;
+    }
+    *owned = assigned;
+    true
+}

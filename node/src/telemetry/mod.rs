@@ -1,0 +1,7 @@
+//! What a node tells those who watch it: `ringlog.http.listener` serves /metrics in Prometheus'
+//! text format, /healthz and /readyz.
+
+mod http;
+mod metrics;
+
+pub use http::start;
