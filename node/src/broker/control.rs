@@ -13,15 +13,18 @@ use super::calls::{Call, ControlCall, ControlReply, MetadataUpdate};
 use super::metadata_log::{BootstrapError, MetadataLog, OpenedMetadata};
 use super::shard_broker::Broker;
 use crate::controller::{
-    FeatureChanges, NodeIdentity, PRODUCER_ID_BLOCK, RECORDS_PER_DECISION_MAX, TopicFault,
-    add_partitions, allocate_producer_ids, alter_configs, bootstrap_records, create_topics,
-    delete_topics, registration_records, update_features,
+    FeatureChanges, NodeIdentity, PRODUCER_ID_BLOCK, TopicFault, add_partitions,
+    allocate_producer_ids, alter_configs, bootstrap_records, create_topics, delete_topics,
+    registration_records, update_features,
 };
 use crate::error_code::ErrorCode;
 use crate::metadata::{MetadataDelta, MetadataImage};
 
 /// Requests that wait for the controller at most.
 const WAITING_MAX: usize = 1000;
+/// Records of one batch in what a start writes. They are no one decision, and a batch has to fit a
+/// segment of the metadata log, however small that is set.
+const REGISTRATION_RECORDS_MAX: usize = 500;
 /// How often what is too old or too much is looked for, besides after each snapshot.
 const CLEAN_INTERVAL_MS: i64 = 60_000;
 
@@ -71,7 +74,7 @@ impl Control {
         let (broker_epoch, records) =
             registration_records(&control.image.borrow(), node, next_offset);
         control.broker_epoch.set(broker_epoch);
-        for batch in records.chunks(RECORDS_PER_DECISION_MAX) {
+        for batch in records.chunks(REGISTRATION_RECORDS_MAX) {
             control.commit(batch.to_vec(), &mut delta).await?;
         }
         // The first image is all news.

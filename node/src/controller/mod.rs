@@ -27,9 +27,6 @@ pub use topics::{
     add_partitions, create_topics, delete_topics, validate_topic_name,
 };
 
-/// Records of one decision at most, as Kafka bounds it (`MAX_RECORDS_PER_USER_OP`).
-pub const RECORDS_PER_DECISION_MAX: usize = 10_000;
-
 /// The version a record is written in at metadata.version 4.1-IV1.
 pub fn record_version(record: &MetadataRecord, elr_enabled: bool) -> i16 {
     match record {
