@@ -15,7 +15,9 @@ import org.apache.kafka.common.serialization.*;
 
 public class Parallel {
     static final int PARTITIONS = 2;
-    static final int KEYS = 40;
+    // The records of a key that is held up are few: once they fill the program's buffer (twice its
+    // threads, to begin with) it may read nothing more, whatever the broker.
+    static final int KEYS = 200;
     static final int RECORDS = 2000;
     static final String HELD = "key-7";
 
@@ -62,7 +64,7 @@ public class Parallel {
         return offsets.values().stream().mapToLong(OffsetAndMetadata::offset).sum();
     }
 
-    public static void main(String[] arguments) throws Exception {
+    static void checkAll(String[] arguments) throws Exception {
         bootstrap = arguments[0];
         Map<String, Object> config = Map.of("bootstrap.servers", bootstrap);
         var strings = new StringSerializer();
@@ -116,6 +118,16 @@ public class Parallel {
             }
             if (second.size() != RECORDS / KEYS) throw new AssertionError(second);
             System.out.println(first.size() + " records, then " + second.size());
+        }
+    }
+
+    public static void main(String[] arguments) {
+        // Threads of clients outlive a failure, and would keep its message.
+        try {
+            checkAll(arguments);
+        } catch (Throwable failure) {
+            failure.printStackTrace();
+            System.exit(1);
         }
         System.out.println("done");
         System.exit(0);

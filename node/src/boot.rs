@@ -27,7 +27,8 @@ use ringlog_engine::types::ShardId;
 use ringlog_wire::Uuid;
 
 use crate::broker::{
-    Broker, Call, Control, DirInfo, FetchPath, Message, MetadataLog, Reply, RequestLimits, Settings,
+    Broker, Call, Control, DirInfo, FetchPath, Message, MetadataLog, PublishedImage, Reply,
+    RequestLimits, Settings,
 };
 use crate::config::{Listener, RawConfig, SecurityProtocol, parse_cpu_list};
 use crate::conn;
@@ -91,7 +92,7 @@ pub fn run(config: RawConfig, format_itself: bool) -> Result<(), String> {
     let choice = driver_choice(&config);
     let cpus = cpus_of(&config)?;
     let (settings, dirs) = open_dirs(config, format_itself, cpus.len())?;
-    let settings = Arc::new(settings);
+    let (settings, published) = (Arc::new(settings), Arc::new(PublishedImage::default()));
     let (drivers, lacking) =
         DriverPlan::new(choice, settings.shards, &options).map_err(|error| error.to_string())?;
     if let Some(error) = lacking {
@@ -115,6 +116,7 @@ pub fn run(config: RawConfig, format_itself: bool) -> Result<(), String> {
             drivers: drivers.clone(),
             buffer_bytes: options.provided_buffer_bytes,
             settings: Arc::clone(&settings),
+            published: Arc::clone(&published),
             mailboxes,
             dirs: dirs.take_if(|_| index == 0),
             stop: Arc::clone(&stop),
@@ -364,6 +366,7 @@ struct ShardThread {
     /// What a connection receives at once.
     buffer_bytes: usize,
     settings: Arc<Settings>,
+    published: Arc<PublishedImage>,
     mailboxes: Mailboxes<Message>,
     /// Shard 0 gets the directories.
     dirs: Option<Vec<LogDir>>,
@@ -429,7 +432,7 @@ impl ShardThread {
             // There is no watchdog only if the process is ending.
             let _ = self.watched.send(watched);
         }
-        let broker = Broker::new(&shard, Arc::clone(&self.settings));
+        let broker = Broker::new(&shard, Arc::clone(&self.settings), self.published);
         let receiver = Rc::clone(&broker);
         let mailboxes = self.mailboxes;
         broker.connect(mailboxes.connect(&shard, move |from, m| receiver.on_message(from, m)));

@@ -44,7 +44,6 @@ fn a_script_of_the_notes_runs_as_it_was_written_down() {
 }
 
 #[test]
-#[ignore = "waits for ever once in about seven runs, for a reason not known yet"]
 fn java_consumers_share_partitions_under_every_assignor() {
     if !have_kafka() {
         return;
@@ -58,7 +57,6 @@ fn java_consumers_share_partitions_under_every_assignor() {
 }
 
 #[test]
-#[ignore = "waits for ever once in about seven runs, for a reason not known yet"]
 fn the_parallel_consumer_commits_with_gaps() {
     let pom = conformance("java/parallel-consumer-pom.xml");
     if !have("Confluent's Parallel Consumer (java and mvn)", script("jars").arg(&pom)) {

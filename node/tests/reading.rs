@@ -6,7 +6,6 @@
 mod support;
 
 use std::io::Read;
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 use ringlog_wire::messages::{
@@ -14,7 +13,7 @@ use ringlog_wire::messages::{
     delete_topics_request, fetch_request, fetch_response, metadata_request,
 };
 use ringlog_wire::{Message, Reader, Uuid};
-use support::{Client, Node, batch, fetch_request_of, run};
+use support::{Client, Node, batch, evict, fetch_request_of};
 
 const UNKNOWN_TOPIC_OR_PARTITION: i16 = 3;
 const UNKNOWN_TOPIC_ID: i16 = 100;
@@ -182,6 +181,34 @@ fn fetch_by_id(client: &mut Client, topic_id: Uuid) -> (i16, usize) {
     (partition.error_code, partition.records.as_ref().map_or(0, Vec::len))
 }
 
+/// Connections are of different shards: what one shows, each of the others has to know.
+#[test]
+fn a_topic_that_is_shown_takes_records_on_every_connection() {
+    let node = Node::start(&["ringlog.shards=2", "auto.create.topics.enable=false"]);
+    let mut maker = node.client();
+    let mut clients = [node.client(), node.client(), node.client(), node.client()];
+    for round in 0..20 {
+        let name = format!("t{round}");
+        std::thread::scope(|scope| {
+            scope.spawn(|| maker.create_topic(&name, 12, &[]));
+            let asked = metadata_request::MetadataRequestTopic {
+                name: Some(name.clone()),
+                ..Default::default()
+            };
+            let request = MetadataRequest { topics: Some(vec![asked]), ..Default::default() };
+            let began = Instant::now();
+            while clients[round % 4].request(&request, 9).topics[0].error_code != 0 {
+                assert!(began.elapsed() < LONG, "the topic is not shown");
+            }
+            for partition in 0..12 {
+                let client = &mut clients[(round + partition as usize) % 4];
+                let produced = client.produce(&name, partition, -1, batch(&[b"v"], None));
+                assert_eq!(produced.error, 0, "round {round}, partition {partition}");
+            }
+        });
+    }
+}
+
 #[test]
 fn a_topic_made_again_has_nothing_of_the_old_one() {
     let mut node = Node::start(&["log.segment.delete.delay.ms=60000"]);
@@ -296,13 +323,6 @@ fn read_slowly(path: &str) {
     assert!(node.is_alive());
 }
 
-/// Has a file's pages leave the page cache.
-fn forget(path: &std::path::Path) {
-    let input = format!("if={}", path.display());
-    run(Command::new("sync").arg(path));
-    run(Command::new("dd").args([&input, "iflag=nocache", "count=0", "status=none"]));
-}
-
 #[test]
 fn d11_what_has_rotted_on_the_disk_is_refused_on_every_path() {
     for path in ["auto", "sendfile", "splice", "copy"] {
@@ -321,15 +341,16 @@ fn d11_what_has_rotted_on_the_disk_is_refused_on_every_path() {
         let mut rotten = sound.clone();
         rotten[small.len() + 100_000] ^= 1;
         std::fs::write(&log, &rotten).expect("writable");
-        forget(&log);
+        evict(&log);
         node.restart();
         let mut client = node.client();
-        assert_eq!(client.fetch("t", 0, 1), (2, Vec::new()), "{path}");
+        let (error, bytes) = client.fetch("t", 0, 1);
+        assert_eq!((error, bytes.len()), (2, 0), "{path}");
         assert!(node.log().contains("has another CRC"), "{path}: {}", node.log());
         // Others are read as before, off the disk and out of memory.
         assert_eq!(node.stop(), 0);
         std::fs::write(&log, &sound).expect("writable");
-        forget(&log);
+        evict(&log);
         node.restart();
         for _ in 0..2 {
             let (error, bytes) = node.client().fetch("t", 0, 0);

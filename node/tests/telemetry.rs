@@ -10,7 +10,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use support::txn::batch_of;
-use support::{Client, Node, PATIENCE, batch, free_ports, read_values, ringlog, run, text};
+use support::{Client, Node, PATIENCE, batch, evict, free_ports, read_values, ringlog, run, text};
 
 /// Asks for a path: the status line and the text; none if the connection was closed.
 fn ask(port: u16, request: &[u8]) -> Option<(String, String)> {
@@ -143,9 +143,8 @@ fn cached_says_what_fincore_says() {
     }
     assert_eq!(node.stop(), 0);
     let first = node.data().join("t-0/00000000000000000000.log");
-    run(Command::new("sync").arg(&first));
+    evict(&first);
     let input = format!("if={}", first.display());
-    run(Command::new("dd").args([&input, "iflag=nocache", "count=0", "status=none"]));
     // Some of it comes back.
     run(Command::new("dd").args([&input, "of=/dev/null", "bs=4096", "count=3", "status=none"]));
     let said = run(ringlog().arg("cached").arg(node.data()));

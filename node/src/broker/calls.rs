@@ -60,7 +60,7 @@ pub enum Call {
     Inspect { inspections: Vec<(Uuid, i32, Inspection)> },
     /// For the controller, on shard 0.
     Control(ControlCall),
-    /// Take over a new image.
+    /// Have the logs that a new image says.
     ApplyMetadata(Arc<MetadataUpdate>),
     /// Report the bounds of all logs.
     CollectOffsets,

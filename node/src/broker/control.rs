@@ -212,7 +212,7 @@ impl Control {
         Ok(())
     }
 
-    /// Hands the image to every shard, and waits until all of them follow it.
+    /// Hands the image to every shard, and shows it once all of them have followed it.
     async fn publish(&self, delta: MetadataDelta) {
         let update = Arc::new(MetadataUpdate {
             image: Arc::new(self.image.borrow().clone()),
@@ -227,6 +227,7 @@ impl Control {
         for answer in answers {
             answer.await;
         }
+        self.broker.published.publish(Arc::clone(&update.image));
     }
 
     async fn decide(&self, call: ControlCall) -> Result<ControlReply, BootstrapError> {

@@ -13,6 +13,7 @@ mod measures;
 mod metadata_log;
 mod metadata_snapshots;
 mod partition;
+mod published;
 mod rate;
 mod reads;
 mod replicas;
@@ -33,6 +34,7 @@ pub use measures::{CompactionCounts, Measures};
 pub use metadata_log::{BootstrapError, MetadataLog};
 pub use metadata_snapshots::snapshot_bytes;
 pub use partition::Partition;
+pub use published::PublishedImage;
 pub use reads::{LentRange, Piece};
 pub use replicas::{
     EARLIEST_LOCAL_TIMESTAMP, EARLIEST_TIMESTAMP, LATEST_TIERED_TIMESTAMP, LATEST_TIMESTAMP,

@@ -3,7 +3,6 @@
 
 use std::path::Path;
 use std::rc::Rc;
-use std::sync::Arc;
 
 use ringlog_engine::batch::{self, Codec, Packing};
 use ringlog_engine::dirs::{partition_metadata, write_partition_metadata};
@@ -84,20 +83,19 @@ fn saturated(ms: u64) -> i64 {
 }
 
 impl Broker {
-    /// Takes over a new image.
+    /// Brings this shard's logs to where a new image has them, before the image is shown.
     pub(super) async fn apply_metadata(self: &Rc<Self>, update: &MetadataUpdate) {
-        let image = Arc::clone(&update.image);
+        let image = &update.image;
         self.broker_epoch.set(update.broker_epoch);
-        self.follow_configs(&image, update);
+        self.follow_configs(image, update);
         for (id, name) in &update.delta.topics_removed {
             self.delete_topic(*id, name).await;
         }
         for id in &update.delta.topics_changed {
             if let Some(topic) = image.topic(*id) {
-                self.follow_topic(&image, topic).await;
+                self.follow_topic(image, topic).await;
             }
         }
-        *self.image.borrow_mut() = image;
         self.groups.follow(self, update);
     }
 

@@ -26,6 +26,7 @@ use super::control::Control;
 use super::dirs::DirHealth;
 use super::measures::CompactionCounts;
 use super::partition::Partition;
+use super::published::PublishedImage;
 use super::reads::Leases;
 use super::settings::{COLD_READ_BYTES, Settings};
 use crate::config::BrokerConfig;
@@ -95,7 +96,9 @@ pub struct Broker {
     pub(super) control: RefCell<Option<Rc<Control>>>,
     /// Shard 0: the log directories, for their checkpoints.
     pub(super) dirs: RefCell<Vec<Rc<LogDir>>>,
-    pub(super) image: RefCell<Arc<MetadataImage>>,
+    pub(super) published: Arc<PublishedImage>,
+    /// What was last taken from `published`, and its number there.
+    image: RefCell<(u64, Arc<MetadataImage>)>,
     pub(super) config: RefCell<Rc<BrokerConfig>>,
     pub(super) broker_epoch: Cell<i64>,
     pub(super) partitions: RefCell<Partitions>,
@@ -120,7 +123,11 @@ pub struct Broker {
 
 impl Broker {
     /// The broker of a shard; [`Broker::connect`] gives it its mailboxes.
-    pub fn new(shard: &Shard, settings: Arc<Settings>) -> Rc<Broker> {
+    pub fn new(
+        shard: &Shard,
+        settings: Arc<Settings>,
+        published: Arc<PublishedImage>,
+    ) -> Rc<Broker> {
         let options = CommitterOptions {
             sync_always: settings.sync_always,
             io_mode: settings.io_mode,
@@ -142,6 +149,7 @@ impl Broker {
             stopping: Cell::new(false),
             control: RefCell::new(None),
             dirs: RefCell::default(),
+            published,
             image: RefCell::default(),
             config: RefCell::new(Rc::new(BrokerConfig::new(settings.config.clone()))),
             broker_epoch: Cell::new(-1),
@@ -181,7 +189,11 @@ impl Broker {
 
     /// The newest metadata.
     pub fn image(&self) -> Arc<MetadataImage> {
-        Arc::clone(&self.image.borrow())
+        let mut known = self.image.borrow_mut();
+        if let Some(newer) = self.published.newer_than(known.0) {
+            *known = newer;
+        }
+        Arc::clone(&known.1)
     }
 
     /// The configuration as it is now.

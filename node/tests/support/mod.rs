@@ -12,6 +12,7 @@ use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use ringlog_engine::batch::{
@@ -45,11 +46,34 @@ pub struct Node {
     child: Option<Child>,
 }
 
-/// Ports that are free now.
+/// Ports that are free now, below those that the kernel gives to outgoing connections: a node that
+/// is started again finds its own free.
 pub fn free_ports<const N: usize>() -> [u16; N] {
-    let listeners: [TcpListener; N] =
-        std::array::from_fn(|_| TcpListener::bind("127.0.0.1:0").expect("a free port"));
-    listeners.map(|listener| listener.local_addr().expect("bound").port())
+    static TAKEN: AtomicU32 = AtomicU32::new(0);
+    std::array::from_fn(|_| {
+        let mut ports = std::iter::repeat_with(|| {
+            // Programs of tests that run beside each other begin in different places.
+            let count = TAKEN.fetch_add(1, Ordering::Relaxed);
+            10_000 + (std::process::id().wrapping_mul(97).wrapping_add(count) % 20_000) as u16
+        });
+        ports.find(|&port| TcpListener::bind(("127.0.0.1", port)).is_ok()).expect("a free port")
+    })
+}
+
+/// Has a file's pages leave the page cache, whoever else keeps the kernel busy.
+pub fn evict(path: &Path) {
+    let input = format!("if={}", path.display());
+    let line = format!("{}: 0/", path.display());
+    let start = Instant::now();
+    loop {
+        run(Command::new("sync").arg(path));
+        run(Command::new("dd").args([&input, "iflag=nocache", "count=0", "status=none"]));
+        let cached = run(ringlog().arg("cached").arg(path.parent().expect("a folder")));
+        if cached.lines().any(|found| found.starts_with(&line)) {
+            return;
+        }
+        assert!(start.elapsed() < PATIENCE, "pages stay in memory: {cached}");
+    }
 }
 
 /// The properties of a single node.
