@@ -19,7 +19,7 @@ const CLIENTS: &[(&str, &str, &str, &str, &str)] = &[
         "Apache Kafka's tools and broker",
         "scripts/kafka",
         "version=${KAFKA_VERSION:-",
-        "`node/tests`: every comparison; `java-gui`",
+        "`node/tests`: every comparison; `tools`, `java-gui`",
         "tools, transactions aside; files that change hands; the calls of a graphical interface",
     ),
     (

@@ -156,14 +156,17 @@ fn settings_of(case: &Case) -> Option<Vec<(&'static str, &'static str)>> {
                 (EngineKind::Pwrite, _) if !direct => {
                     Some(vec![mode, ("ringlog.io.write.path", "pwrite")])
                 }
-                (EngineKind::IoUring, Some(RingSetup::Iopoll | RingSetup::Coop) | None) => None,
+                // The node neither polls nor registers its buffers (docs/decisions/0011).
+                (
+                    EngineKind::IoUring,
+                    Some(RingSetup::Iopoll | RingSetup::Coop | RingSetup::FixedBuffers) | None,
+                ) => None,
                 (EngineKind::IoUring, Some(ring)) => {
                     let mut settings = vec![mode];
                     if !direct {
                         settings.push(("ringlog.io.write.path", "ring"));
                     }
                     settings.extend(match ring {
-                        RingSetup::FixedBuffers => Some(("ringlog.io.registered.buffers", "true")),
                         RingSetup::Sqpoll => Some(("ringlog.io.sqpoll", "true")),
                         RingSetup::Plain => Some(("ringlog.io.registered.files", "false")),
                         _ => None,

@@ -177,7 +177,8 @@ impl Broker {
             if self.partitions.borrow().contains_key(&(topic.id, index)) {
                 continue;
             }
-            let dir = self.choose_dir(&topic.name, topic.id, index, replica, &counts).await;
+            let name = format!("{}-{index}", topic.name);
+            let dir = self.choose_dir(&name, topic.id, index, replica, &counts).await;
             dir.iter().for_each(|dir| counts[*dir] += 1);
             missing.push((index, dir));
         }

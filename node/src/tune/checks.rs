@@ -11,7 +11,7 @@ use super::{Finding, Remedy, State, Tune};
 
 /// Each segment keeps up to three files open, each connection one.
 const OPEN_FILES_MIN: u64 = 100_000;
-/// For rings, registered buffers and their accounting.
+/// For rings, where their memory counts, and for buffers that a study registers.
 const LOCKED_BYTES_MIN: u64 = 64 << 20;
 /// What a broker's network should carry, in Mbit/s.
 const LINK_MBIT_MIN: u64 = 1_000;
@@ -36,7 +36,8 @@ pub fn check(tune: &Tune) -> Vec<Finding> {
         "locked memory, bytes",
         getrlimit(Resource::Memlock).current,
         LOCKED_BYTES_MIN,
-        "ringlog.io.registered.buffers=true pins its memory within it",
+        "kernels before 5.12 count the memory of rings within it, and every kernel the buffers \
+         that ringlog-bench io registers",
         "LimitMEMLOCK=infinity in the service's unit, or ulimit -l",
     ));
     findings.push(clock(tune));
