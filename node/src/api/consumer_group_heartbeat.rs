@@ -1,12 +1,14 @@
 //! ConsumerGroupHeartbeat: a member of a group of the consumer protocol (KIP-848).
 
+use std::cell::Cell;
 use std::rc::Rc;
 
+use ringlog_engine::shard::sync::Share;
 use ringlog_wire::messages::consumer_group_heartbeat_response::{Assignment, TopicPartitions};
 use ringlog_wire::messages::{ConsumerGroupHeartbeatRequest, ConsumerGroupHeartbeatResponse};
 
 use super::java::java_address;
-use super::{Incoming, Outcome, RequestContext};
+use super::{Incoming, Outcome, RequestContext, ask_for_member};
 use crate::broker::Broker;
 use crate::error_code::ErrorCode;
 use crate::format::random_uuid;
@@ -19,10 +21,11 @@ pub(super) async fn answer(
     broker: &Rc<Broker>,
     context: &RequestContext,
     incoming: &Incoming,
+    requests: &Cell<Option<Share>>,
 ) -> Option<Outcome> {
     let request: ConsumerGroupHeartbeatRequest = incoming.decode()?;
     let beat = match broker.serves_consumer_groups() {
-        true => beat(broker, context, incoming, request).await,
+        true => beat(broker, context, incoming, request, requests).await,
         false => Err(Fault { error: ErrorCode::UnsupportedVersion, message: None }),
     };
     Some(incoming.respond(&match beat {
@@ -47,6 +50,7 @@ async fn beat(
     context: &RequestContext,
     incoming: &Incoming,
     request: ConsumerGroupHeartbeatRequest,
+    requests: &Cell<Option<Share>>,
 ) -> Result<ConsumerBeat, Fault> {
     let group = request.group_id.clone();
     let owned = request
@@ -68,7 +72,8 @@ async fn beat(
         needs_member_id: incoming.header.version >= MEMBER_ID_FROM,
         new_id: random_uuid(&broker.shard).to_string(),
     };
-    match broker.ask_group(&group, GroupRequest::ConsumerHeartbeat(heartbeat)).await.await {
+    let beat = GroupRequest::ConsumerHeartbeat(heartbeat);
+    match ask_for_member(broker, &group, beat, requests).await {
         GroupAnswer::ConsumerHeartbeat(beat) => beat,
         GroupAnswer::Unavailable(error) => Err(Fault { error, message: None }),
         other => unreachable!("a heartbeat has a heartbeat's answer, not {other:?}"),

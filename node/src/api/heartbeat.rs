@@ -1,15 +1,21 @@
 //! Heartbeat: a member of a classic group is alive.
 
+use std::cell::Cell;
 use std::rc::Rc;
 
+use ringlog_engine::shard::sync::Share;
 use ringlog_wire::messages::{HeartbeatRequest, HeartbeatResponse};
 
-use super::{Incoming, Outcome};
+use super::{Incoming, Outcome, ask_for_member};
 use crate::broker::Broker;
 use crate::error_code::ErrorCode;
 use crate::group::{GroupAnswer, GroupRequest, Heartbeat};
 
-pub(super) async fn answer(broker: &Rc<Broker>, incoming: &Incoming) -> Option<Outcome> {
+pub(super) async fn answer(
+    broker: &Rc<Broker>,
+    incoming: &Incoming,
+    requests: &Cell<Option<Share>>,
+) -> Option<Outcome> {
     let request: HeartbeatRequest = incoming.decode()?;
     let group = request.group_id.clone();
     let heartbeat = Heartbeat {
@@ -18,7 +24,8 @@ pub(super) async fn answer(broker: &Rc<Broker>, incoming: &Incoming) -> Option<O
         member: request.member_id,
         instance: request.group_instance_id,
     };
-    let error = match broker.ask_group(&group, GroupRequest::Heartbeat(heartbeat)).await.await {
+    let beat = GroupRequest::Heartbeat(heartbeat);
+    let error = match ask_for_member(broker, &group, beat, requests).await {
         GroupAnswer::Heartbeat(error) => error,
         // Nothing speaks against it: sessions begin when loading ends.
         GroupAnswer::Unavailable(ErrorCode::CoordinatorLoadInProgress) => ErrorCode::None,

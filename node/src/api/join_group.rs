@@ -8,7 +8,7 @@ use ringlog_wire::messages::join_group_response::JoinGroupResponseMember;
 use ringlog_wire::messages::{JoinGroupRequest, JoinGroupResponse};
 
 use super::java::{java_address, java_uuid};
-use super::{Incoming, Outcome, RequestContext};
+use super::{Incoming, Outcome, RequestContext, ask_for_member};
 use crate::broker::Broker;
 use crate::format::random_uuid;
 use crate::group::{GroupAnswer, GroupRequest, JoinGroup, Joined, Protocol};
@@ -50,10 +50,8 @@ pub(super) async fn answer(
         may_skip_assignment: version >= SKIP_ASSIGNMENT_FROM,
         new_id: java_uuid(random_uuid(&broker.shard)),
     };
-    let answer = broker.ask_group(&group, GroupRequest::Join(join)).await;
-    // Its members may be as many as there are connections.
-    drop(requests.take());
-    let joined = match answer.await {
+    let answer = ask_for_member(broker, &group, GroupRequest::Join(join), requests).await;
+    let joined = match answer {
         GroupAnswer::Joined(joined) => joined,
         GroupAnswer::Unavailable(error) => Joined::refused(member, error),
         other => unreachable!("a join has a join's answer, not {other:?}"),

@@ -60,6 +60,7 @@ use ringlog_wire::{ApiKey, Message, Reader, Request};
 pub use fetch_sessions::FetchSessions;
 
 use crate::broker::{Broker, ListenerKind};
+use crate::group::{GroupAnswer, GroupRequest};
 use crate::wire::frame::{RequestFrame, RequestHeader, Response, decode_budget};
 use crate::wire::versions::{BROKER_APIS, CONTROLLER_APIS, Served, serves};
 
@@ -180,6 +181,9 @@ pub async fn dispatch(
         }
         ApiKey::Fetch => fetch::dispatch(broker, context, incoming),
         _ => Some(Box::pin(async move {
+            if is_of_members(key) {
+                broker.group_turn().await;
+            }
             // Taken once it is this request's turn: those that wait for a peer to read the answers
             // before theirs hold nothing.
             let requests = Cell::new(Some(broker.request_budget.take(1).await));
@@ -188,6 +192,34 @@ pub async fn dispatch(
             outcome.unwrap_or(Outcome::Close)
         })),
     }
+}
+
+/// Whether members of groups ask it, perhaps all at the same moment.
+fn is_of_members(key: ApiKey) -> bool {
+    matches!(
+        key,
+        ApiKey::JoinGroup
+            | ApiKey::SyncGroup
+            | ApiKey::Heartbeat
+            | ApiKey::LeaveGroup
+            | ApiKey::ConsumerGroupHeartbeat
+    )
+}
+
+/// Asks the coordinator of a member's group. Members may be as many as there are connections, and
+/// wait for each other or for the disk: a request that waits is not worked on. Answers that come at
+/// the same moment have their turns.
+async fn ask_for_member(
+    broker: &Rc<Broker>,
+    group: &str,
+    request: GroupRequest,
+    requests: &Cell<Option<Share>>,
+) -> GroupAnswer {
+    let answer = broker.ask_group(group, request).await;
+    drop(requests.take());
+    let answer = answer.await;
+    broker.group_turn().await;
+    answer
 }
 
 /// Requests that are decoded by generated codecs. `None`: malformed. One that waits for others
@@ -232,13 +264,13 @@ async fn answer(
         ApiKey::FindCoordinator => find_coordinator::answer(broker, context, incoming).await?,
         ApiKey::JoinGroup => join_group::answer(broker, context, incoming, requests).await?,
         ApiKey::SyncGroup => sync_group::answer(broker, incoming, requests).await?,
-        ApiKey::Heartbeat => heartbeat::answer(broker, incoming).await?,
+        ApiKey::Heartbeat => heartbeat::answer(broker, incoming, requests).await?,
         ApiKey::LeaveGroup => leave_group::answer(broker, incoming).await?,
         ApiKey::OffsetCommit => offset_commit::answer(broker, incoming).await?,
         ApiKey::OffsetFetch => offset_fetch::answer(broker, incoming).await?,
         ApiKey::OffsetDelete => offset_delete::answer(broker, incoming).await?,
         ApiKey::ConsumerGroupHeartbeat => {
-            consumer_group_heartbeat::answer(broker, context, incoming).await?
+            consumer_group_heartbeat::answer(broker, context, incoming, requests).await?
         }
         ApiKey::ConsumerGroupDescribe => consumer_group_describe::answer(broker, incoming).await?,
         ApiKey::ListGroups => list_groups::answer(broker, incoming).await?,

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use ringlog_engine::shard::sync::Share;
 use ringlog_wire::messages::{SyncGroupRequest, SyncGroupResponse};
 
-use super::{Incoming, Outcome};
+use super::{Incoming, Outcome, ask_for_member};
 use crate::broker::Broker;
 use crate::error_code::ErrorCode;
 use crate::group::{GroupAnswer, GroupRequest, SyncGroup, Synced};
@@ -35,10 +35,7 @@ pub(super) async fn answer(
             protocol: request.protocol_name,
             assignments: assignments.map(|a| (a.member_id, a.assignment)).collect(),
         };
-        let answer = broker.ask_group(&group, GroupRequest::Sync(sync)).await;
-        // Its members may be as many as there are connections.
-        drop(requests.take());
-        match answer.await {
+        match ask_for_member(broker, &group, GroupRequest::Sync(sync), requests).await {
             GroupAnswer::Synced(synced) => synced,
             GroupAnswer::Unavailable(error) => Synced::refused(error),
             other => unreachable!("a sync has a sync's answer, not {other:?}"),
