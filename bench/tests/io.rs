@@ -8,6 +8,8 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
 
+use ringlog_node::boot::DEFAULT_PROPERTIES;
+use ringlog_node::config::RawConfig;
 use serde_json::Value;
 use support::PROGRAM;
 
@@ -73,6 +75,11 @@ fn a_study_measures_every_engine_and_a_node_takes_what_it_recommends() {
     assert!(study["host"]["kernel"].is_string() && study["file_systems"][0][1]["kind"].is_string());
     assert_eq!(fs::read_dir(dir.path().join("data")).expect("there").count(), 0, "it cleans up");
     assert!(!dir.path().join("out/INCOMPLETE").exists());
+    let verdict = fs::read_to_string(dir.path().join("out/verdict.md")).expect("a verdict");
+    for word in ["ringlog start", "IOPOLL: ", "SQPOLL: ", "NUMA: ", "sendfile"] {
+        assert!(verdict.contains(word), "{word}: {verdict}");
+    }
+    assert_eq!(study["notes"].as_array().map(Vec::len), Some(3), "{}", study["notes"]);
     let recommendations = study["recommendations"].as_array().expect("an array");
     assert!(recommendations.len() == 3, "{stdout}");
     for recommendation in recommendations {
@@ -85,7 +92,12 @@ fn assert_node_takes(recommendation: &Value, stdout: &str) {
     let pairs = recommendation["settings"].as_array().expect("an array");
     let settings: Vec<(String, String)> =
         pairs.iter().map(|pair| (text(&pair[0]), text(&pair[1]))).collect();
+    // A key that the node does not know it would ignore, as Kafka does.
+    let config = RawConfig::load(DEFAULT_PROPERTIES.as_bytes(), &settings);
+    let warnings = config.map_err(|error| error.message().to_owned()).expect("valid").warnings();
     for (key, value) in &settings {
+        let unknown = warnings.iter().find(|warning| warning.contains(key.as_str()));
+        assert!(unknown.is_none(), "{unknown:?}");
         assert!(stdout.contains(&format!(" --override {key}={value}")), "{stdout}");
     }
     let dir = tempfile::tempdir().expect("a folder");

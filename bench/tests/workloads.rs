@@ -5,7 +5,6 @@
 mod support;
 
 use std::fs;
-use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
@@ -149,23 +148,9 @@ fn a_broker_of_ones_own_is_not_told_what_to_be() {
     assert!(run.dir.path().join("out/INCOMPLETE").exists());
 }
 
-/// Whether unmodified Kafka can be had here; a failure where it must be.
-fn kafka() -> bool {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scripts/kafka");
-    let status = Command::new(script).arg("install").stdout(Stdio::null()).status();
-    let java = Command::new("java").arg("-version").stderr(Stdio::null()).status();
-    let there = status.expect("scripts/kafka").success() && java.is_ok_and(|java| java.success());
-    if !there {
-        let required = std::env::var("RINGLOG_REQUIRE_INTEROP").is_ok_and(|value| value == "1");
-        assert!(!required, "Apache Kafka is required and cannot be had");
-        eprintln!("SKIPPED: Apache Kafka cannot be had");
-    }
-    there
-}
-
 #[test]
 fn kafka_is_a_target_and_its_tools_are_drivers() {
-    if !kafka() {
+    if !support::have_kafka() {
         return;
     }
     let profile = format!(

@@ -24,6 +24,8 @@ use crate::uring_shard;
 /// Connections that may prove themselves at the same time; more have to wait.
 const STRANGERS_MAX: usize = 16;
 const BACKLOG: u32 = 64;
+/// How long accepting rests after the kernel refused a connection (out of descriptors).
+const ACCEPT_PAUSE_MS: u64 = 100;
 /// How often it looks whether there is something to do.
 const LOOK_MS: u64 = 1;
 
@@ -70,7 +72,10 @@ impl Agent {
         println!("listening on {}", SocketAddr::new(address.ip(), port));
         let mut accepted = self.shard.accept_stream(listener);
         while let Some(completion) = accepted.next().await {
-            let Ok(Output::Accepted { socket, .. }) = completion.result else { continue };
+            let Ok(Output::Accepted { socket, .. }) = completion.result else {
+                self.shard.sleep_ms(ACCEPT_PAUSE_MS).await;
+                continue;
+            };
             let socket = Socket::adopt(&self.shard, socket);
             if self.strangers.get() >= STRANGERS_MAX {
                 socket.shutdown().await;

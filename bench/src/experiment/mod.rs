@@ -11,6 +11,7 @@ use std::path::PathBuf;
 use std::rc::Rc;
 
 use anyhow::Result;
+use ringlog_engine::io::raise_open_files_max;
 use ringlog_engine::shard::Shard;
 use serde::{Deserialize, Serialize};
 
@@ -28,6 +29,9 @@ pub use produce::{DRAIN_MS, START_DELAY_MS, merged_metrics};
 
 /// How long a topic may take to be made and to get its leaders, or to be deleted.
 const TOPIC_MS: u64 = 30_000;
+/// A process may have so many connections by any system's limit of descriptors; for more the limit
+/// is raised.
+const CONNECTIONS_USUAL: usize = 256;
 /// How often a host looks whether it may begin.
 const GATE_LOOK_MS: u64 = 1;
 
@@ -279,6 +283,9 @@ pub async fn run(
 ) -> Result<Outcome> {
     if let ToolOrNative::Agents(agents, place) = &run.driver {
         return measure_by(agents, *place, (shard, bootstrap, process), run, watch).await;
+    }
+    if run.producers + run.consumer.consumers > CONNECTIONS_USUAL {
+        raise_open_files_max();
     }
     let cluster = prepare(shard, bootstrap, run).await?;
     let outcome = match (&run.driver, run.kind) {

@@ -11,6 +11,7 @@ mod case;
 mod cpu;
 mod engines;
 mod files;
+mod notes;
 mod plan;
 mod recommend;
 mod send;
@@ -23,7 +24,9 @@ use serde::Serialize;
 
 use crate::load::Latency;
 use crate::results::utc_in_name;
-use crate::results::{FileSystem, Host, LatencySummary, ResultFolder, Versions, json, utc};
+use crate::results::{
+    FileSystem, Host, LatencySummary, ResultFolder, VERDICT, Versions, json, utc,
+};
 
 pub use args::IoArgs;
 pub use case::{Block, Case, EngineKind, FileState, IoMode, IoPath, RingSetup, SendPath};
@@ -87,9 +90,33 @@ struct IoStudy<'a> {
     file_systems: Vec<(PathBuf, Option<FileSystem>)>,
     rows: &'a [IoRow],
     recommendations: &'a [Recommendation],
+    notes: &'a [String],
 }
 
-/// Runs a study, prints it, and leaves io.json.
+impl IoStudy<'_> {
+    /// What was found, as a file that is read without a program.
+    fn verdict(&self) -> String {
+        let mut text = format!(
+            "# Raw I/O study, {}\n\n{}.\n\n",
+            self.started,
+            self.host.cpu_model.as_deref().unwrap_or("A processor that does not say its name"),
+        );
+        for recommendation in self.recommendations {
+            text.push_str(&format!("```text\n{recommendation}```\n\n"));
+        }
+        for note in self.notes {
+            text.push_str(&format!("- {note}\n"));
+        }
+        text.push_str(&format!("\n```text\n{}\n", Case::head()));
+        for row in self.rows {
+            text.push_str(&format!("{row}\n"));
+        }
+        text.push_str("```\n");
+        text
+    }
+}
+
+/// Runs a study, prints it, and leaves io.json and verdict.md.
 pub fn run(plan: &IoPlan, started_unix_ms: i64, out: Option<&Path>) -> Result<()> {
     for dir in &plan.dirs {
         ensure!(dir.is_dir(), "{} is no folder", dir.display());
@@ -107,18 +134,30 @@ pub fn run(plan: &IoPlan, started_unix_ms: i64, out: Option<&Path>) -> Result<()
         }
     };
     let recommendations = recommend(&rows);
+    let host = Host::read(plan.dirs.first().map(PathBuf::as_path));
+    let file_systems: Vec<_> =
+        plan.dirs.iter().map(|dir| (dir.clone(), FileSystem::of(dir))).collect();
+    let known: Vec<FileSystem> =
+        file_systems.iter().filter_map(|(_, found)| found.clone()).collect();
+    let notes = notes::notes(&host, &known, &rows);
     let study = IoStudy {
         started: utc(started_unix_ms),
         versions: Versions::of_this_build(),
-        host: Host::read(plan.dirs.first().map(PathBuf::as_path)),
-        file_systems: plan.dirs.iter().map(|dir| (dir.clone(), FileSystem::of(dir))).collect(),
+        host,
+        file_systems,
         rows: &rows,
         recommendations: &recommendations,
+        notes: &notes,
     };
+    folder.write(VERDICT, study.verdict().as_bytes())?;
     folder.write(IO_RESULT, &json(&study)?)?;
     folder.complete()?;
     for recommendation in &recommendations {
         print!("\n{recommendation}");
+    }
+    println!();
+    for note in &notes {
+        println!("{note}");
     }
     println!("\n{}", path.display());
     Ok(())

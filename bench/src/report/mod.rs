@@ -9,7 +9,7 @@ mod tables;
 use std::fmt::Write;
 
 use crate::compare::Comparison;
-use crate::profile::Mode;
+use crate::profile::{Driver, Mode};
 use crate::results::RunResult;
 use page::escape;
 use plots::OverTime;
@@ -113,19 +113,30 @@ fn introduce(html: &mut String, result: &RunResult) {
     );
 }
 
-/// Several results as one, experiment by experiment, each named by its target.
+/// Several results as one, experiment by experiment, each named by its target, and by its driver
+/// where that is another than this program.
 fn merge(results: &[RunResult]) -> RunResult {
     let mut merged = results[0].clone();
     merged.measured.clear();
-    let most = results.iter().map(|result| result.measured.len()).max().unwrap_or(0);
-    for index in 0..most {
+    let mut names: Vec<&str> = Vec::new();
+    for measured in results.iter().flat_map(|result| &result.measured) {
+        if !names.contains(&measured.name.as_str()) {
+            names.push(&measured.name);
+        }
+    }
+    for name in names {
         for (number, result) in results.iter().enumerate() {
-            let Some(measured) = result.measured.get(index) else { continue };
-            let mut measured = measured.clone();
-            measured.name = format!("{}, {}", measured.name, result.env.target);
-            // The reference is beside the first of them.
-            measured.reference = measured.reference.filter(|_| number == 0);
-            merged.measured.push(measured);
+            for measured in result.measured.iter().filter(|measured| measured.name == name) {
+                let mut measured = measured.clone();
+                let driver = match measured.driver {
+                    Driver::Native => String::new(),
+                    driver => format!(", {}", driver.name()),
+                };
+                measured.name = format!("{name}, {}{driver}", result.env.target);
+                // The reference is beside the first of them.
+                measured.reference = measured.reference.filter(|_| number == 0);
+                merged.measured.push(measured);
+            }
         }
     }
     merged

@@ -1,5 +1,7 @@
 //! [`Env`]: env.json, where and how a run was made.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::Host;
@@ -51,12 +53,17 @@ pub struct Versions {
     pub rustc: String,
     /// Debug or release.
     pub build: String,
+    /// Packages of others that it is made of.
+    #[serde(default)]
+    pub packages: BTreeMap<String, String>,
 }
 
 impl Versions {
     /// Of this build.
     pub fn of_this_build() -> Versions {
+        let packages = env!("RINGLOG_PACKAGES").split(',').filter_map(|one| one.split_once('='));
         Versions {
+            packages: packages.map(|(name, v)| (name.to_owned(), v.to_owned())).collect(),
             ringlog: env!("CARGO_PKG_VERSION").to_owned(),
             commit: option_env!("RINGLOG_COMMIT").map(str::to_owned),
             rustc: env!("RINGLOG_RUSTC").to_owned(),

@@ -6,6 +6,7 @@
 pub mod proxy;
 
 use std::path::Path;
+use std::process::{Command, Stdio};
 
 use ringlog_bench::client::{Cluster, Connection, Endpoint, TopicSpec};
 use ringlog_bench::client::{create_topic, wait_for_leaders};
@@ -24,6 +25,20 @@ pub const PATIENCE_MS: u64 = 20_000;
 /// Fetch v12 is the last that goes by names.
 const FETCH_BY_NAME: i16 = 12;
 const PARTITION_BYTES_MAX: i32 = 1 << 20;
+
+/// Whether unmodified Kafka can be had here; a failure where it must be.
+pub fn have_kafka() -> bool {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scripts/kafka");
+    let status = Command::new(script).arg("install").stdout(Stdio::null()).status();
+    let java = Command::new("java").arg("-version").stderr(Stdio::null()).status();
+    let there = status.expect("scripts/kafka").success() && java.is_ok_and(|java| java.success());
+    if !there {
+        let required = std::env::var("RINGLOG_REQUIRE_INTEROP").is_ok_and(|value| value == "1");
+        assert!(!required, "Apache Kafka is required and cannot be had");
+        eprintln!("SKIPPED: Apache Kafka cannot be had");
+    }
+    there
+}
 
 /// Runs a job on a shard of this thread.
 pub fn on_shard<T: 'static, F>(job: impl FnOnce(Shard) -> F) -> T
