@@ -9,7 +9,9 @@ use std::time::Duration;
 use ringlog_engine::batch::{BatchBuilder, Codec, RecordFields};
 use ringlog_engine::io::Buf;
 use ringlog_engine::io::uring::{Peers, UringDriver, UringOptions};
-use ringlog_engine::log::{Committer, CommitterOptions, LoadOptions, Loaded, Log, LogConfig};
+use ringlog_engine::log::{
+    Committer, CommitterOptions, IoMode, LoadOptions, Loaded, Log, LogConfig,
+};
 use ringlog_engine::shard::{Shard, ShardOptions};
 use ringlog_engine::types::{Offset, ShardId};
 
@@ -31,7 +33,11 @@ pub async fn timed(shard: &Shard, job: impl Future<Output = ()>) -> Duration {
 }
 
 pub fn committer(shard: &Shard, sync_always: bool) -> Rc<Committer> {
-    let options = CommitterOptions { sync_always, ..CommitterOptions::default() };
+    committer_of(shard, sync_always, IoMode::Buffered)
+}
+
+pub fn committer_of(shard: &Shard, sync_always: bool, io_mode: IoMode) -> Rc<Committer> {
+    let options = CommitterOptions { sync_always, io_mode, ..CommitterOptions::default() };
     Committer::start(shard, options)
 }
 
