@@ -13,7 +13,7 @@ use ringlog_engine::log::{
     Committer, CommitterOptions, IoMode, LoadOptions, Loaded, Log, LogConfig,
 };
 use ringlog_engine::shard::{Shard, ShardOptions};
-use ringlog_engine::types::{Offset, ShardId};
+use ringlog_engine::types::ShardId;
 
 /// Runs `job` on a shard of its own and gives the time that it says it took.
 pub fn on_shard<F: Future<Output = Duration> + 'static>(job: impl FnOnce(Shard) -> F) -> Duration {
@@ -48,13 +48,7 @@ pub async fn open(
     config: LogConfig,
 ) -> Loaded {
     shard.make_dir_all(dir).await.expect("mkdir");
-    let load = LoadOptions {
-        config,
-        clean: false,
-        recovery_point: Offset::ZERO,
-        log_start_offset: None,
-        one_at_a_time: false,
-    };
+    let load = LoadOptions::unknown(config);
     Log::open(shard, dir, committer, load).await.expect("opens")
 }
 
