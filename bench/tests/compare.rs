@@ -172,7 +172,7 @@ fn the_targets_of_one_result_are_compared_and_rounds_in_folders_are_rounds() {
     let (well, text, _) = compare(&[&dir, &dir], &[]);
     assert!(well && text.matches("not distinguishable").count() == 10, "{text}");
     // What scripts/figures left: folders without rounds, of which several are rounds of one.
-    let figures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../results/2026-11-21-foundation");
+    let figures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../results/2026-11-22-foundation");
     let (well, text, said) = compare(&[&figures, &figures], &[]);
     assert!(well && text.contains("; latency-kafka,"), "{text}{said}");
     assert!(text.contains("not distinguishable") && !text.contains("faster"), "{text}");
