@@ -21,7 +21,7 @@ use support::on_shard;
 
 const MS: u64 = 1_000_000;
 /// Noise of the machine only ever adds to a latency; a machine that is busy may need another try.
-const TRIES: usize = 4;
+const TRIES: usize = 5;
 
 struct Blind;
 
@@ -105,23 +105,29 @@ fn a_broker_that_stalls_cannot_hide_in_an_open_loop() {
     on_shard(async |shard: Shard| {
         // 500 ms of 2 s: a quarter of the records were meant to be sent while it stalled. A loop
         // that waits for answers would see five of them: those in flight.
-        let mut stalled = false;
-        let stall = move |seen: &ProduceSeen| match seen.number > 800 && !stalled {
-            true => {
-                stalled = true;
-                Reaction::TakeLate(500 * MS)
+        let mut said = Vec::new();
+        for _ in 0..TRIES {
+            let mut stalled = false;
+            let stall = move |seen: &ProduceSeen| match seen.number > 800 && !stalled {
+                true => {
+                    stalled = true;
+                    Reaction::TakeLate(500 * MS)
+                }
+                false => Reaction::Take,
+            };
+            let outcome = measured(&shard, stall, 1, 1000.0, 2.0).await;
+            let latency = &outcome.recording.latency;
+            assert_eq!((outcome.recording.lost, latency.len()), (0, 2000));
+            let ms = |quantile| latency.value_at_quantile(quantile) / MS;
+            assert!(ms(0.90) >= 250, "p90 {} ms", ms(0.90));
+            assert!(ms(0.99) >= 450, "p99 {} ms", ms(0.99));
+            // The generator itself was on time: it is the broker that is said to be slow.
+            let late = outcome.lateness.value_at_quantile(0.99) / MS;
+            said.push((ms(1.0), late));
+            if (490..1500).contains(&ms(1.0)) && late < 100 {
+                return;
             }
-            false => Reaction::Take,
-        };
-        let outcome = measured(&shard, stall, 1, 1000.0, 2.0).await;
-        let latency = &outcome.recording.latency;
-        assert_eq!((outcome.recording.lost, latency.len()), (0, 2000));
-        let ms = |quantile| latency.value_at_quantile(quantile) / MS;
-        assert!(ms(0.90) >= 250, "p90 {} ms", ms(0.90));
-        assert!(ms(0.99) >= 450, "p99 {} ms", ms(0.99));
-        assert!((490..1500).contains(&ms(1.0)), "max {} ms", ms(1.0));
-        // The generator itself was on time: it is the broker that is said to be slow.
-        let late = outcome.lateness.value_at_quantile(0.99) / MS;
-        assert!(late < 100, "{late} ms late");
+        }
+        panic!("max and lateness in ms: {said:?}");
     });
 }

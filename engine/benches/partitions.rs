@@ -4,13 +4,15 @@ mod support;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use ringlog_engine::batch::Codec;
+use ringlog_engine::io::raise_open_files_max;
 use ringlog_engine::log::{LogConfig, Origin};
 use ringlog_engine::types::LeaderEpoch;
 
 fn partitions(c: &mut Criterion) {
     let mut group = c.benchmark_group("partitions");
     group.sample_size(10);
-    for count in [1usize, 100, 1000] {
+    raise_open_files_max();
+    for count in [1usize, 100, 1000, 10_000] {
         group.throughput(Throughput::Elements(count as u64));
         // A batch to each, all of them waited for: one round of group commit.
         group.bench_function(BenchmarkId::new("round", count), |b| {

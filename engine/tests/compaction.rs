@@ -93,11 +93,8 @@ async fn open(shard: &Shard, model: &Shared, config: &LogConfig) -> Rc<Log> {
     let options = CommitterOptions { write_path: WritePath::Ring, ..CommitterOptions::default() };
     let committer = Committer::start(shard, options);
     let load = LoadOptions {
-        config: config.clone(),
-        clean: false,
         recovery_point: Offset(model.borrow().recovery_point),
-        log_start_offset: None,
-        one_at_a_time: false,
+        ..LoadOptions::unknown(config.clone())
     };
     let log = Log::open(shard, &dir, &committer, load).await.expect("a torn log opens").log;
     if let Some(first_dirty) = model.borrow().first_dirty {

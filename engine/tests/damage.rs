@@ -51,11 +51,11 @@ struct Placed {
 async fn open(shard: &Shard, written: &Written) -> Result<Loaded, LoadError> {
     let options = CommitterOptions::default();
     let load = LoadOptions {
-        config: written.config.clone(),
         clean: written.clean,
         recovery_point: Offset(written.recovery_point),
         log_start_offset: written.log_start.map(Offset),
         one_at_a_time: written.one_at_a_time,
+        ..LoadOptions::unknown(written.config.clone())
     };
     Log::open(shard, Path::new(DIR), &Committer::start(shard, options), load).await
 }

@@ -20,11 +20,8 @@ async fn open(shard: &Shard, recovery_point: i64) -> Result<Rc<Log>, LoadError> 
     shard.make_dir_all(Path::new(DIR)).await.expect("mkdir");
     let options = CommitterOptions { write_path: WritePath::Ring, ..CommitterOptions::default() };
     let load = LoadOptions {
-        config: LogConfig { segment_bytes: 1500, ..LogConfig::default() },
-        clean: false,
         recovery_point: Offset(recovery_point),
-        log_start_offset: None,
-        one_at_a_time: false,
+        ..LoadOptions::unknown(LogConfig { segment_bytes: 1500, ..LogConfig::default() })
     };
     let committer = Committer::start(shard, options);
     Ok(Log::open(shard, Path::new(DIR), &committer, load).await?.log)
@@ -179,11 +176,12 @@ fn d21_x03_a_disk_that_stalls_holds_up_its_own_logs_only() {
                 let committer = Committer::start(&shard, options);
                 // Small ones: the slow disk also rolls.
                 let load = LoadOptions {
-                    config: LogConfig { segment_bytes: 1500, ..LogConfig::default() },
                     clean: true,
                     recovery_point: Offset(0),
-                    log_start_offset: None,
-                    one_at_a_time: false,
+                    ..LoadOptions::unknown(LogConfig {
+                        segment_bytes: 1500,
+                        ..LogConfig::default()
+                    })
                 };
                 let opened = Log::open(&shard, Path::new(dir), &committer, load).await;
                 logs.push(opened.expect("opens").log);

@@ -27,11 +27,8 @@ async fn open(
     let options = CommitterOptions { unread_cache_bytes, ..CommitterOptions::default() };
     let committer = Committer::start(shard, options);
     let load = LoadOptions {
-        config: LogConfig { segment_bytes, ..LogConfig::default() },
         clean: true,
-        recovery_point: Offset::ZERO,
-        log_start_offset: None,
-        one_at_a_time: false,
+        ..LoadOptions::unknown(LogConfig { segment_bytes, ..LogConfig::default() })
     };
     Log::open(shard, dir, &committer, load).await.expect("a new log opens").log
 }
@@ -83,13 +80,7 @@ fn what_is_written_and_not_durable_has_a_bound() {
         let mut logs = Vec::new();
         for name in ["/a-0", "/b-0"] {
             shard.make_dir_all(Path::new(name)).await.expect("mkdir");
-            let load = LoadOptions {
-                config: LogConfig::default(),
-                clean: true,
-                recovery_point: Offset::ZERO,
-                log_start_offset: None,
-                one_at_a_time: false,
-            };
+            let load = LoadOptions { clean: true, ..LoadOptions::unknown(LogConfig::default()) };
             let opened = Log::open(&shard, Path::new(name), &committer, load).await;
             logs.push(opened.expect("a new log opens").log);
         }

@@ -315,6 +315,22 @@ fn run_last_comes_after_all_that_is_ready() {
 }
 
 #[test]
+fn run_last_has_its_turn_though_something_is_always_ready() {
+    on_every_driver(|shard, _| async move {
+        let (had, last) = (Rc::new(Cell::new(false)), shard.clone());
+        let note = Rc::clone(&had);
+        shard.spawn(async move {
+            last.run_last().await;
+            note.set(true);
+        });
+        for _ in 0..10_000 {
+            shard.yield_now().await;
+        }
+        assert!(had.get());
+    });
+}
+
+#[test]
 fn shards_exchange_messages_in_order_through_small_mailboxes() {
     plans(2).iter().for_each(exchange_messages);
 }

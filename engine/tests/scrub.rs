@@ -18,13 +18,7 @@ async fn open(shard: &Shard) -> Rc<Log> {
     shard.make_dir_all(Path::new(DIR)).await.expect("mkdir");
     let options = CommitterOptions { write_path: WritePath::Ring, ..CommitterOptions::default() };
     let config = LogConfig { segment_bytes: 1000, ..LogConfig::default() };
-    let load = LoadOptions {
-        config,
-        clean: false,
-        recovery_point: Offset::ZERO,
-        log_start_offset: None,
-        one_at_a_time: false,
-    };
+    let load = LoadOptions::unknown(config);
     let committer = Committer::start(shard, options);
     Log::open(shard, Path::new(DIR), &committer, load).await.expect("opens").log
 }

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use ringlog_engine::batch::{BatchBuilder, Codec, RecordFields};
 use ringlog_wire::messages::MetadataRequest;
+use support::small_disk::SmallDisk;
 use support::stock::Stock;
 use support::{Node, PATIENCE, batch, have_kafka, read_values, run, unix_ms};
 
@@ -112,32 +113,10 @@ fn d07_without_its_last_directory_the_node_ends() {
     assert!(node.log().contains("it cannot go on without it"), "{}", node.log());
 }
 
-/// A file system of so many MiB; unmounted at the end.
-struct Small(PathBuf);
-
-impl Small {
-    fn mount(at: &Path, mib: u32) -> Option<Small> {
-        std::fs::create_dir_all(at).expect("made");
-        let mut mount = Command::new("mount");
-        mount.args(["-t", "tmpfs", "-o", &format!("size={mib}m"), "tmpfs"]).arg(at);
-        if !mount.output().is_ok_and(|output| output.status.success()) {
-            eprintln!("SKIPPED: a small file system cannot be mounted (not root?)");
-            return None;
-        }
-        Some(Small(at.to_owned()))
-    }
-}
-
-impl Drop for Small {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg("-l").arg(&self.0).output();
-    }
-}
-
 #[test]
 fn d19_a_directory_that_is_nearly_full_refuses_records_and_recovers_by_itself() {
     let mut node = Node::prepare(&["log.segment.delete.delay.ms=0"]);
-    let Some(disk) = Small::mount(&node.data(), 32) else { return };
+    let Some(disk) = SmallDisk::mount(&node.data(), 32) else { return };
     node.format();
     node.restart();
     let mut client = node.client();

@@ -6,59 +6,16 @@
 mod support;
 
 use std::collections::BTreeMap;
-use std::io::Write;
-use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use ringlog_engine::batch::{BATCH_HEADER_BYTES, BatchBuilder, BatchHeader, RecordFields, crc32c};
 use ringlog_wire::messages::{CreateTopicsRequest, create_topics_request};
+use support::small_disk::SmallDisk;
 use support::{Client, Node, batch, read_values};
 
 const NONE: i16 = 0;
 const CORRUPT_MESSAGE: i16 = 2;
 const STORAGE_ERROR: i16 = 56;
 const TOPIC_ALREADY_EXISTS: i16 = 36;
-
-/// A file system of so many MiB; unmounted at the end.
-struct Small(PathBuf);
-
-impl Small {
-    fn mount(at: &Path, mib: u32) -> Option<Small> {
-        std::fs::create_dir_all(at).expect("made");
-        let mut mount = Command::new("mount");
-        mount.args(["-t", "tmpfs", "-o", &format!("size={mib}m"), "tmpfs"]).arg(at);
-        if !mount.output().is_ok_and(|output| output.status.success()) {
-            eprintln!("SKIPPED: a small file system cannot be mounted (not root?)");
-            return None;
-        }
-        Some(Small(at.to_owned()))
-    }
-
-    /// Leaves so many bytes.
-    fn fill(&self, left: usize) {
-        let mut ballast = std::fs::File::create(self.ballast()).expect("made");
-        let block = [1; 4096];
-        let mut written: u64 = 0;
-        while ballast.write_all(&block).is_ok() {
-            written += 4096;
-        }
-        ballast.set_len(written.saturating_sub(left as u64)).expect("cut");
-    }
-
-    fn empty(&self) {
-        std::fs::remove_file(self.ballast()).expect("there");
-    }
-
-    fn ballast(&self) -> PathBuf {
-        self.0.join("ballast")
-    }
-}
-
-impl Drop for Small {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg("-l").arg(&self.0).output();
-    }
-}
 
 /// The error of making a topic; `None` if the node is gone.
 fn try_create(client: &mut Client, name: &str) -> Option<i16> {
@@ -85,9 +42,9 @@ fn d20_a_disk_that_is_full_ends_the_controller_and_not_what_it_has_answered() {
         "log.segment.delete.delay.ms=0",
     ]);
     // The metadata's disk is the one that fills up.
-    let Some(disk) = Small::mount(&node.dir.path().join("meta"), 16) else { return };
+    let Some(disk) = SmallDisk::mount(&node.dir.path().join("meta"), 16) else { return };
     let text = std::fs::read_to_string(&node.properties).expect("readable");
-    let text = format!("{text}metadata.log.dir={}\n", disk.0.display());
+    let text = format!("{text}metadata.log.dir={}\n", disk.path().display());
     std::fs::write(&node.properties, text).expect("writable");
     node.format();
     node.restart();

@@ -11,6 +11,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use ringlog_wire::messages::{ApiVersionsRequest, FetchRequest, ProduceRequest, fetch_request};
+use support::small_disk::SmallDisk;
 use support::{
     Client, Node, PATIENCE, batch, fetch_request_of, produce_request, read_values, run, text,
 };
@@ -422,37 +423,10 @@ fn p06_a_file_that_may_not_grow_fails_its_partition_and_loses_nothing() {
     assert_well(&mut node, "t");
 }
 
-/// A file system of so many MiB; unmounted at the end.
-struct Small(std::path::PathBuf);
-
-impl Small {
-    fn mount(at: std::path::PathBuf, mib: u32) -> Option<Small> {
-        std::fs::create_dir_all(&at).expect("made");
-        let mut mount = Command::new("mount");
-        mount.args(["-t", "tmpfs", "-o", &format!("size={mib}m"), "tmpfs"]).arg(&at);
-        if !mount.output().is_ok_and(|output| output.status.success()) {
-            eprintln!("SKIPPED: a small file system cannot be mounted (not root?)");
-            return None;
-        }
-        Some(Small(at))
-    }
-
-    fn resize(&self, mib: u32) {
-        let size = format!("remount,size={mib}m");
-        run(Command::new("mount").args(["-o", &size]).arg(&self.0));
-    }
-}
-
-impl Drop for Small {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg("-l").arg(&self.0).output();
-    }
-}
-
 #[test]
 fn p06_d19_a_full_disk_refuses_what_it_cannot_keep_and_keeps_what_it_took() {
     let mut node = Node::prepare(&[]);
-    let Some(disk) = Small::mount(node.data(), 12) else { return };
+    let Some(disk) = SmallDisk::mount(&node.data(), 12) else { return };
     node.format();
     node.restart();
     node.client().create_topic("t", 1, &[("segment.bytes", "3000000")]);

@@ -9,9 +9,11 @@ use std::time::Duration;
 use ringlog_engine::batch::{BatchBuilder, Codec, RecordFields};
 use ringlog_engine::io::Buf;
 use ringlog_engine::io::uring::{Peers, UringDriver, UringOptions};
-use ringlog_engine::log::{Committer, CommitterOptions, LoadOptions, Loaded, Log, LogConfig};
+use ringlog_engine::log::{
+    Committer, CommitterOptions, IoMode, LoadOptions, Loaded, Log, LogConfig,
+};
 use ringlog_engine::shard::{Shard, ShardOptions};
-use ringlog_engine::types::{Offset, ShardId};
+use ringlog_engine::types::ShardId;
 
 /// Runs `job` on a shard of its own and gives the time that it says it took.
 pub fn on_shard<F: Future<Output = Duration> + 'static>(job: impl FnOnce(Shard) -> F) -> Duration {
@@ -31,7 +33,11 @@ pub async fn timed(shard: &Shard, job: impl Future<Output = ()>) -> Duration {
 }
 
 pub fn committer(shard: &Shard, sync_always: bool) -> Rc<Committer> {
-    let options = CommitterOptions { sync_always, ..CommitterOptions::default() };
+    committer_of(shard, sync_always, IoMode::Buffered)
+}
+
+pub fn committer_of(shard: &Shard, sync_always: bool, io_mode: IoMode) -> Rc<Committer> {
+    let options = CommitterOptions { sync_always, io_mode, ..CommitterOptions::default() };
     Committer::start(shard, options)
 }
 
@@ -42,13 +48,7 @@ pub async fn open(
     config: LogConfig,
 ) -> Loaded {
     shard.make_dir_all(dir).await.expect("mkdir");
-    let load = LoadOptions {
-        config,
-        clean: false,
-        recovery_point: Offset::ZERO,
-        log_start_offset: None,
-        one_at_a_time: false,
-    };
+    let load = LoadOptions::unknown(config);
     Log::open(shard, dir, committer, load).await.expect("opens")
 }
 

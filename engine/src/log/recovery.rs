@@ -93,6 +93,19 @@ pub struct LoadOptions {
     pub one_at_a_time: bool,
 }
 
+impl LoadOptions {
+    /// For a log that was not closed and of which no checkpoint tells: it is read whole.
+    pub fn unknown(config: LogConfig) -> Self {
+        Self {
+            config,
+            clean: false,
+            recovery_point: Offset::ZERO,
+            log_start_offset: None,
+            one_at_a_time: false,
+        }
+    }
+}
+
 /// An open log and what opening it took.
 pub struct Loaded {
     /// The log.

@@ -192,8 +192,8 @@ impl Shard {
         .await;
     }
 
-    /// Goes on once no other task is ready: what wants to see all of a turn's work, such as a
-    /// group commit, waits here.
+    /// Goes on once no other task is ready, or at the end of a turn: what wants to see all of a
+    /// turn's work, such as a group commit, waits here.
     pub async fn run_last(&self) {
         let mut queued = false;
         poll_fn(|_| {
@@ -317,6 +317,13 @@ impl Shard {
         for count in 0..TASKS_PER_TURN_MAX {
             let Some(id) = self.next_task() else { return count > 0 };
             self.run_task(id);
+        }
+        // Where something is always ready, those that come last have their turn all the same.
+        let queue = &self.0.registered.queue;
+        let waiting = queue.last.borrow().len();
+        for _ in 0..waiting {
+            let id = queue.last.borrow_mut().pop_front();
+            id.into_iter().for_each(|id| self.run_task(id));
         }
         true
     }

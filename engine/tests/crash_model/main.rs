@@ -147,13 +147,7 @@ fn p01_after_a_kill_only_what_lies_behind_the_noted_point_is_read() {
     let (shared, config_of_run) = (Rc::clone(&model), config.clone());
     block_on(&world, move |shard| async move {
         let committer = Committer::start(&shard, CommitterOptions::default());
-        let load = LoadOptions {
-            config: config_of_run,
-            clean: false,
-            recovery_point: Offset::ZERO,
-            log_start_offset: None,
-            one_at_a_time: false,
-        };
+        let load = LoadOptions::unknown(config_of_run);
         let loaded = Log::open(&shard, Path::new(DIR), &committer, load).await.expect("opens");
         let (read, all) = (loaded.scanned_bytes, loaded.log.size_bytes());
         assert!(0 < read && read < all / 3, "{read} of {all} bytes were read");
@@ -192,13 +186,7 @@ fn d12_corruption_below_the_recovery_point_is_refused_not_cut() {
             CommitterOptions { write_path: WritePath::Ring, ..CommitterOptions::default() };
         let committer = Committer::start(&shard, options);
         let recovery_point = Offset(model.borrow().recovery_point);
-        let load = LoadOptions {
-            config,
-            clean: false,
-            recovery_point,
-            log_start_offset: None,
-            one_at_a_time: false,
-        };
+        let load = LoadOptions { recovery_point, ..LoadOptions::unknown(config) };
         let error = Log::open(&shard, Path::new(DIR), &committer, load).await.err();
         let message = error.expect("refused").to_string();
         assert!(message.contains("below the recovery point"), "{message}");

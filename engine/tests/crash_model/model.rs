@@ -123,13 +123,7 @@ pub async fn try_open(
         // The marker is gone before anything is changed.
         (std::mem::take(&mut model.clean), Offset(model.recovery_point))
     };
-    let load = LoadOptions {
-        config: config.clone(),
-        clean,
-        recovery_point,
-        log_start_offset: None,
-        one_at_a_time: false,
-    };
+    let load = LoadOptions { clean, recovery_point, ..LoadOptions::unknown(config.clone()) };
     Ok(Log::open(shard, &dir, &committer, load).await?.log)
 }
 

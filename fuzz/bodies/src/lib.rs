@@ -15,7 +15,6 @@ use ringlog_engine::io::sim::{CrashProfile, World, block_on};
 use ringlog_engine::log::{
     Committer, CommitterOptions, LeaderEpochs, LoadOptions, Log, LogConfig, Producers, ReadLimits,
 };
-use ringlog_engine::types::Offset;
 use ringlog_node::config::{RawConfig, parse_properties};
 use ringlog_node::quorum::ElectionState;
 use ringlog_node::wire::frame::{RequestHeader, decode_budget};
@@ -127,13 +126,7 @@ pub fn segment(data: &[u8]) {
             shard.replace_file(&dir.join(name), bytes).await.expect("the disk works");
         }
         let committer = Committer::start(&shard, CommitterOptions::default());
-        let load = LoadOptions {
-            config: LogConfig::default(),
-            clean,
-            recovery_point: Offset::ZERO,
-            log_start_offset: None,
-            one_at_a_time: false,
-        };
+        let load = LoadOptions { clean, ..LoadOptions::unknown(LogConfig::default()) };
         let loaded = Log::open(&shard, Path::new("/t-0"), &committer, load).await;
         let Ok(loaded) = loaded else { return };
         if !clean {

@@ -171,6 +171,7 @@ impl World {
         match op {
             Op::Read { file, .. }
             | Op::Write { file, .. }
+            | Op::WriteZeroes { file, .. }
             | Op::Fdatasync { file }
             | Op::SetLen { file, .. }
             | Op::Allocate { file, .. } => self.disk.delay_ns(None, &[file.0]),
