@@ -5,6 +5,8 @@
 mod support;
 
 use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -380,6 +382,42 @@ fn only_child(pid: u32) -> Pid {
 fn an_interrupted_run_cleans_up_and_marks_its_result() {
     let setting = Setting::new(PROFILE);
     let child = setting.start(&["--seconds", "60"]);
+    let pid = Pid::from_raw(child.id() as i32).expect("a process");
+    kill_process(pid, Signal::INT).expect("told");
+    let output = child.wait_with_output().expect("it ends");
+    setting.assert_failed(&output, "interrupted");
+}
+
+/// Connections that a node serves, by its own metrics; none if it does not answer yet.
+fn connections(http: u16) -> u64 {
+    let Ok(mut stream) = TcpStream::connect(("127.0.0.1", http)) else { return 0 };
+    stream.set_read_timeout(Some(PATIENCE)).expect("set");
+    let (mut page, request) = (String::new(), b"GET /metrics HTTP/1.1\r\n\r\n");
+    if stream.write_all(request).and_then(|()| stream.read_to_string(&mut page)).is_err() {
+        return 0;
+    }
+    let of = |line: &str| -> Option<u64> {
+        line.strip_prefix("ringlog_shard_connections{")?.rsplit_once(' ')?.1.parse().ok()
+    };
+    page.lines().filter_map(of).sum()
+}
+
+#[test]
+fn hundreds_of_producers_have_connections_of_their_own() {
+    let http = ringlog_bench::target::free_port().expect("a port");
+    let (head, _) = PROFILE.split_once("[[load]]").expect("a load");
+    let profile = format!(
+        "{head}[[load]]\nmode = \"open\"\nrate = 3000\nproducers = 300\n[[experiment]]\n\
+         [broker]\n\"ringlog.http.listener\" = \"127.0.0.1:{http}\"\n"
+    );
+    let setting = Setting::new(&profile);
+    let child = setting.start(&["--seconds", "60"]);
+    let since = Instant::now();
+    while connections(http) < 300 {
+        assert!(since.elapsed() < PATIENCE, "{} connections", connections(http));
+        // Those who connect need the processor more.
+        std::thread::park_timeout(Duration::from_millis(20));
+    }
     let pid = Pid::from_raw(child.id() as i32).expect("a process");
     kill_process(pid, Signal::INT).expect("told");
     let output = child.wait_with_output().expect("it ends");

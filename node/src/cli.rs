@@ -10,6 +10,7 @@ use crate::cached;
 use crate::config::{RawConfig, parse_override};
 use crate::dump_log::{self, DumpArgs};
 use crate::format::{self, FormatOptions};
+use crate::top::{self, TopArgs};
 use crate::tune::{self, Tune};
 
 /// Ringlog: a broker that speaks Kafka's protocol and keeps Kafka's files.
@@ -39,6 +40,10 @@ enum Command {
         #[arg(required = true)]
         dirs: Vec<PathBuf>,
     },
+    /// Show a running node: shards, partitions, rates, latencies, queue depths.
+    ///
+    /// It asks the node's ringlog.http.listener.
+    Top(TopArgs),
     /// Say whether this host is set up as a broker wants it, and why that matters.
     ///
     /// Nothing is changed unless --apply asks for it. The exit status is 1 where something is off.
@@ -118,6 +123,7 @@ pub fn run_cli(args: Vec<String>) -> ExitCode {
             Ok(())
         }),
         Command::DumpLog(args) => dump_log::run(&args),
+        Command::Top(args) => top::run(&args),
         Command::Cached { dirs } => boot::offline(|shard| async move {
             cached::print(&shard, &dirs, &mut std::io::stdout().lock()).await
         }),

@@ -21,6 +21,7 @@ pub mod loggers;
 pub mod metadata;
 pub mod quorum;
 mod telemetry;
+mod top;
 pub mod tune;
 pub mod watchdog;
 pub mod wire;

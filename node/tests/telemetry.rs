@@ -107,6 +107,60 @@ fn what_was_counted_can_be_asked_for() {
 }
 
 #[test]
+fn what_the_shards_did_can_be_asked_for() {
+    let (node, port) = started();
+    let mut client = node.client();
+    client.create_topic("watched", 4, &[]);
+    let (mut records, mut bytes, mut requests) = (0.0, 0.0, 0.0);
+    for partition in 0..4 {
+        for _ in 0..=partition {
+            let batch = batch(&[b"one", b"two"], None);
+            (records, bytes, requests) =
+                (records + 2.0, bytes + batch.len() as f64, requests + 1.0);
+            assert_eq!(client.produce("watched", partition, -1, batch).error, 0);
+        }
+    }
+    let total = |name: &str| metric(port, &format!("kafka_server_brokertopicmetrics_{name}_total"));
+    let by_shard = |name: &str, labels: &str| {
+        let one = |shard| metric(port, &format!("ringlog_{name}{{shard=\"{shard}\"{labels}}}"));
+        [one(0), one(1)]
+    };
+    let sum = |name| by_shard(name, "").iter().sum::<f64>();
+    assert_eq!((total("messagesin"), total("bytesin")), (records, bytes));
+    assert_eq!((sum("shard_records_in_total"), sum("shard_bytes_in_total")), (records, bytes));
+    assert!(by_shard("shard_records_in_total", "").iter().all(|records| *records > 0.0));
+    assert!(sum("shard_syncs_total") > 0.0);
+    for partition in 0..4 {
+        let of_log = |name: &str| {
+            let labels = format!("topic=\"watched\",partition=\"{partition}\"");
+            metric(port, &format!("kafka_log_log_{name}{{{labels}}}"))
+        };
+        let batches = f64::from(partition + 1);
+        assert_eq!((of_log("logstartoffset"), of_log("logendoffset")), (0.0, 2.0 * batches));
+        assert_eq!(of_log("size"), batches * bytes / requests);
+    }
+    // What a consumer got; the rest of its answer is not counted, nor what it had to wait for.
+    assert_eq!(total("bytesout"), 0.0);
+    let fetched = client.fetch("watched", 3, 0).1.len() as f64;
+    assert_eq!(fetched, 4.0 * bytes / requests);
+    assert_eq!((total("bytesout"), sum("shard_bytes_out_total")), (fetched, fetched));
+    // One of the shards serves the client, and counts its requests.
+    until("one connection", || sum("shard_connections") == 1.0);
+    let (_, page) = get(port, "/metrics");
+    let of_produce = |line: &str, what: &str| {
+        let (_, rest) = line.split_once(&format!("ringlog_request_seconds_{what}{{shard=\""))?;
+        let (labels, value) = rest.rsplit_once(' ')?;
+        let wanted = labels.contains("request=\"Produce\"") && !labels.contains("le=\"0.");
+        wanted.then(|| value.parse::<f64>().expect("a number"))
+    };
+    let all =
+        |what: &str| page.lines().filter_map(|line| of_produce(line, what)).fold(0.0, f64::max);
+    assert_eq!(all("count"), requests, "{page}");
+    assert_eq!(all("bucket"), requests, "{page}");
+    assert!(all("sum") > 0.0 && all("sum") < PATIENCE.as_secs_f64(), "{page}");
+}
+
+#[test]
 fn only_what_there_is_is_answered() {
     let (mut node, port) = started();
     for path in ["/healthz", "/readyz", "/healthz?verbose"] {

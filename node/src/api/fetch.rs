@@ -52,6 +52,8 @@ pub(super) fn dispatch(
         // A long poll works on nothing: it does not count as a request that does.
         let (fetched, share) = gather(&broker, &request, &plan, version).await;
         let fetched = only_news(&context, &plan, fetched);
+        let bytes = fetched.iter().map(|f| f.outcome.len).sum();
+        broker.counters.borrow_mut().fetched(bytes);
         let response = Response { parts: vec![], share: Some(share) };
         let (id, none) = (plan.session_id, ErrorCode::None);
         respond(response, version, header.correlation_id, none, id, fetched)

@@ -158,14 +158,14 @@ pub async fn dispatch(
     broker: &Rc<Broker>,
     context: &Rc<RequestContext>,
     frame: RequestFrame,
-) -> Option<OutcomeFuture> {
+) -> Option<(ApiKey, OutcomeFuture)> {
     let (mut bytes, share) = frame.into_parts();
     let header = RequestHeader::parse(&bytes).ok()?;
     let key = ApiKey::try_from(header.api_key).ok()?;
     let apis = apis_of(context.kind);
     if !serves(apis, key, header.version) {
         if key == ApiKey::ApiVersions {
-            return Some(api_versions::unsupported_version(apis, header.correlation_id));
+            return Some((key, api_versions::unsupported_version(apis, header.correlation_id)));
         }
         tracing::debug!(api = key.name(), version = header.version, "unsupported_version");
         return None;
@@ -174,7 +174,7 @@ pub async fn dispatch(
     let incoming = Incoming { header, key, body: bytes, share };
     let broker = Rc::clone(broker);
     let context = Rc::clone(context);
-    match key {
+    let outcome: Option<OutcomeFuture> = match key {
         ApiKey::Produce => {
             let requests = broker.request_budget.take(1).await;
             produce::dispatch(broker, incoming, requests).await
@@ -191,7 +191,8 @@ pub async fn dispatch(
             drop((incoming.share, requests));
             outcome.unwrap_or(Outcome::Close)
         })),
-    }
+    };
+    outcome.map(|outcome| (key, outcome))
 }
 
 /// Whether members of groups ask it, perhaps all at the same moment.

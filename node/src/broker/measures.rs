@@ -1,22 +1,52 @@
-//! What a shard has counted.
+//! What a shard has counted, and how it is at the moment.
 
 use ringlog_engine::log::{CacheCounts, Compacted, Dirt};
+use ringlog_engine::types::Offset;
 
+use super::counters::Counters;
+use super::partition::Partition;
 use super::shard_broker::Broker;
 
-/// Counts of one shard, or of all.
-#[derive(Clone, Debug, Default, PartialEq)]
+/// Counts of one shard.
+#[derive(Clone, Debug)]
 pub struct Measures {
+    /// What it has done for clients.
+    pub done: Counters,
     /// Partitions that are online.
-    pub partitions: usize,
+    pub partitions: Vec<PartitionMeasures>,
     /// Those that are not.
     pub offline_partitions: usize,
-    /// Bytes of all segments.
-    pub log_bytes: u64,
+    /// Connections that it serves.
+    pub connections: usize,
+    /// Requests that are worked on.
+    pub requests_in_work: usize,
+    /// Memory that requests hold.
+    pub request_bytes: usize,
+    /// Calls to other shards that are not answered.
+    pub calls_waiting: usize,
+    /// Bytes that are written and not yet flushed.
+    pub dirty_bytes: u64,
+    /// Flushes.
+    pub syncs: u64,
     /// What consumers' reads found in memory.
     pub cache: CacheCounts,
     /// What compaction has done.
     pub compaction: CompactionCounts,
+}
+
+/// A partition that is online.
+#[derive(Clone, Debug)]
+pub struct PartitionMeasures {
+    /// Its topic's name.
+    pub topic: String,
+    /// Its number.
+    pub index: i32,
+    /// Its first offset.
+    pub log_start_offset: Offset,
+    /// The one after its last.
+    pub log_end_offset: Offset,
+    /// Bytes of its segments.
+    pub log_bytes: u64,
 }
 
 /// What compaction has done since the start.
@@ -47,41 +77,56 @@ impl CompactionCounts {
     pub(super) fn note_dirt(&mut self, dirt: &Dirt) {
         self.dirtiest = self.dirtiest.max(dirt.ratio());
     }
+
+    /// Adds those of another shard.
+    pub fn add(&mut self, other: &CompactionCounts) {
+        self.rounds += other.rounds;
+        self.read_bytes += other.read_bytes;
+        self.written_bytes += other.written_bytes;
+        self.longest_ms = self.longest_ms.max(other.longest_ms);
+        self.dirtiest = self.dirtiest.max(other.dirtiest);
+        self.uncleanable += other.uncleanable;
+    }
 }
 
-impl Measures {
-    /// Adds those of another shard.
-    pub fn add(&mut self, other: &Measures) {
-        self.partitions += other.partitions;
-        self.offline_partitions += other.offline_partitions;
-        self.log_bytes += other.log_bytes;
-        self.cache.hit_bytes += other.cache.hit_bytes;
-        self.cache.miss_bytes += other.cache.miss_bytes;
-        let (mine, theirs) = (&mut self.compaction, &other.compaction);
-        mine.rounds += theirs.rounds;
-        mine.read_bytes += theirs.read_bytes;
-        mine.written_bytes += theirs.written_bytes;
-        mine.longest_ms = mine.longest_ms.max(theirs.longest_ms);
-        mine.dirtiest = mine.dirtiest.max(theirs.dirtiest);
-        mine.uncleanable += theirs.uncleanable;
+impl PartitionMeasures {
+    fn of(partition: &Partition) -> Self {
+        let ends = partition.log.ends();
+        Self {
+            topic: partition.topic_name.to_string(),
+            index: partition.index,
+            log_start_offset: ends.log_start_offset,
+            log_end_offset: ends.log_end_offset,
+            log_bytes: partition.log.size_bytes(),
+        }
     }
 }
 
 impl Broker {
     pub(super) fn measure(&self) -> Measures {
+        let limits = &self.settings.requests;
+        let frame_bytes = limits.frame_bytes - self.frame_budget.free();
+        let large_frame_bytes = limits.large_frame_bytes - self.large_frame_budget.free();
         let mut all = Measures {
+            done: self.counters.borrow().clone(),
+            partitions: Vec::new(),
+            offline_partitions: 0,
+            connections: self.served.borrow().len(),
+            requests_in_work: limits.count - self.request_budget.free(),
+            request_bytes: frame_bytes + large_frame_bytes,
+            calls_waiting: self.calls_waiting(),
+            dirty_bytes: self.committers.iter().map(|committer| committer.dirty_bytes()).sum(),
+            syncs: self.committers.iter().map(|committer| committer.sync_count()).sum(),
             cache: self.past_cache_counts.get(),
             compaction: self.compaction_counts.get(),
-            ..Measures::default()
         };
         for partition in self.partitions.borrow().values() {
-            let log = partition.as_ref().ok().map(|partition| &partition.log);
-            match log.filter(|log| log.failure().is_none()) {
+            let partition = partition.as_ref().ok();
+            match partition.filter(|partition| partition.log.failure().is_none()) {
                 None => all.offline_partitions += 1,
-                Some(log) => {
-                    all.partitions += 1;
-                    all.log_bytes += log.size_bytes();
-                    let counts = log.cache_counts();
+                Some(partition) => {
+                    all.partitions.push(PartitionMeasures::of(partition));
+                    let counts = partition.log.cache_counts();
                     all.cache.hit_bytes += counts.hit_bytes;
                     all.cache.miss_bytes += counts.miss_bytes;
                 }

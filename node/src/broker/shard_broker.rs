@@ -23,6 +23,7 @@ use ringlog_wire::Uuid;
 use super::calls::{Acks, AppendBatch, AppendOutcome, Call, ControlReply, Message, Reply};
 use super::connections::Connections;
 use super::control::Control;
+use super::counters::Counters;
 use super::dirs::DirHealth;
 use super::measures::CompactionCounts;
 use super::partition::Partition;
@@ -117,6 +118,8 @@ pub struct Broker {
     pub(super) dir_health: RefCell<Vec<DirHealth>>,
     /// Shard 0: who writes the checkpoint files. Two at once would write the same temporary file.
     pub(super) checkpoint_turn: Rc<Budget>,
+    /// What this shard has done for clients.
+    pub counters: RefCell<Counters>,
     pub(super) compaction_counts: Cell<CompactionCounts>,
     /// Of logs that are deleted.
     pub(super) past_cache_counts: Cell<CacheCounts>,
@@ -167,6 +170,7 @@ impl Broker {
             served: RefCell::default(),
             dir_health: RefCell::new(vec![DirHealth::default(); settings.dirs.len()]),
             checkpoint_turn: Budget::new(1),
+            counters: RefCell::default(),
             compaction_counts: Cell::default(),
             past_cache_counts: Cell::default(),
             groups: GroupCoordinators::default(),
@@ -237,6 +241,11 @@ impl Broker {
             Some(Err(error)) => Err(*error),
             None => Err(ErrorCode::UnknownTopicOrPartition),
         }
+    }
+
+    /// Calls to other shards that are not answered.
+    pub(super) fn calls_waiting(&self) -> usize {
+        self.calls.borrow().len()
     }
 
     /// All partitions of this shard that are online.
@@ -422,8 +431,13 @@ impl Broker {
             return Err(refused(ErrorCode::KafkaStorageError, None));
         }
         let epoch = partition.leader_epoch();
+        let bytes = batch.bytes.len();
         match partition.log.append(batch.bytes, batch.origin, epoch) {
             Ok(appended) => {
+                if !appended.duplicate {
+                    let records = appended.last_offset.0 - appended.first_offset.0 + 1;
+                    self.counters.borrow_mut().appended(records, bytes);
+                }
                 let outcome = AppendOutcome::Done {
                     base_offset: appended.first_offset,
                     log_append_time_ms: appended.log_append_time_ms,

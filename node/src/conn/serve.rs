@@ -6,9 +6,10 @@ use std::net::IpAddr;
 use std::rc::Rc;
 use std::task::Poll;
 
-use ringlog_engine::io::{Chunk, chunks_len};
+use ringlog_engine::io::{Chunk, Mono, chunks_len};
 use ringlog_engine::shard::Socket;
 use ringlog_engine::shard::sync::Queue;
+use ringlog_wire::ApiKey;
 
 use super::frames::{FrameEnd, FrameReader};
 use crate::api::{self, FetchSessions, Outcome, OutcomeFuture, RequestContext};
@@ -19,6 +20,14 @@ use crate::wire::frame::{Part, Response};
 const PIPELINE_MAX: usize = 32;
 /// Responses are sent together up to this size.
 const SEND_BYTES_MAX: usize = 256 << 10;
+
+/// A request that is worked on, in its place among its connection's.
+struct InWork {
+    key: ApiKey,
+    /// When the turn began in which it was taken up.
+    since: Mono,
+    outcome: OutcomeFuture,
+}
 
 /// Serves the connections that are handed to this shard.
 pub async fn run_connections(broker: Rc<Broker>) {
@@ -60,7 +69,7 @@ async fn serve(
     peer: IpAddr,
     context: Rc<RequestContext>,
 ) {
-    let queue: Rc<Queue<OutcomeFuture>> = Rc::default();
+    let queue: Rc<Queue<InWork>> = Rc::default();
     let broken = Rc::new(Cell::new(false));
     let writer = {
         let (broker, served) = (Rc::clone(broker), Rc::clone(served));
@@ -94,7 +103,7 @@ async fn read_requests(
     broker: &Rc<Broker>,
     served: &ServedConnection,
     context: &Rc<RequestContext>,
-    queue: &Rc<Queue<OutcomeFuture>>,
+    queue: &Rc<Queue<InWork>>,
     broken: &Rc<Cell<bool>>,
 ) -> FrameEnd {
     let config = broker.config();
@@ -107,12 +116,13 @@ async fn read_requests(
             Ok(frame) => frame,
             Err(end) => return end,
         };
-        served.last_used.set(broker.shard.now());
+        let since = broker.shard.now();
+        served.last_used.set(since);
         if broken.get() || broker.stopping.get() {
             return FrameEnd::Closed;
         }
         match api::dispatch(broker, context, frame).await {
-            Some(outcome) => queue.push(outcome),
+            Some((key, outcome)) => queue.push(InWork { key, since, outcome }),
             // Kafka closes the connection: there is no answer that the client could read.
             None => return FrameEnd::Broken,
         }
@@ -126,23 +136,24 @@ struct Gone;
 async fn write_responses(
     broker: &Broker,
     served: &ServedConnection,
-    queue: &Queue<OutcomeFuture>,
+    queue: &Queue<InWork>,
 ) -> Result<(), Gone> {
     let socket = &served.socket;
-    let mut held: Option<OutcomeFuture> = None;
+    let mut held: Option<InWork> = None;
     loop {
-        let next = match held.take() {
+        let mut work = match held.take() {
             Some(next) => next,
             None => match queue.pop().await {
                 Some(next) => next,
                 None => return Ok(()),
             },
         };
-        let mut outcome = next.await;
+        let mut outcome = work.outcome.as_mut().await;
         let mut chunks = Vec::new();
         // Paid for until all is sent.
         let mut shares = Vec::new();
         loop {
+            note_answer(broker, &work);
             match outcome {
                 Outcome::Close => return Err(Gone),
                 Outcome::Silent => {}
@@ -156,8 +167,8 @@ async fn write_responses(
             }
             // Whatever is ready behind it goes out with it.
             let Some(mut next) = queue.try_pop() else { break };
-            match poll_fn(|cx| Poll::Ready(next.as_mut().poll(cx))).await {
-                Poll::Ready(ready) => outcome = ready,
+            match poll_fn(|cx| Poll::Ready(next.outcome.as_mut().poll(cx))).await {
+                Poll::Ready(ready) => (work, outcome) = (next, ready),
                 Poll::Pending => {
                     held = Some(next);
                     break;
@@ -169,6 +180,11 @@ async fn write_responses(
         }
         served.last_used.set(broker.shard.now());
     }
+}
+
+fn note_answer(broker: &Broker, work: &InWork) {
+    let ns = broker.shard.clock().0.saturating_sub(work.since.0);
+    broker.counters.borrow_mut().answered(work.key, ns);
 }
 
 /// Queues a response's bytes in `chunks`, sending what must go before a file range.

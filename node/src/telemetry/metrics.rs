@@ -1,4 +1,4 @@
-//! /metrics: what all shards have counted, in Prometheus' text format. Names that begin with
+//! /metrics: what all shards have counted, together and by their parts. Names that begin with
 //! `kafka_` are those of Apache Kafka's beans.
 
 use std::path::Path;
@@ -8,7 +8,9 @@ use ringlog_engine::io::{Buf, OpenOptions};
 use ringlog_engine::shard::File;
 use ringlog_engine::types::ShardId;
 
-use crate::broker::{Broker, Call, Measures, Reply};
+use super::parts;
+use super::text::Text;
+use crate::broker::{Broker, Call, CompactionCounts, Measures, Reply};
 
 const PAGE_BYTES: f64 = 4096.0;
 /// The kernel's line about a process is shorter.
@@ -16,38 +18,78 @@ const STATM_BYTES_MAX: usize = 4096;
 
 /// Everything there is to say.
 pub(super) async fn text(broker: &Rc<Broker>) -> String {
-    let mut all = Measures::default();
+    let mut shards = Vec::with_capacity(broker.settings.shards);
     for shard in 0..broker.settings.shards {
         let answer = broker.call(ShardId(shard as u16), Call::Measure).await;
         if let Reply::Measured(measures) = answer.await {
-            all.add(&measures);
+            shards.push(*measures);
         }
     }
-    let mut out = Metrics::default();
-    logs(&mut out, &all);
+    let mut out = Text::default();
+    traffic(&mut out, &shards);
+    logs(&mut out, &shards);
+    compaction(&mut out, &shards);
     process(&mut out, broker).await;
-    out.0
+    parts::shards(&mut out, &shards);
+    parts::requests(&mut out, &shards);
+    parts::partitions(&mut out, &shards, &broker.shard).await;
+    out.into_string()
 }
 
-fn logs(out: &mut Metrics, all: &Measures) {
-    out.gauge("kafka_server_partition_count", "Partitions that are online.", all.partitions as f64);
+/// What all shards have together.
+fn sum(shards: &[Measures], of: impl Fn(&Measures) -> u64) -> f64 {
+    shards.iter().map(of).sum::<u64>() as f64
+}
+
+fn traffic(out: &mut Text, shards: &[Measures]) {
+    out.counter(
+        "kafka_server_brokertopicmetrics_messagesin_total",
+        "Records appended for producers.",
+        sum(shards, |shard| shard.done.records_in),
+    );
+    out.counter(
+        "kafka_server_brokertopicmetrics_bytesin_total",
+        "Bytes of their batches.",
+        sum(shards, |shard| shard.done.bytes_in),
+    );
+    out.counter(
+        "kafka_server_brokertopicmetrics_bytesout_total",
+        "Bytes of batches sent to consumers.",
+        sum(shards, |shard| shard.done.bytes_out),
+    );
+}
+
+fn logs(out: &mut Text, shards: &[Measures]) {
+    out.gauge(
+        "kafka_server_partition_count",
+        "Partitions that are online.",
+        sum(shards, |shard| shard.partitions.len() as u64),
+    );
     out.gauge(
         "kafka_log_offline_partitions",
         "Partitions whose log could not be opened, or has failed.",
-        all.offline_partitions as f64,
+        sum(shards, |shard| shard.offline_partitions as u64),
     );
-    out.gauge("kafka_log_size_bytes", "Bytes of all segments.", all.log_bytes as f64);
+    out.gauge(
+        "kafka_log_size_bytes",
+        "Bytes of all segments.",
+        sum(shards, |shard| shard.partitions.iter().map(|p| p.log_bytes).sum()),
+    );
     out.counter(
         "ringlog_page_cache_hit_bytes_total",
         "Bytes for consumers that were in memory.",
-        all.cache.hit_bytes as f64,
+        sum(shards, |shard| shard.cache.hit_bytes),
     );
     out.counter(
         "ringlog_page_cache_miss_bytes_total",
         "Bytes for consumers that came off a disk.",
-        all.cache.miss_bytes as f64,
+        sum(shards, |shard| shard.cache.miss_bytes),
     );
-    let compaction = &all.compaction;
+}
+
+fn compaction(out: &mut Text, shards: &[Measures]) {
+    let mut compaction = CompactionCounts::default();
+    shards.iter().for_each(|shard| compaction.add(&shard.compaction));
     let recopied = match compaction.read_bytes {
         0 => 0.0,
         read => compaction.written_bytes as f64 * 100.0 / read as f64,
@@ -85,7 +127,7 @@ fn logs(out: &mut Metrics, all: &Measures) {
     );
 }
 
-async fn process(out: &mut Metrics, broker: &Broker) {
+async fn process(out: &mut Text, broker: &Broker) {
     if let Ok(names) = broker.shard.list_dir(Path::new("/proc/self/fd")).await {
         // One of them was open to list them.
         let open = names.len().saturating_sub(1) as f64;
@@ -105,23 +147,4 @@ async fn resident_bytes(broker: &Broker) -> Option<f64> {
     let buf = file.read_at(buf, 0, STATM_BYTES_MAX).await.ok()?;
     let pages: f64 = str::from_utf8(&buf).ok()?.split(' ').nth(1)?.parse().ok()?;
     Some(pages * PAGE_BYTES)
-}
-
-/// The text so far.
-#[derive(Default)]
-struct Metrics(String);
-
-impl Metrics {
-    fn gauge(&mut self, name: &str, help: &str, value: f64) {
-        self.add(name, "gauge", help, value);
-    }
-
-    fn counter(&mut self, name: &str, help: &str, value: f64) {
-        self.add(name, "counter", help, value);
-    }
-
-    fn add(&mut self, name: &str, kind: &str, help: &str, value: f64) {
-        let lines = format!("# HELP {name} {help}\n# TYPE {name} {kind}\n{name} {value}\n");
-        self.0.push_str(&lines);
-    }
 }

@@ -3,5 +3,7 @@
 
 mod http;
 mod metrics;
+mod parts;
+mod text;
 
 pub use http::start;

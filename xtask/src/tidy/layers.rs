@@ -119,6 +119,7 @@ const ROWS: &[Row] = &[
     row("node::cached", &["engine::io", "engine::shard"], &[]),
     row("node::dump_log", &["engine::log", "engine::batch", "wire"], &[]),
     row("node::format", ALL, SHELL_NEVER),
+    row("node::top", &[], &[]),
     row("node::tune", &[], &[]),
     row("node::api", ALL, API_NEVER),
     row("node::conn", ALL, SHELL_NEVER),
