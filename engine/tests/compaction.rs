@@ -8,7 +8,7 @@
 
 #![allow(clippy::disallowed_methods, reason = "a test reads its environment")]
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -24,6 +24,7 @@ use ringlog_engine::log::{
     Origin, ReadLimits, Throttle,
 };
 use ringlog_engine::shard::Shard;
+use ringlog_engine::shard::sync::Event;
 use ringlog_engine::stdx::prng::Prng;
 use ringlog_engine::types::{LeaderEpoch, Offset, ProducerEpoch, ProducerId};
 
@@ -303,6 +304,28 @@ async fn compact(shard: &Shard, log: &Rc<Log>, model: &Shared, prng: &mut Prng) 
     }
 }
 
+/// Reads that go on until they are stopped.
+struct Reads {
+    stop: Cell<bool>,
+    ended: Event,
+}
+
+/// A consumer beside compaction, which opens every file anew.
+fn read_beside(shard: &Shard, log: &Rc<Log>, model: &Shared) -> Rc<Reads> {
+    let reads = Rc::new(Reads { stop: Cell::new(false), ended: Event::default() });
+    let (shard_of_reads, said) = (shard.clone(), Rc::clone(&reads));
+    let (log, model) = (Rc::clone(log), Rc::clone(model));
+    shard.spawn(async move {
+        while !said.stop.get() {
+            log.close_idle_files();
+            check(&log, &model).await;
+            shard_of_reads.sleep_ms(1).await;
+        }
+        said.ended.notify();
+    });
+    reads
+}
+
 async fn run_script(shard: Shard, model: Shared, config: LogConfig, seed: u64) {
     let mut prng = Prng::new(seed);
     let log = open(&shard, &model, &config).await;
@@ -319,7 +342,10 @@ async fn run_script(shard: Shard, model: Shared, config: LogConfig, seed: u64) {
         if prng.chance(1, 3) {
             shard.sleep_ms(DELETE_RETENTION_MS + 1).await;
         }
+        let reads = read_beside(&shard, &log, &model);
         compact(&shard, &log, &model, &mut prng).await;
+        reads.stop.set(true);
+        reads.ended.wait().await;
         log.close_idle_files();
         check(&log, &model).await;
     }

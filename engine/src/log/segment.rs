@@ -10,7 +10,7 @@ use super::index::{Indexes, OFFSET_ENTRY_BYTES, OffsetEntry, TIME_ENTRY_BYTES};
 use super::txn_index::TxnIndex;
 use crate::batch::BatchHeader;
 use crate::io::{Buf, Errno, OpenOptions, WritePath};
-use crate::shard::sync::Budget;
+use crate::shard::sync::{Budget, Share};
 use crate::shard::{File, IoError, Shard};
 use crate::types::Offset;
 
@@ -28,6 +28,9 @@ pub(super) fn parse_file_name(name: &str, suffix: &str) -> Option<Offset> {
         .flatten()
         .filter(|offset| *offset < Offset::LIMIT)
 }
+
+/// More than may open a segment's files at a time.
+const NAMES: usize = 1 << 16;
 
 pub(super) const READ_ONLY: OpenOptions =
     OpenOptions { write: false, create: false, create_new: false, truncate: false, direct: false };
@@ -47,6 +50,8 @@ pub(super) struct Segment {
     stored: Cell<(usize, usize)>,
     /// Held by whoever writes entries to them.
     storing: Rc<Budget>,
+    /// Whoever opens its files by their names has one of these, whoever renames them has all.
+    names: Rc<Budget>,
     /// Bytes appended, whether written yet or not.
     pub(super) size: Cell<u32>,
     pub(super) bytes_since_index: Cell<u32>,
@@ -102,6 +107,7 @@ impl Segment {
             indexes: RefCell::new(Some(Indexes::default())),
             stored: Cell::new((0, 0)),
             storing: Budget::new(1),
+            names: Budget::new(NAMES),
             size: Cell::new(0),
             bytes_since_index: Cell::new(0),
             max_timestamp: Cell::new(-1),
@@ -155,19 +161,15 @@ impl Segment {
             return Ok(file.clone());
         }
         let options = OpenOptions { create: false, ..READ_WRITE };
-        loop {
-            let mark = self.mark.get();
-            let opened = File::open(shard, &self.path("log"), options).await;
-            match opened {
-                // It was renamed meanwhile.
-                Err(error) if error.errno == Errno::ENOENT && self.mark.get() != mark => {}
-                opened => {
-                    let file = opened?;
-                    *self.file.borrow_mut() = Some(file.clone());
-                    return Ok(file);
-                }
-            }
-        }
+        let _names = self.hold_names().await;
+        let file = File::open(shard, &self.path("log"), options).await?;
+        *self.file.borrow_mut() = Some(file.clone());
+        Ok(file)
+    }
+
+    /// Its files keep their names as long as this is held. A file that is missing then is missing.
+    pub(super) async fn hold_names(&self) -> Share {
+        self.names.take(1).await
     }
 
     /// Renames its files, and the producer snapshot of its start, to wait for their deletion.
@@ -180,6 +182,7 @@ impl Segment {
 
     /// Gives its files' names another mark.
     pub(super) async fn remark(&self, shard: &Shard, mark: &'static str) -> Result<(), IoError> {
+        let _names = self.names.take(NAMES).await;
         *self.index_files.borrow_mut() = None;
         let from = self.mark.replace(mark);
         for suffix in SUFFIXES {
@@ -320,6 +323,7 @@ impl Segment {
         if let Some(files) = &*self.index_files.borrow() {
             return Ok(files.clone());
         }
+        let _names = self.hold_names().await;
         let index = File::open(shard, &self.path("index"), READ_WRITE).await?;
         let times = File::open(shard, &self.path("timeindex"), READ_WRITE).await?;
         *self.index_files.borrow_mut() = Some((index.clone(), times.clone()));
@@ -485,6 +489,7 @@ impl Segment {
         last_relative: i64,
     ) -> Result<Option<Indexes>, IoError> {
         const INDEX_BYTES_MAX: u64 = i32::MAX as u64;
+        let _names = self.hold_names().await;
         let Some(index) = shard.read_file(&self.path("index"), INDEX_BYTES_MAX).await? else {
             return Ok(None);
         };

@@ -241,6 +241,7 @@ impl Log {
                 // Whatever is decided later began later.
                 txns.iter().any(|txn| txn.last_stable_offset >= upper)
             };
+            let _names = segment.hold_names().await;
             let path = segment.path("txnindex");
             if segment.txns.with(&self.shard, &path, segment.base_offset, look).await? {
                 break;
