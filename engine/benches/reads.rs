@@ -6,9 +6,9 @@ use std::cell::Cell;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use ringlog_engine::batch::Codec;
-use ringlog_engine::log::{LogConfig, Origin, ReadLimits};
+use ringlog_engine::log::{LogConfig, ReadLimits};
 use ringlog_engine::stdx::prng::Prng;
-use ringlog_engine::types::{LeaderEpoch, Offset};
+use ringlog_engine::types::Offset;
 
 const BATCHES: u64 = 1000;
 const RECORDS: u64 = 1000;
@@ -29,14 +29,8 @@ fn reads(c: &mut Criterion) {
                 seed.set(seed.get() + 1);
                 let mut prng = Prng::new(seed.get());
                 support::on_shard(|shard| async move {
-                    let committer = support::committer(&shard, false);
                     let config = LogConfig::default();
-                    let log = support::open(&shard, &path, &committer, config).await.log;
-                    for _ in 0..BATCHES {
-                        let bytes = support::buf(&bytes);
-                        log.append(bytes, Origin::Client, LeaderEpoch(0)).expect("acceptable");
-                    }
-                    log.flush().await.expect("the disk works");
+                    let log = support::filled(&shard, &path, config, &bytes, BATCHES).await;
                     let end = log.ends().log_end_offset;
                     let limits = ReadLimits { bytes_max: READ_BYTES, at_least_one_batch: true };
                     support::timed(&shard, async {

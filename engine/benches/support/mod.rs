@@ -10,10 +10,10 @@ use ringlog_engine::batch::{BatchBuilder, Codec, RecordFields};
 use ringlog_engine::io::Buf;
 use ringlog_engine::io::uring::{Peers, UringDriver, UringOptions};
 use ringlog_engine::log::{
-    Committer, CommitterOptions, IoMode, LoadOptions, Loaded, Log, LogConfig,
+    Committer, CommitterOptions, IoMode, LoadOptions, Loaded, Log, LogConfig, Origin,
 };
 use ringlog_engine::shard::{Shard, ShardOptions};
-use ringlog_engine::types::ShardId;
+use ringlog_engine::types::{LeaderEpoch, ShardId};
 
 /// Runs `job` on a shard of its own and gives the time that it says it took.
 pub fn on_shard<F: Future<Output = Duration> + 'static>(job: impl FnOnce(Shard) -> F) -> Duration {
@@ -50,6 +50,23 @@ pub async fn open(
     shard.make_dir_all(dir).await.expect("mkdir");
     let load = LoadOptions::unknown(config);
     Log::open(shard, dir, committer, load).await.expect("opens")
+}
+
+/// A log on a disk that has `count` times the same batch.
+pub async fn filled(
+    shard: &Shard,
+    dir: &Path,
+    config: LogConfig,
+    bytes: &[u8],
+    count: u64,
+) -> Rc<Log> {
+    let committer = committer(shard, false);
+    let log = open(shard, dir, &committer, config).await.log;
+    for _ in 0..count {
+        log.append(buf(bytes), Origin::Client, LeaderEpoch(0)).expect("acceptable");
+    }
+    log.flush().await.expect("the disk works");
+    log
 }
 
 /// A batch of `count` records of about `size` bytes, with keys from `key` on.
