@@ -99,6 +99,11 @@ impl Log {
         if let Some(buf) = self.read_tail(range) {
             return Ok(Some(buf));
         }
+        // A read that does not wait may begin one ahead, and find what that has just brought in off
+        // the disk, unchecked.
+        if !self.all_cached(range).await {
+            return Ok(None);
+        }
         let buf = Buf::with_capacity(range.len);
         let found = range.file.read_cached_at(buf, range.position, range.len).await?;
         let found = found.filter(|buf| buf.len() == range.len);
@@ -111,14 +116,18 @@ impl Log {
     /// Whether all of a range is in the page cache. False on a kernel that cannot tell (before
     /// 6.5): reading it off the disk finds cached pages too, at the price of a copy.
     pub async fn is_cached(&self, range: &FileRange) -> bool {
-        let start = range.position / PAGE_BYTES * PAGE_BYTES;
-        let bytes = range.end().next_multiple_of(PAGE_BYTES) - start;
-        let found = range.file.cached_bytes(start, bytes).await;
-        let cached = found.is_ok_and(|found| found >= bytes);
+        let cached = self.all_cached(range).await;
         if cached {
             self.note_cached(range);
         }
         cached
+    }
+
+    async fn all_cached(&self, range: &FileRange) -> bool {
+        let start = range.position / PAGE_BYTES * PAGE_BYTES;
+        let bytes = range.end().next_multiple_of(PAGE_BYTES) - start;
+        let found = range.file.cached_bytes(start, bytes).await;
+        found.is_ok_and(|found| found >= bytes)
     }
 
     fn note_cached(&self, range: &FileRange) {
