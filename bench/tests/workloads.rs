@@ -5,54 +5,13 @@
 mod support;
 
 use std::fs;
-use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
-use support::PROGRAM;
-use tempfile::TempDir;
+use support::runs::{number, run};
 
 const HEAD: &str = "title = \"t\"\n";
 const TOPIC: &str = "[topic]\npartitions = 3\n[records]\nvalue_bytes = 100\n\
                      [measure]\nwarmup_seconds = 0.25\nseconds = 0.5\nrecords = 20000\n";
-
-struct Run {
-    dir: TempDir,
-    output: Output,
-}
-
-fn run(profile: &str, args: &[&str]) -> Run {
-    let dir = tempfile::tempdir().expect("a folder");
-    fs::write(dir.path().join("p.toml"), profile).expect("a profile");
-    fs::create_dir(dir.path().join("data")).expect("a folder");
-    let mut command = Command::new(PROGRAM);
-    command.current_dir(dir.path()).args(["run", "p.toml", "--data-dir", "data", "--out", "out"]);
-    let output = command.args(args).stdin(Stdio::null()).output().expect("it runs");
-    Run { dir, output }
-}
-
-impl Run {
-    fn ok(self) -> Run {
-        assert!(self.output.status.success(), "{}", self.stderr());
-        let left: Vec<_> = fs::read_dir(self.dir.path().join("data")).expect("there").collect();
-        assert!(left.is_empty(), "{left:?}");
-        self
-    }
-
-    fn stderr(&self) -> String {
-        String::from_utf8_lossy(&self.output.stderr).into_owned()
-    }
-
-    fn experiments(&self, folder: &str) -> Vec<Value> {
-        let path = self.dir.path().join("out").join(folder).join("summary.json");
-        let text = fs::read_to_string(&path).expect("a summary");
-        let summary: Value = serde_json::from_str(&text).expect("JSON");
-        summary["experiments"].as_array().expect("an array").clone()
-    }
-}
-
-fn number(experiment: &Value, key: &str) -> f64 {
-    experiment.pointer(key).and_then(Value::as_f64).unwrap_or_else(|| panic!("{key}: {experiment}"))
-}
 
 #[test]
 fn consumers_at_the_tail_are_timed_however_many_they_are() {

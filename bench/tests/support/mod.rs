@@ -4,6 +4,7 @@
 #![allow(clippy::disallowed_methods, reason = "tests start processes and open files")]
 
 pub mod proxy;
+pub mod runs;
 
 use std::path::Path;
 use std::process::{Command, Stdio};

@@ -94,11 +94,9 @@ impl Log {
         found
     }
 
-    /// The bytes of a range, if they can be had without the disk.
+    /// The bytes of a range, if all of it is in the page cache; none on a kernel that cannot tell
+    /// ([`Log::is_cached`]).
     pub async fn read_cached(&self, range: &FileRange) -> Result<Option<Buf>, ReadError> {
-        if let Some(buf) = self.read_tail(range) {
-            return Ok(Some(buf));
-        }
         // A read that does not wait may begin one ahead, and find what that has just brought in off
         // the disk, unchecked.
         if !self.all_cached(range).await {
