@@ -16,7 +16,20 @@ pub fn read_varint(bytes: &[u8], at: &mut usize) -> Result<i32, VarintError> {
         Some(raw) => raw,
         None => read_long(bytes, at, 5)? as u32,
     };
-    Ok((raw >> 1) as i32 ^ -((raw & 1) as i32))
+    Ok(unzigzag(raw))
+}
+
+/// The zig-zag varint at the low end of `word`, if it has three bytes at most, and where it ends if
+/// it begins at `at`.
+#[inline(always)]
+pub fn short_varint(word: u64, at: usize) -> Option<(i32, usize)> {
+    let (raw, len) = short(word as u32)?;
+    Some((unzigzag(raw), at + len))
+}
+
+#[inline(always)]
+fn unzigzag(raw: u32) -> i32 {
+    (raw >> 1) as i32 ^ -((raw & 1) as i32)
 }
 
 /// Reads a zig-zag varlong of at most 10 bytes at `*at` and moves `at` past it.
@@ -32,18 +45,23 @@ pub fn read_varlong(bytes: &[u8], at: &mut usize) -> Result<i64, VarintError> {
 /// One of up to three bytes, which nearly every number of a record is, out of one load.
 #[inline(always)]
 fn read_short(bytes: &[u8], at: &mut usize) -> Option<u32> {
-    let word = u32::from_le_bytes(*bytes.get(*at..)?.first_chunk()?);
-    let (value, len) = if word & 0x80 == 0 {
-        (word & 0x7f, 1)
-    } else if word & 0x8000 == 0 {
-        (word & 0x7f | word >> 1 & 0x3f80, 2)
-    } else if word & 0x80_0000 == 0 {
-        (word & 0x7f | word >> 1 & 0x3f80 | word >> 2 & 0x1f_c000, 3)
-    } else {
-        return None;
-    };
+    let (value, len) = short(u32::from_le_bytes(*bytes.get(*at..)?.first_chunk()?))?;
     *at += len;
     Some(value)
+}
+
+/// Up to three bytes at the low end of `word`, and how many.
+#[inline(always)]
+fn short(word: u32) -> Option<(u32, usize)> {
+    if word & 0x80 == 0 {
+        Some((word & 0x7f, 1))
+    } else if word & 0x8000 == 0 {
+        Some((word & 0x7f | word >> 1 & 0x3f80, 2))
+    } else if word & 0x80_0000 == 0 {
+        Some((word & 0x7f | word >> 1 & 0x3f80 | word >> 2 & 0x1f_c000, 3))
+    } else {
+        None
+    }
 }
 
 /// Any length, byte by byte; also whatever is close to the end of the bytes.

@@ -307,3 +307,39 @@ fn w04_records_beyond_the_window_are_judged_as_they_would_be_unpacked() {
     }
     assert!((100..400).contains(&accepted), "{accepted} accepted");
 }
+
+#[test]
+fn the_quick_walk_takes_nothing_that_the_careful_one_would_not() {
+    let good = batch_of(Codec::None, 200);
+    let records = &good[BATCH_HEADER_BYTES..];
+    let mut prng = Prng::new(5);
+    let (mut taken, mut refused) = (0, 0);
+    for _ in 0..200 {
+        let mut bytes = records.to_vec();
+        for _ in 0..prng.below(20) {
+            let at = prng.index(bytes.len());
+            bytes[at] = prng.next_u64() as u8;
+        }
+        let mut at = 0;
+        for index in 0..200 {
+            let (mut quick_at, mut careful_at) = (at, at);
+            let quick = walk_plain(&bytes, &mut quick_at, index);
+            let careful = walk_record(&bytes, &mut careful_at, index);
+            if let Some(quick) = quick {
+                let careful = careful.as_ref().expect("as the quick walk found");
+                assert_eq!(quick_at, careful_at);
+                assert_eq!(quick.timestamp_delta, careful.timestamp_delta);
+                assert_eq!(quick.has_key, careful.has_key);
+                taken += 1;
+            } else {
+                assert_eq!(quick_at, at, "what is declined is left where it was");
+            }
+            if careful.is_err() {
+                refused += 1;
+                break;
+            }
+            at = careful_at;
+        }
+    }
+    assert!(taken > 1000 && refused > 50, "{taken} taken, {refused} refused");
+}
