@@ -55,7 +55,8 @@ public class ToolLines {
     private static final long PATIENCE_S = 20;
     private static final int RETRIES = 30;
     /** Lines that change nothing. */
-    private static final Pattern READS = Pattern.compile("(describe|list|get-offsets|dump-log)");
+    private static final Pattern READS =
+        Pattern.compile("(describe|list|get-offsets|dump-log|metadata-shell)");
 
     record Side(String name, Map<String, String> values) {}
 
@@ -91,6 +92,7 @@ public class ToolLines {
     private static int run;
     private static int differing;
 
+    @SuppressWarnings("removal")
     public static void main(String[] args) throws Exception {
         // It writes to what is standard error now.
         LoggerFactory.getLogger(ToolLines.class);
@@ -112,6 +114,8 @@ public class ToolLines {
         }
         OUT.println(differing == 0 ? "done " + run : differing + " of " + run + " lines differ");
         OUT.flush();
+        // Threads of the tools may go on, so the process is ended; nothing asks any more whether to.
+        System.setSecurityManager(null);
         Runtime.getRuntime().halt(differing == 0 ? 0 : 1);
     }
 
@@ -269,6 +273,7 @@ public class ToolLines {
         }
         masked = masked.replaceAll(
             "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", "UUID");
+        masked = masked.replaceAll("console-consumer-[0-9]+", "console-consumer-N");
         masked = masked.replaceAll("(?<![\\w-])[\\w-]{22}(?![\\w-])", "ID");
         masked = masked.replaceAll("\\b1[0-9]{12}\\b", "TIME");
         masked = masked.replaceAll("Epoch: [0-9]+", "Epoch: N");
