@@ -17,7 +17,7 @@ use ringlog_engine::io::{
 };
 use ringlog_engine::shard::mesh::mesh_with_capacity;
 use ringlog_engine::shard::sync::{Budget, Queue, oneshot};
-use ringlog_engine::shard::{File, Shard, ShardOptions, Socket, Timeout};
+use ringlog_engine::shard::{File, Shard, ShardOptions, Socket, TaskClass, Timeout};
 use ringlog_engine::types::ShardId;
 
 const LISTEN: ListenOptions =
@@ -327,6 +327,56 @@ fn run_last_has_its_turn_though_something_is_always_ready() {
             shard.yield_now().await;
         }
         assert!(had.get());
+    });
+}
+
+#[test]
+fn the_background_holds_nobody_up_and_has_its_turn() {
+    on_every_driver(|shard, _| async move {
+        const TASKS: usize = 1000;
+        let done = Rc::new(Cell::new(0));
+        for _ in 0..TASKS {
+            let (done, this) = (Rc::clone(&done), shard.clone());
+            shard.spawn_as(TaskClass::Background, async move {
+                this.yield_now().await;
+                done.update(|count| count + 1);
+            });
+        }
+        // A task of the foreground that is always ready.
+        for _ in 0..2000 {
+            shard.yield_now().await;
+        }
+        assert!(done.get() < TASKS / 2, "{} came before a task that was ready", done.get());
+        for _ in 0..100_000 {
+            if done.get() == TASKS {
+                return;
+            }
+            shard.yield_now().await;
+        }
+        panic!("{} of {TASKS} had their turn", done.get());
+    });
+}
+
+#[test]
+fn a_task_is_of_the_class_that_it_has_set() {
+    on_every_driver(|shard, _| async move {
+        let order = Rc::new(RefCell::new(Vec::new()));
+        for (name, class) in [("back", TaskClass::Background), ("fore", TaskClass::Foreground)] {
+            let (order, this) = (Rc::clone(&order), shard.clone());
+            shard.spawn(async move {
+                this.set_class(class);
+                // What a task is woken to is decided by what it was before; the next time counts.
+                this.sleep_ms(1).await;
+                for _ in 0..100 {
+                    this.yield_now().await;
+                }
+                order.borrow_mut().push(name);
+            });
+        }
+        while order.borrow().len() < 2 {
+            shard.sleep_ms(1).await;
+        }
+        assert_eq!(*order.borrow(), ["fore", "back"]);
     });
 }
 

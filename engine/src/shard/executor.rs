@@ -1,15 +1,16 @@
 //! [`Shard`]: the executor of one thread.
 
 use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, Waker};
 
 use super::ops::{OpFuture, OpStream, Ops};
 use super::pulse::Pulse;
-use super::task::{Registered, Task, TaskId, TaskWaker};
+use super::task::{Registered, Task, TaskClass, TaskId, TaskWaker};
 use super::timer::{Sleep, Timers};
 use crate::io::{Completion, Driver, Mono, Op, Unpark};
 use crate::stdx::prng::Prng;
@@ -18,6 +19,8 @@ use crate::types::ShardId;
 
 /// How many tasks run before input and output get their turn again.
 const TASKS_PER_TURN_MAX: usize = 256;
+/// How many of them are of the background: a millisecond or two of work.
+const BACKGROUND_PER_TURN_MAX: usize = 32;
 
 /// A handle to the executor of this thread; clones are the same shard.
 #[derive(Clone)]
@@ -61,6 +64,8 @@ pub(super) struct Inner {
     shuffle: RefCell<Option<Prng>>,
     /// Set by the running task: queue it behind all others.
     wants_last: Cell<bool>,
+    /// Set by the running task: its class from now on.
+    wants_class: Cell<Option<TaskClass>>,
     /// The main task of `run` is done.
     stopping: Cell<bool>,
     /// The driver's clock as of this turn.
@@ -86,6 +91,7 @@ impl Shard {
             completions: RefCell::default(),
             shuffle: RefCell::new(options.shuffle),
             wants_last: Cell::new(false),
+            wants_class: Cell::new(None),
             stopping: Cell::new(false),
             now: Cell::new(now),
             pulse: Arc::default(),
@@ -146,17 +152,21 @@ impl Shard {
 
     /// Runs a task until it is done; nobody waits for it.
     pub fn spawn(&self, future: impl Future<Output = ()> + 'static) {
+        self.spawn_as(TaskClass::Foreground, future);
+    }
+
+    /// As [`Shard::spawn`], a task of this class.
+    pub fn spawn_as(&self, class: TaskClass, future: impl Future<Output = ()> + 'static) {
         let generation = self.0.generation.get();
         self.0.generation.set(generation.wrapping_add(1));
         let queue = self.0.registered.number;
         let mut id = TaskId { slot: 0, generation };
         self.0.tasks.borrow_mut().insert_with(|slot| {
             id.slot = slot;
-            let queued = AtomicBool::new(true);
-            let waker = Arc::new(TaskWaker { queue, task: id, queued });
+            let waker = Arc::new(TaskWaker::queued(queue, id, class));
             Task { id, future: Some(Box::pin(future)), waker }
         });
-        self.0.registered.queue.ready.borrow_mut().push_back(id);
+        self.0.registered.queue.push(id, class);
     }
 
     /// Starts an operation; the future gives its completion.
@@ -204,6 +214,11 @@ impl Shard {
             Poll::Pending
         })
         .await;
+    }
+
+    /// What the running task is from the next time on that it is woken.
+    pub fn set_class(&self, class: TaskClass) {
+        self.0.wants_class.set(Some(class));
     }
 
     /// Feeds the shard from `source` at every turn.
@@ -314,12 +329,24 @@ impl Shard {
     }
 
     fn run_ready(&self) -> bool {
+        let queue = &self.0.registered.queue;
+        let mut background_left = BACKGROUND_PER_TURN_MAX;
         for count in 0..TASKS_PER_TURN_MAX {
-            let Some(id) = self.next_task() else { return count > 0 };
+            let mut next = self.take(&queue.ready);
+            if next.is_none() && background_left > 0 {
+                next = self.take(&queue.background);
+                background_left -= usize::from(next.is_some());
+            }
+            let Some(id) = next.or_else(|| queue.last.borrow_mut().pop_front()) else {
+                return count > 0;
+            };
             self.run_task(id);
         }
-        // Where something is always ready, those that come last have their turn all the same.
-        let queue = &self.0.registered.queue;
+        // Where something is always ready, the others have their turn all the same.
+        for _ in 0..background_left {
+            let Some(id) = self.take(&queue.background) else { break };
+            self.run_task(id);
+        }
         let waiting = queue.last.borrow().len();
         for _ in 0..waiting {
             let id = queue.last.borrow_mut().pop_front();
@@ -328,18 +355,14 @@ impl Shard {
         true
     }
 
-    fn next_task(&self) -> Option<TaskId> {
-        let queue = &self.0.registered.queue;
-        let mut ready = queue.ready.borrow_mut();
-        if ready.is_empty() {
-            return queue.last.borrow_mut().pop_front();
-        }
+    fn take(&self, queue: &RefCell<VecDeque<TaskId>>) -> Option<TaskId> {
+        let mut queue = queue.borrow_mut();
         match self.0.shuffle.borrow_mut().as_mut() {
-            Some(prng) => {
-                let pick = prng.index(ready.len());
-                ready.swap_remove_front(pick)
+            Some(prng) if !queue.is_empty() => {
+                let pick = prng.index(queue.len());
+                queue.swap_remove_front(pick)
             }
-            None => ready.pop_front(),
+            _ => queue.pop_front(),
         }
     }
 
@@ -356,6 +379,7 @@ impl Shard {
         let context = Waker::from(Arc::clone(&waker));
         let done = future.as_mut().poll(&mut Context::from_waker(&context)).is_ready();
         let last = self.0.wants_last.take();
+        self.0.wants_class.take().inspect(|class| waker.set_class(*class));
         let mut tasks = self.0.tasks.borrow_mut();
         if done {
             let task = tasks.remove(id.slot);

@@ -25,4 +25,5 @@ pub use file::{File, IoError};
 pub use ops::{OpFuture, OpStream};
 pub use pulse::Pulse;
 pub use socket::Socket;
+pub use task::TaskClass;
 pub use timer::{Sleep, Timeout};

@@ -15,6 +15,17 @@ pub(super) struct TaskId {
     pub(super) generation: u32,
 }
 
+/// Who goes first among the tasks that are ready.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TaskClass {
+    /// At once.
+    #[default]
+    Foreground,
+    /// Some in each turn, after the others: thousands of them may be ready at the same moment, and
+    /// nobody else is to wait for all of them.
+    Background,
+}
+
 pub(super) type BoxFuture = Pin<Box<dyn Future<Output = ()>>>;
 
 /// A spawned future and the waker that queues it.
@@ -29,6 +40,7 @@ pub(super) struct Task {
 #[derive(Default)]
 pub(super) struct ReadyQueue {
     pub(super) ready: RefCell<VecDeque<TaskId>>,
+    pub(super) background: RefCell<VecDeque<TaskId>>,
     /// Tasks that want to run once nothing else is ready ([`super::Shard::run_last`]).
     pub(super) last: RefCell<VecDeque<TaskId>>,
     pub(super) polls: Cell<u64>,
@@ -36,7 +48,16 @@ pub(super) struct ReadyQueue {
 
 impl ReadyQueue {
     pub(super) fn is_empty(&self) -> bool {
-        self.ready.borrow().is_empty() && self.last.borrow().is_empty()
+        let queues = [&self.ready, &self.background, &self.last];
+        queues.iter().all(|queue| queue.borrow().is_empty())
+    }
+
+    pub(super) fn push(&self, task: TaskId, class: TaskClass) {
+        let queue = match class {
+            TaskClass::Foreground => &self.ready,
+            TaskClass::Background => &self.background,
+        };
+        queue.borrow_mut().push_back(task);
     }
 }
 
@@ -77,6 +98,26 @@ pub(super) struct TaskWaker {
     pub(super) task: TaskId,
     /// In the ready queue already.
     pub(super) queued: AtomicBool,
+    background: AtomicBool,
+}
+
+impl TaskWaker {
+    /// Of a task that is queued already.
+    pub(super) fn queued(queue: u64, task: TaskId, class: TaskClass) -> Self {
+        let background = AtomicBool::new(class == TaskClass::Background);
+        Self { queue, task, queued: AtomicBool::new(true), background }
+    }
+
+    pub(super) fn set_class(&self, class: TaskClass) {
+        self.background.store(class == TaskClass::Background, Ordering::Relaxed);
+    }
+
+    fn class(&self) -> TaskClass {
+        match self.background.load(Ordering::Relaxed) {
+            true => TaskClass::Background,
+            false => TaskClass::Foreground,
+        }
+    }
 }
 
 impl Wake for TaskWaker {
@@ -90,7 +131,7 @@ impl Wake for TaskWaker {
         }
         QUEUES.with_borrow(|queues| {
             match queues.iter().find(|(number, _)| *number == self.queue) {
-                Some((_, queue)) => queue.ready.borrow_mut().push_back(self.task),
+                Some((_, queue)) => queue.push(self.task, self.class()),
                 // The shard is gone (its tasks are being dropped), or this is another thread.
                 None => debug_assert!(
                     std::thread::panicking() || queues.is_empty(),

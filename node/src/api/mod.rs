@@ -54,6 +54,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 
 use ringlog_engine::io::Buf;
+use ringlog_engine::shard::TaskClass;
 use ringlog_engine::shard::sync::Share;
 use ringlog_wire::{ApiKey, Message, Reader, Request};
 
@@ -162,6 +163,7 @@ pub async fn dispatch(
     let (mut bytes, share) = frame.into_parts();
     let header = RequestHeader::parse(&bytes).ok()?;
     let key = ApiKey::try_from(header.api_key).ok()?;
+    broker.shard.set_class(class_of(key));
     let apis = apis_of(context.kind);
     if !serves(apis, key, header.version) {
         if key == ApiKey::ApiVersions {
@@ -181,9 +183,6 @@ pub async fn dispatch(
         }
         ApiKey::Fetch => fetch::dispatch(broker, context, incoming),
         _ => Some(Box::pin(async move {
-            if is_of_members(key) {
-                broker.group_turn().await;
-            }
             // Taken once it is this request's turn: those that wait for a peer to read the answers
             // before theirs hold nothing.
             let requests = Cell::new(Some(broker.request_budget.take(1).await));
@@ -195,21 +194,17 @@ pub async fn dispatch(
     outcome.map(|outcome| (key, outcome))
 }
 
-/// Whether members of groups ask it, perhaps all at the same moment.
-fn is_of_members(key: ApiKey) -> bool {
-    matches!(
-        key,
-        ApiKey::JoinGroup
-            | ApiKey::SyncGroup
-            | ApiKey::Heartbeat
-            | ApiKey::LeaveGroup
-            | ApiKey::ConsumerGroupHeartbeat
-    )
+/// Who goes first on a shard. Records do; the rest may come from thousands of connections at the
+/// same moment: all members of a group ask, and are answered, when it rebalances.
+pub fn class_of(key: ApiKey) -> TaskClass {
+    match key {
+        ApiKey::Produce | ApiKey::Fetch => TaskClass::Foreground,
+        _ => TaskClass::Background,
+    }
 }
 
 /// Asks the coordinator of a member's group. Members may be as many as there are connections, and
-/// wait for each other or for the disk: a request that waits is not worked on. Answers that come at
-/// the same moment have their turns.
+/// wait for each other or for the disk: a request that waits is not worked on.
 async fn ask_for_member(
     broker: &Rc<Broker>,
     group: &str,
@@ -218,9 +213,7 @@ async fn ask_for_member(
 ) -> GroupAnswer {
     let answer = broker.ask_group(group, request).await;
     drop(requests.take());
-    let answer = answer.await;
-    broker.group_turn().await;
-    answer
+    answer.await
 }
 
 /// Requests that are decoded by generated codecs. `None`: malformed. One that waits for others

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use ringlog_engine::dirs::OffsetCheckpoint;
 use ringlog_engine::io::{Buf, Fd, Mono};
 use ringlog_engine::log::Origin;
-use ringlog_engine::shard::IoError;
+use ringlog_engine::shard::{IoError, TaskClass};
 use ringlog_engine::types::Offset;
 use ringlog_wire::Uuid;
 
@@ -76,6 +76,16 @@ pub enum Call {
     NoteSpace { dir: usize, full: bool },
     /// Close all logs.
     CloseLogs,
+}
+
+impl Call {
+    /// Who goes first on the shard that is asked: members of a group may all ask at the same time.
+    pub(super) fn class(&self) -> TaskClass {
+        match self {
+            Call::Group { .. } => TaskClass::Background,
+            _ => TaskClass::Foreground,
+        }
+    }
 }
 
 /// The reply to each kind of [`Call`].

@@ -36,9 +36,6 @@ use crate::coordinator::GroupCoordinators;
 use crate::error_code::ErrorCode;
 use crate::metadata::MetadataImage;
 
-/// Requests of groups' members that are let on at a time: some milliseconds of work.
-const GROUP_TURNS: usize = 64;
-
 /// A call's answer, once its first, immediate step is done.
 pub type Answer = Pin<Box<dyn Future<Output = Reply>>>;
 
@@ -92,8 +89,6 @@ pub struct Broker {
     pub(super) cold_budget: Rc<Budget>,
     /// Requests that are being worked on.
     pub request_budget: Rc<Budget>,
-    /// Requests of groups' members that are worked on before others have their turn.
-    group_turns: Rc<Budget>,
     /// Connections handed over by the accepting shard.
     pub connections: Queue<NewConnection>,
     /// The node is shutting down: no new requests.
@@ -153,7 +148,6 @@ impl Broker {
             read_budget: Budget::new(settings.requests.read_bytes),
             cold_budget: Budget::new(COLD_READ_BYTES),
             request_budget: Budget::new(settings.requests.count),
-            group_turns: Budget::new(GROUP_TURNS),
             connections: Queue::default(),
             stopping: Cell::new(false),
             control: RefCell::new(None),
@@ -180,18 +174,6 @@ impl Broker {
         });
         broker.limit_connections(&broker.settings.config);
         broker
-    }
-
-    /// Waits for the turn of one request, or one answer, of a group's member. A rebalance has all
-    /// members ask at the same moment; producers and consumers are not to wait for thousands of
-    /// them, so some are let on, and the next once all that was ready with them has run.
-    pub async fn group_turn(&self) {
-        let share = self.group_turns.take(1).await;
-        let shard = self.shard.clone();
-        self.shard.spawn(async move {
-            shard.yield_now().await;
-            drop(share);
-        });
     }
 
     /// Gives the broker its way to the other shards.
@@ -258,9 +240,10 @@ impl Broker {
         match message {
             Message::Call { id, call } => {
                 // The immediate step happens here, in the order of the messages.
+                let class = call.class();
                 let answer = self.begin(call);
                 let this = Rc::clone(self);
-                self.shard.spawn(async move {
+                self.shard.spawn_as(class, async move {
                     let reply = answer.await;
                     this.send(from, Message::Reply { id, reply }).await;
                 });

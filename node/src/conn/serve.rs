@@ -7,8 +7,8 @@ use std::rc::Rc;
 use std::task::Poll;
 
 use ringlog_engine::io::{Chunk, Mono, chunks_len};
-use ringlog_engine::shard::Socket;
 use ringlog_engine::shard::sync::Queue;
+use ringlog_engine::shard::{Socket, TaskClass};
 use ringlog_wire::ApiKey;
 
 use super::frames::{FrameEnd, FrameReader};
@@ -41,7 +41,8 @@ pub async fn run_connections(broker: Rc<Broker>) {
             connection.peer,
             &sessions,
         ));
-        broker.shard.spawn(async move {
+        // What a connection has asked last says who goes first: it most likely asks the same next.
+        broker.shard.spawn_as(TaskClass::Background, async move {
             let (peer, listener) = (connection.peer, connection.listener);
             let served = Rc::new(ServedConnection {
                 socket: Socket::adopt(&this.shard, connection.socket),
@@ -84,7 +85,7 @@ async fn serve(
         }
     };
     let (done, written) = ringlog_engine::shard::sync::oneshot();
-    broker.shard.spawn(async move {
+    broker.shard.spawn_as(TaskClass::Background, async move {
         writer.await;
         done.send(());
     });
@@ -148,6 +149,7 @@ async fn write_responses(
                 None => return Ok(()),
             },
         };
+        broker.shard.set_class(api::class_of(work.key));
         let mut outcome = work.outcome.as_mut().await;
         let mut chunks = Vec::new();
         // Paid for until all is sent.

@@ -114,7 +114,7 @@ public class ToolLines {
         }
         OUT.println(differing == 0 ? "done " + run : differing + " of " + run + " lines differ");
         OUT.flush();
-        // Threads of the tools may go on, so the process is ended; nothing asks any more whether to.
+        // Threads of the tools may go on, so the process is ended; nothing asks whether to.
         System.setSecurityManager(null);
         Runtime.getRuntime().halt(differing == 0 ? 0 : 1);
     }

@@ -23,6 +23,11 @@ const USER_IGNORED: u64 = 1 << 61;
 const NO_SLOT: u32 = u32::MAX;
 /// Chunks of one vectored operation; the kernel's IOV_MAX.
 const IOV_MAX: usize = 1024;
+/// What a kernel with DEFER_TASKRUN does in one call of what it has put off (its
+/// IO_LOCAL_TW_DEFAULT_MAX). Where thousands of sockets are ready, whoever came last would wait for
+/// hundreds of turns of the shard, so it is called again while it has more, so often at most.
+const DEFERRED_PER_CALL: usize = 20;
+const DEFERRED_ROUNDS_MAX: u32 = 64;
 /// How often a dropped driver waits 10 ms for its operations to end.
 const DROP_ROUNDS_MAX: usize = 100;
 
@@ -292,11 +297,23 @@ impl UringDriver {
         })
     }
 
-    fn reap(&mut self, completions: &mut Vec<Completion>) {
+    /// How many entries there were.
+    fn reap(&mut self, completions: &mut Vec<Completion>) -> usize {
+        let mut count = 0;
         // Each step borrows the queue anew: finishing an operation may push another.
         while let Some(entry) = { self.ring.completion().next() } {
             self.finish(&entry, completions);
+            count += 1;
         }
+        count
+    }
+
+    /// Submits what is queued and has the kernel do what it has deferred; waits for nothing.
+    fn enter(&mut self) -> std::io::Result<usize> {
+        const GETEVENTS: u32 = 1;
+        let queued = self.ring.submission().len() as u32;
+        // SAFETY: no argument; GETEVENTS only runs pending task work and flushes completions.
+        unsafe { self.ring.submitter().enter::<()>(queued, 0, GETEVENTS, None) }
     }
 
     fn finish(&mut self, entry: &cqueue::Entry, completions: &mut Vec<Completion>) {
@@ -529,26 +546,30 @@ impl Driver for UringDriver {
         let nothing_yet = completions.is_empty();
         let timeout = deadline.map(|at| at.0.saturating_sub(sys::monotonic().0));
         let wait = nothing_yet && timeout != Some(0);
-        let submitted = self.ring.submission().len() as u32;
         let spec = Timespec::from(std::time::Duration::from_nanos(timeout.unwrap_or(0)));
         let mut args = SubmitArgs::new();
         if wait && timeout.is_some() {
             args = args.timespec(&spec);
         }
-        let entered = if wait {
-            self.ring.submitter().submit_with_args(1, &args)
-        } else {
-            const GETEVENTS: u32 = 1;
-            // SAFETY: no argument; GETEVENTS only runs pending task work and flushes completions.
-            unsafe { self.ring.submitter().enter::<()>(submitted, 0, GETEVENTS, None) }
+        let mut entered = match wait {
+            true => self.ring.submitter().submit_with_args(1, &args),
+            false => self.enter(),
         };
-        if let Err(e) = entered {
-            match e.raw_os_error() {
-                Some(libc::ETIME | libc::EINTR | libc::EBUSY | libc::EAGAIN) => {}
-                _ => panic!("io_uring_enter: {e}"),
+        for round in 0.. {
+            if let Err(e) = entered {
+                match e.raw_os_error() {
+                    Some(libc::ETIME | libc::EINTR | libc::EBUSY | libc::EAGAIN) => {}
+                    _ => panic!("io_uring_enter: {e}"),
+                }
             }
+            let all = self.reap(completions) < DEFERRED_PER_CALL;
+            // One connection sends much: it is to be told to pause before more is received.
+            let one = completions.last_chunk().is_some_and(|[a, b]| a.token == b.token);
+            if all || one || round == DEFERRED_ROUNDS_MAX {
+                break;
+            }
+            entered = self.enter();
         }
-        self.reap(completions);
         self.helpers.reap(completions);
         completions.append(&mut self.ready);
     }
