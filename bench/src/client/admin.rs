@@ -6,18 +6,23 @@ use ringlog_engine::shard::Shard;
 use ringlog_wire::messages::create_topics_request::{CreatableTopic, CreatableTopicConfig};
 use ringlog_wire::messages::delete_topics_request::DeleteTopicState;
 use ringlog_wire::messages::describe_configs_request::DescribeConfigsResource;
-use ringlog_wire::messages::{CreateTopicsRequest, DeleteTopicsRequest, DescribeConfigsRequest};
+use ringlog_wire::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
+use ringlog_wire::messages::{
+    CreateTopicsRequest, DeleteTopicsRequest, DescribeConfigsRequest, ListOffsetsRequest,
+};
 use ringlog_wire::{ApiKey, Uuid};
 
 use super::cluster::{Cluster, fetch_cluster};
 use super::connection::Connection;
-use super::errors::error_name;
+use super::errors::{error_name, is_retriable};
 
 const TOPIC_ALREADY_EXISTS: i16 = 36;
 /// The kind of resource that a broker is in DescribeConfigs.
 const RESOURCE_BROKER: i8 = 4;
 /// How long a broker may take to create or delete a topic.
 const TOPIC_TIMEOUT_MS: i32 = 30_000;
+/// In ListOffsets: where a log ends.
+const LATEST: i64 = -1;
 /// Pause between two looks at a topic that has no leaders yet.
 const LOOK_AGAIN_MS: u64 = 20;
 
@@ -66,7 +71,7 @@ pub async fn create_topic(connection: &mut Connection, spec: &TopicSpec) -> Resu
     Ok(())
 }
 
-/// Waits until every partition of a topic has a leader.
+/// Waits until every partition of a topic has a leader that knows of it.
 pub async fn wait_for_leaders(
     shard: &Shard,
     connection: &mut Connection,
@@ -86,12 +91,58 @@ pub async fn wait_for_leaders(
                 "topic {} has {found} partitions, the profile asks for {wanted}",
                 spec.name
             );
-            return Ok(cluster);
+            if leaders_are_ready(shard, connection, &cluster, deadline).await? {
+                return Ok(cluster);
+            }
         }
         let name = &spec.name;
         ensure!(shard.clock() < deadline, "topic {name} got no leaders in time");
         shard.sleep_ms(LOOK_AGAIN_MS).await;
     }
+}
+
+/// Whether every leader has the logs of its partitions. Apache Kafka shows a new topic a moment
+/// before: a producer whose first batch is refused then, and whose next one is taken, repeats the
+/// first for ever, as a sequence out of order (KIP-360).
+async fn leaders_are_ready(
+    shard: &Shard,
+    connection: &Connection,
+    cluster: &Cluster,
+    deadline: Mono,
+) -> Result<bool> {
+    for (id, endpoint) in &cluster.brokers {
+        let led = cluster.leaders.iter().enumerate().filter(|(_, leader)| **leader == Some(*id));
+        let partitions = led.map(|(index, _)| ListOffsetsPartition {
+            partition_index: index as i32,
+            timestamp: LATEST,
+            ..ListOffsetsPartition::default()
+        });
+        let partitions: Vec<_> = partitions.collect();
+        if partitions.is_empty() {
+            continue;
+        }
+        let client_id = connection.client_id();
+        let mut leader = Connection::open(shard, endpoint, client_id, deadline).await?;
+        // A broker that stores nothing has none to offer.
+        let newest = *ApiKey::ListOffsets.request_versions().end();
+        let Ok(version) = leader.version(ApiKey::ListOffsets, 1, newest) else { continue };
+        let name = cluster.topic.name.clone();
+        let topics = vec![ListOffsetsTopic { name, partitions }];
+        let request = ListOffsetsRequest { replica_id: -1, topics, ..Default::default() };
+        let response = leader.call_version(&request, version).await?;
+        let mut codes = response.topics.iter().flat_map(|topic| &topic.partitions);
+        match codes.find(|partition| partition.error_code != 0) {
+            None => {}
+            Some(partition) if is_retriable(partition.error_code) => return Ok(false),
+            Some(partition) => bail!(
+                "topic {} partition {}: {}",
+                cluster.topic.name,
+                partition.partition_index,
+                error_name(partition.error_code)
+            ),
+        }
+    }
+    Ok(true)
 }
 
 /// Deletes a topic, with what it stores.

@@ -51,6 +51,11 @@ impl Connection {
         Ok(connection)
     }
 
+    /// What this client calls itself.
+    pub fn client_id(&self) -> &str {
+        &self.client_id
+    }
+
     async fn learn_versions(&mut self) -> Result<()> {
         let request = ApiVersionsRequest {
             client_software_name: "ringlog-bench".to_owned(),

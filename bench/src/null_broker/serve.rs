@@ -27,6 +27,9 @@ use super::state::{NullBroker, Reaction, seen};
 use crate::client::FRAME_BYTES_MAX;
 use crate::uring_shard;
 
+/// Thousands of producers may connect at the same moment; the kernel takes no more than this unless
+/// net.core.somaxconn is raised.
+const BACKLOG: u32 = 4096;
 const BROKER_ID: i32 = 1;
 const REQUEST_BUDGET_BYTES: usize = 1 << 20;
 const UNKNOWN_TOPIC_OR_PARTITION: i16 = 3;
@@ -66,7 +69,7 @@ pub fn run_null_broker(port: u16) -> Result<()> {
 
 async fn listen(shard: &Shard, address: SocketAddr) -> Result<(Fd, u16)> {
     let options =
-        ListenOptions { backlog: 128, receive_buffer_bytes: None, send_buffer_bytes: None };
+        ListenOptions { backlog: BACKLOG, receive_buffer_bytes: None, send_buffer_bytes: None };
     shard.listen(address, options).await.map_err(|errno| anyhow!("listening on {address}: {errno}"))
 }
 
