@@ -281,7 +281,7 @@ fn bad_number(error: VarintError) -> &'static str {
 #[inline(always)]
 fn walk_plain(bytes: &[u8], at: &mut usize, index: i32) -> Option<Walked> {
     let (length, _, after) = plain_varint(bytes, *at)?;
-    let end = after.checked_add(usize::try_from(length).ok()?)?;
+    let end = after + usize::try_from(length).ok()?;
     let (timestamp_delta, _, after) = plain_varint(bytes, after + 1)?;
     let (offset_delta, rest, after) = plain_varint(bytes, after)?;
     let (key, after) = short_varint(rest, after)?;
