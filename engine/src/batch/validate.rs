@@ -246,7 +246,9 @@ impl<'r> RecordChecker<'r> {
         if self.rules.compacted && !walked.has_key {
             self.fault(index, RecordFault::NoKey);
         } else if self.rules.timestamp_type == TimestampType::CreateTime && timestamp != -1 {
-            if timestamp < self.timestamp_min || timestamp > self.timestamp_max {
+            // One that does not fit 64 bits is outside of any bounds, whatever it wraps to.
+            let exact = self.header.base_timestamp.checked_add(walked.timestamp_delta);
+            if !exact.is_some_and(|at| (self.timestamp_min..=self.timestamp_max).contains(&at)) {
                 self.fault(index, RecordFault::Timestamp(timestamp));
             }
         } else if self.header.timestamp_type() == TimestampType::LogAppendTime {

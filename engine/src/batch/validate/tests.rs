@@ -218,6 +218,19 @@ fn c04_timestamps_are_bounded() {
 }
 
 #[test]
+fn c04_a_timestamp_that_wraps_is_no_timestamp() {
+    let mut builder = BatchBuilder::default();
+    for timestamp in [0, 2 * NOW] {
+        builder.append(timestamp, &RecordFields { key: None, value: None, headers: &[] });
+    }
+    let mut bytes = builder.build().expect("packs");
+    bytes[27..35].copy_from_slice(&i64::MAX.to_be_bytes());
+    reseal(&mut bytes);
+    let BatchError::Records { faults } = refused(bytes, &rules()) else { panic!() };
+    assert_eq!(faults.iter().map(|(index, _)| *index).collect::<Vec<_>>(), [0, 1]);
+}
+
+#[test]
 fn log_append_time_is_stamped_and_a_wrong_max_is_mended() {
     let mut bytes = batch_of(Codec::None, 3);
     let by_leader = AppendRules { timestamp_type: TimestampType::LogAppendTime, ..rules() };
