@@ -2,6 +2,7 @@
 
 #![allow(clippy::disallowed_methods, reason = "a test looks at real files")]
 
+use std::ops::Range;
 use std::path::Path;
 use std::rc::Rc;
 
@@ -139,9 +140,14 @@ fn pages_are_given_back(choice: DriverChoice) {
     shard.abandon();
 }
 
-/// Reads a whole log as a consumer does that is far behind; gives how much of its first segment is
-/// in memory then, how long that is, and what the reads found.
-async fn catch_up(shard: &Shard, dir: &Path) -> (u64, u64, CacheCounts) {
+/// Reads a whole log, of which a part is not in memory, from its beginning, so many times; gives
+/// how much of its first segment is in memory then, how long that is, and what the reads found.
+async fn catch_up(
+    shard: &Shard,
+    dir: &Path,
+    cold: Range<u64>,
+    times: u32,
+) -> (u64, u64, CacheCounts) {
     shard.make_dir_all(dir).await.expect("mkdir");
     let log = open(shard, dir, None, 64 << 20).await;
     for _ in 0..128 {
@@ -151,22 +157,31 @@ async fn catch_up(shard: &Shard, dir: &Path) -> (u64, u64, CacheCounts) {
     let path = dir.join("00000000000000000000.log");
     let file = File::open(shard, &path, OpenOptions::default()).await.expect("is there");
     let len = shard.stat(&path).await.expect("stat").expect("is there").len;
-    file.distrust_cache(0).await.expect("lets go");
-    let mut read = 0;
-    while read < len {
-        let end = log.ends().durable_end_offset;
-        let from = Offset((read / (BATCH_BYTES as u64 + 100)) as i64);
-        let limits = ReadLimits { bytes_max: 1 << 20, at_least_one_batch: true };
-        let range = log.plan_read(from, end, limits).await.expect("in range").range;
-        let range = range.expect("there is more");
-        if range.file.path() != path {
-            break;
+    file.fdatasync().await.expect("the disk works");
+    let cold = cold.start..cold.end.min(len);
+    let cold_bytes = cold.end - cold.start;
+    // The kernel passes over pages that it is busy with.
+    while file.cached_bytes(cold.start, cold_bytes).await.expect("this kernel has cachestat") > 0 {
+        file.drop_cache(cold.start, cold_bytes);
+        shard.sleep_ms(1).await;
+    }
+    for _ in 0..times {
+        let (mut read, mut from) = (0, Offset::ZERO);
+        while read < len {
+            let end = log.ends().durable_end_offset;
+            let limits = ReadLimits { bytes_max: 1 << 20, at_least_one_batch: true };
+            let range = log.plan_read(from, end, limits).await.expect("in range").range;
+            let range = range.expect("there is more");
+            let range = match log.is_cached(&range).await {
+                true => range,
+                false => log.bring_in(range).await.expect("whole").0,
+            };
+            read = range.end();
+            // A record each, all of one size.
+            from = from.plus((range.len / range.first_batch_bytes) as i64);
+            // What a reader lets go of is the kernel's work, and gets its turn here.
+            shard.yield_now().await;
         }
-        let range = match log.is_cached(&range).await {
-            true => range,
-            false => log.bring_in(range).await.expect("whole").0,
-        };
-        read = range.end();
     }
     let cached = file.cached_bytes(0, len).await.expect("this kernel has cachestat");
     let counts = log.cache_counts();
@@ -181,12 +196,28 @@ fn a_reader_that_catches_up_is_read_ahead_for_and_leaves_nothing_behind() {
     let shard = Shard::new(ShardId(0), plan.driver(0).expect("works"), ShardOptions::default());
     let this = shard.clone();
     shard.run(async move {
-        let (cached, len, counts) = catch_up(&this, &dir.path().join("a")).await;
+        let (cached, len, counts) = catch_up(&this, &dir.path().join("a"), 0..u64::MAX, 1).await;
         assert!(len > 60 << 20, "{len}");
         assert!(counts.hit_bytes + counts.miss_bytes >= len, "{counts:?}");
         assert!(counts.miss_bytes > 0, "{counts:?}");
         // 16 MiB behind it, 8 ahead, 4 not yet let go of, and what one read takes.
         assert!(cached < 34 << 20, "{cached} of {len} bytes are still cached");
+    });
+    shard.abandon();
+}
+
+#[test]
+fn a_page_that_is_missing_costs_a_log_in_memory_no_others() {
+    let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a directory");
+    let plan = DriverPlan::new(DriverChoice::Auto, 1, &UringOptions::default()).expect("works").0;
+    let shard = Shard::new(ShardId(0), plan.driver(0).expect("works"), ShardOptions::default());
+    let this = shard.clone();
+    shard.run(async move {
+        let cold = 4 << 20..5 << 20;
+        let (cached, len, counts) = catch_up(&this, &dir.path().join("a"), cold, 10).await;
+        assert!(counts.miss_bytes >= 1 << 20, "{counts:?}");
+        assert!(counts.miss_bytes < 4 << 20, "{counts:?}: read again off the disk");
+        assert!(cached >= len, "{cached} of {len} bytes are left");
     });
     shard.abandon();
 }

@@ -7,6 +7,7 @@
 //! others their place in memory.
 
 use std::cell::{Cell, RefCell};
+use std::ops::Range;
 use std::path::PathBuf;
 
 use super::partition_log::Log;
@@ -63,18 +64,21 @@ impl CatchingUp {
         self.segment == range.file.path() && near.contains(&range.position)
     }
 
-    fn advance(&mut self, range: &FileRange) {
+    /// Notes what was read and lets go of what lies far behind. Gives what the disk is to read
+    /// next, if anything.
+    fn advance(&mut self, range: &FileRange) -> Option<Range<u64>> {
         self.read_to = self.read_to.max(range.end());
         self.ahead_to = self.ahead_to.max(range.end());
-        if self.ahead_to < self.read_to + AHEAD_BYTES / 2 {
-            range.file.read_ahead(self.ahead_to, self.read_to + AHEAD_BYTES - self.ahead_to);
-            self.ahead_to = self.read_to + AHEAD_BYTES;
-        }
         let passed = self.read_to.saturating_sub(BEHIND_BYTES);
         if passed >= self.dropped_to + DROP_BYTES {
             range.file.drop_cache(self.dropped_to, passed - self.dropped_to);
             self.dropped_to = passed;
         }
+        if self.ahead_to >= self.read_to + AHEAD_BYTES / 2 {
+            return None;
+        }
+        let from = std::mem::replace(&mut self.ahead_to, self.read_to + AHEAD_BYTES);
+        Some(from..self.ahead_to)
     }
 }
 
@@ -107,6 +111,7 @@ impl Log {
         let found = found.filter(|buf| buf.len() == range.len);
         if found.is_some() {
             self.note_cached(range);
+            self.go_on(range).await;
         }
         Ok(found)
     }
@@ -117,6 +122,7 @@ impl Log {
         let cached = self.all_cached(range).await;
         if cached {
             self.note_cached(range);
+            self.go_on(range).await;
         }
         cached
     }
@@ -132,9 +138,22 @@ impl Log {
         let mut counts = self.cold_reads.counts.get();
         counts.hit_bytes += range.len as u64;
         self.cold_reads.counts.set(counts);
-        let mut reader = self.cold_reads.catching_up.borrow_mut();
-        if let Some(reader) = reader.as_mut().filter(|reader| reader.goes_on(range)) {
-            reader.advance(range);
+    }
+
+    /// Reads ahead of the reader that catches up, if this is where it was. Once it comes to what
+    /// was cached before it there is nothing more to do for it, nor to undo: pages that others put
+    /// there stay, though one of a log that is read again and again was missing.
+    async fn go_on(&self, range: &FileRange) {
+        let catching_up = &self.cold_reads.catching_up;
+        let ahead = match catching_up.borrow_mut().as_mut() {
+            Some(reader) if reader.goes_on(range) => reader.advance(range),
+            _ => None,
+        };
+        let Some(ahead) = ahead else { return };
+        let bytes = ahead.end - ahead.start;
+        match range.file.cached_bytes(ahead.start, bytes).await {
+            Ok(cached) if cached >= bytes => drop(catching_up.take()),
+            _ => range.file.read_ahead(ahead.start, bytes),
         }
     }
 
@@ -162,12 +181,13 @@ impl Log {
             }
             at += header.size;
         }
-        let mut reader = self.cold_reads.catching_up.borrow_mut();
-        if !reader.as_ref().is_some_and(|reader| reader.goes_on(&range)) {
-            *reader = Some(CatchingUp::at(&range));
+        {
+            let mut reader = self.cold_reads.catching_up.borrow_mut();
+            if !reader.as_ref().is_some_and(|reader| reader.goes_on(&range)) {
+                *reader = Some(CatchingUp::at(&range));
+            }
         }
-        reader.as_mut().expect("just set").advance(&range);
-        drop(reader);
+        self.go_on(&range).await;
         Ok((range, bytes))
     }
 }
