@@ -17,6 +17,8 @@ use super::{
 
 /// Not in libc yet (Linux 6.17).
 pub(super) const FALLOC_FL_WRITE_ZEROES: i32 = 0x80;
+/// The congestion control that every kernel has.
+const UNPACED: &str = "reno";
 
 impl From<rustix::io::Errno> for Errno {
     fn from(errno: rustix::io::Errno) -> Errno {
@@ -29,6 +31,24 @@ pub(super) fn borrow<'a>(fd: Fd) -> BorrowedFd<'a> {
     // SAFETY: an Fd comes out of this module open, and stays so until its Close operation, which
     // its single owner submits last (`shard::File`, `shard::Socket`); -1 is never made.
     unsafe { BorrowedFd::borrow_raw(fd.0) }
+}
+
+/// Has this process's heap keep so much of what is freed, instead of giving it back to the kernel
+/// whenever a large block goes. Of use where the C library is glibc; elsewhere nothing changes.
+pub fn keep_freed_memory(bytes: i32) {
+    #[cfg(target_env = "gnu")]
+    {
+        /// Up to this size, the largest that glibc takes, blocks are of the heap.
+        const BLOCK_BYTES_MAX: i32 = 32 << 20;
+        let bounds = [(libc::M_MMAP_THRESHOLD, BLOCK_BYTES_MAX), (libc::M_TRIM_THRESHOLD, bytes)];
+        for (parameter, bytes) in bounds {
+            // SAFETY: sets a bound of the allocator, which takes its own lock.
+            let set = unsafe { libc::mallopt(parameter, bytes) };
+            debug_assert_eq!(set, 1, "mallopt({parameter}, {bytes})");
+        }
+    }
+    #[cfg(not(target_env = "gnu"))]
+    let _ = bytes;
 }
 
 /// Takes a descriptor into the driver's keeping.
@@ -319,8 +339,23 @@ fn prepare_connection(fd: i32) -> Result<Output, Errno> {
     rustix::io::fcntl_setfd(socket, rustix::io::FdFlags::CLOEXEC)?;
     rnet::sockopt::set_tcp_nodelay(socket, true)?;
     rnet::sockopt::set_socket_keepalive(socket, true)?;
-    let peer = rnet::getpeername(socket)?.ok_or(Errno(libc::ENOTCONN))?;
-    Ok(Output::Accepted { socket: Fd(fd), peer: SocketAddr::try_from(peer)? })
+    let peer = SocketAddr::try_from(rnet::getpeername(socket)?.ok_or(Errno(libc::ENOTCONN))?)?;
+    let own = SocketAddr::try_from(rnet::getsockname(socket)?)?;
+    let (peer_ip, own_ip) = (peer.ip().to_canonical(), own.ip().to_canonical());
+    if peer_ip == own_ip || peer_ip.is_loopback() {
+        do_not_pace(socket)?;
+    }
+    Ok(Output::Accepted { socket: Fd(fd), peer })
+}
+
+/// For connections within this host, which have no path that could be congested: bbr holds every
+/// segment back by a timer, and that costs more than sending it (docs/decisions/0017).
+fn do_not_pace(socket: BorrowedFd<'_>) -> Result<(), Errno> {
+    match rnet::sockopt::set_tcp_congestion(socket, UNPACED) {
+        // Of a host that does not allow it, its own.
+        Err(rustix::io::Errno::PERM | rustix::io::Errno::NOENT) => Ok(()),
+        set => Ok(set?),
+    }
 }
 
 /// A socket to connect to `address` with.
@@ -332,6 +367,9 @@ pub(super) fn client_socket(address: &SocketAddr) -> Result<OwnedFd, Errno> {
     let flags = rnet::SocketFlags::CLOEXEC;
     let socket = rnet::socket_with(family, rnet::SocketType::STREAM, flags, None)?;
     rnet::sockopt::set_tcp_nodelay(&socket, true)?;
+    if address.ip().to_canonical().is_loopback() {
+        do_not_pace(socket.as_fd())?;
+    }
     Ok(socket)
 }
 
@@ -591,5 +629,30 @@ impl StopSignals {
         let mut signal = 0;
         // SAFETY: both point to valid memory for the length of the call.
         unsafe { libc::sigwait(&raw const self.0, &raw mut signal) };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn connections_within_this_host_are_not_paced() {
+        let options =
+            ListenOptions { backlog: 1, receive_buffer_bytes: None, send_buffer_bytes: None };
+        let listening = listen(([127, 0, 0, 1], 0).into(), options);
+        let Ok(Output::Listening { listener, port }) = listening else { panic!("{listening:?}") };
+        // Inherited by what it accepts. Where the kernel does not have it, or root is asked for,
+        // connections have the host's, which may be reno already.
+        let _ = rnet::sockopt::set_tcp_congestion(borrow(listener), "cubic");
+        let address = SocketAddr::from(([127, 0, 0, 1], port));
+        let client = client_socket(&address).expect("a socket");
+        assert_eq!(rnet::sockopt::tcp_congestion(&client).expect("is TCP"), UNPACED);
+        rnet::connect(&client, &address).expect("listens");
+        let accepted = accept_nowait(listener);
+        let Ok(Output::Accepted { socket, .. }) = accepted else { panic!("{accepted:?}") };
+        assert_eq!(rnet::sockopt::tcp_congestion(borrow(socket)).expect("is TCP"), UNPACED);
+        close(listener);
+        close(socket);
     }
 }
