@@ -88,15 +88,15 @@ pub async fn tail(
     watch: Rc<RefCell<dyn Watch>>,
 ) -> Result<Outcome> {
     let window = Window::new(run.times);
-    run.wait_to_begin(shard, &*watch).await?;
+    let acknowledged = Rc::new(Cell::new(0));
+    let observer = || Acknowledged { meter: window.meter(), records: Rc::clone(&acknowledged) };
+    let producers = Producers::start(shard, bootstrap, run, &cluster, &*watch, observer).await?;
+    let producers = Rc::new(producers);
     if let Some(process) = &process {
         process.reset_peak();
     }
     let start = shard.clock().plus_ms(START_DELAY_MS);
     let (meter, edges) = window.starting_at(start, run.pace);
-    let acknowledged = Rc::new(Cell::new(0));
-    let observer = || Acknowledged { meter: Rc::clone(&meter), records: Rc::clone(&acknowledged) };
-    let producers = Rc::new(Producers::start(shard, bootstrap, run, &cluster, observer));
     let consumers = Consumers::start(shard, run, &cluster, &meter)?;
     shard.spawn({
         let (shard, meter, edges) = (shard.clone(), Rc::clone(&meter), Rc::clone(&edges));

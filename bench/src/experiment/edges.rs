@@ -25,7 +25,7 @@ pub type Meter = Rc<RefCell<Recorder>>;
 /// A recorder whose window begins after the shortest warm-up, and that warm-up put off at most so
 /// many times.
 pub struct Window {
-    recorder: Recorder,
+    meter: Meter,
     postponed_max: u64,
 }
 
@@ -39,15 +39,20 @@ impl Window {
         let (warmup_ns, measured_ns) = (warmup * interval_ns, measured * interval_ns);
         let recorder = Recorder::new(Mono(0), warmup_ns, measured_ns, interval_ns);
         let postponed_max = intervals(times.warmup_max).saturating_sub(warmup);
-        Window { recorder, postponed_max }
+        Window { meter: Rc::new(RefCell::new(recorder)), postponed_max }
+    }
+
+    /// The recorder, which is of use once it is known when the load starts.
+    pub fn meter(&self) -> Meter {
+        Rc::clone(&self.meter)
     }
 
     /// The recorder of a load that starts then, and its edges.
     pub fn starting_at(self, start: Mono, pace: Pace) -> (Meter, Rc<Edges>) {
-        let recorder = self.recorder.starting_at(start);
-        let end = Rc::new(Cell::new(recorder.window().1));
+        self.meter.borrow_mut().start_at(start);
+        let end = Rc::new(Cell::new(self.meter.borrow().window().1));
         let edges = Edges { start, pace, postponed_max: self.postponed_max, end, ..Edges::blank() };
-        (Rc::new(RefCell::new(recorder)), Rc::new(edges))
+        (self.meter, Rc::new(edges))
     }
 }
 

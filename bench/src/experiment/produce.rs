@@ -9,21 +9,27 @@ use ringlog_engine::io::Mono;
 use ringlog_engine::shard::Shard;
 
 use super::edges::{Edges, Meter, Window, tick};
-use super::{LoadRun, Outcome, Watch};
+use super::{Live, LoadRun, Outcome, Watch};
 use crate::client::{Cluster, Endpoint};
-use crate::load::{Latency, LoadPlan, Pace, Values, generate};
+use crate::load::{Latency, LoadPlan, Pace, Values, generate, new_histogram};
 use crate::producer::{Observer, Producer};
 use crate::target::ProcessWatch;
 
 /// How long acknowledgements may take after the last record. What is unanswered then counts as
 /// lost.
 pub const DRAIN_MS: u64 = 30_000;
-/// Between preparing the run and its first record: time for the connections to be made.
+/// Between preparing the run and its first record: time for consumers to connect.
 pub const START_DELAY_MS: u64 = 50;
+/// Producers that connect at a time. Thousands at once would overrun the broker's listen queue, and
+/// this thread, which has each wait for its answer.
+const CONNECTING_MAX: usize = 64;
+/// How often somebody may look while producers connect.
+const LOOK_MS: u64 = 100;
 
 /// Producers of one run, all alike.
 pub struct Producers<O: Observer + 'static> {
     all: Vec<Producer<O>>,
+    values: Values,
     metrics: Rc<RefCell<Vec<BTreeMap<String, f64>>>>,
 }
 
@@ -37,14 +43,14 @@ pub async fn measure(
 ) -> Result<Outcome> {
     // Made before the load starts: it takes a while.
     let window = Window::new(run.times);
-    run.wait_to_begin(shard, &*watch).await?;
+    let meter = || window.meter();
+    let producers = Producers::start(shard, bootstrap, run, &cluster, &*watch, meter).await?;
+    let producers = Rc::new(producers);
     if let Some(process) = &process {
         process.reset_peak();
     }
     let start = shard.clock().plus_ms(START_DELAY_MS);
     let (meter, edges) = window.starting_at(start, run.pace);
-    let producers =
-        Rc::new(Producers::start(shard, bootstrap, run, &cluster, || Rc::clone(&meter)));
     shard.spawn({
         let (shard, meter, edges) = (shard.clone(), Rc::clone(&meter), Rc::clone(&edges));
         let producers = Rc::clone(&producers);
@@ -73,19 +79,39 @@ pub async fn measure(
 }
 
 impl<O: Observer + 'static> Producers<O> {
-    /// Starts them, each with an observer of its own.
-    pub fn start(
+    /// Starts them, each with an observer of its own, and waits until all are connected and the
+    /// run may begin.
+    pub async fn start(
         shard: &Shard,
         bootstrap: &Endpoint,
         run: &LoadRun,
         cluster: &Cluster,
+        watch: &RefCell<dyn Watch>,
         observer: impl Fn() -> O,
-    ) -> Producers<O> {
-        let one = |_| {
-            let (config, bootstrap) = (run.producer.clone(), vec![bootstrap.clone()]);
-            Producer::start(shard, config, bootstrap, cluster.clone(), observer())
+    ) -> Result<Producers<O>> {
+        let values = Values::new(run.values, shard.random());
+        let mut producers = Producers { all: Vec::new(), values, metrics: Rc::default() };
+        let begun = async {
+            for number in 0..run.producers {
+                let (config, bootstrap) = (run.producer.clone(), vec![bootstrap.clone()]);
+                let one = Producer::start(shard, config, bootstrap, cluster.clone(), observer());
+                producers.all.push(one);
+                if let Some(earlier) = number.checked_sub(CONNECTING_MAX) {
+                    wait_for(shard, &producers.all[earlier], watch).await?;
+                }
+            }
+            for producer in &producers.all {
+                wait_for(shard, producer, watch).await?;
+            }
+            run.wait_to_begin(shard, watch).await
         };
-        Producers { all: (0..run.producers).map(one).collect(), metrics: Rc::default() }
+        match begun.await {
+            Ok(()) => Ok(producers),
+            Err(error) => {
+                producers.drain(shard, false).await?;
+                Err(error)
+            }
+        }
     }
 
     /// Sends records from `start` to the end of the window. Returns how late it was with them.
@@ -100,8 +126,9 @@ impl<O: Observer + 'static> Producers<O> {
             Pace::Closed => Pace::Closed,
             Pace::Open(rate) => Pace::Open(rate / self.all.len() as f64),
         };
-        let finished: Rc<RefCell<Vec<Result<Latency>>>> = Rc::default();
-        for (index, producer) in self.all.iter().enumerate().skip(1) {
+        let lateness = Rc::new(RefCell::new(new_histogram()));
+        let finished: Rc<RefCell<Vec<Result<()>>>> = Rc::default();
+        for (index, producer) in self.all.iter().enumerate() {
             // Producers of one rate take turns.
             let offset_ns = match pace {
                 Pace::Closed => 0,
@@ -109,28 +136,20 @@ impl<O: Observer + 'static> Producers<O> {
             };
             let plan =
                 LoadPlan { pace, start: Mono(start.0 + offset_ns), end: Rc::clone(&edges.end) };
-            let mut values = Values::new(run.values, shard.random());
+            let mut values = self.values.share(shard.random());
             let (shard, producer) = (shard.clone(), producer.clone());
-            let finished = Rc::clone(&finished);
+            let (finished, lateness) = (Rc::clone(&finished), Rc::clone(&lateness));
             let spawner = shard.clone();
             spawner.spawn(async move {
-                let generated = generate(&shard, &producer, &mut values, plan).await;
+                let generated = generate(&shard, &producer, &mut values, plan, &lateness).await;
                 finished.borrow_mut().push(generated);
             });
         }
-        let mut values = Values::new(run.values, shard.random());
-        let plan = LoadPlan { pace, start, end: Rc::clone(&edges.end) };
-        let mut lateness = generate(shard, &self.all[0], &mut values, plan).await;
-        while finished.borrow().len() + 1 < self.all.len() {
+        while finished.borrow().len() < self.all.len() {
             shard.sleep_ms(1).await;
         }
-        for other in finished.take() {
-            lateness = lateness.and_then(|mut all| {
-                all.add(other?)?;
-                Ok(all)
-            });
-        }
-        lateness
+        finished.take().into_iter().collect::<Result<()>>()?;
+        Ok(lateness.replace(new_histogram()))
     }
 
     /// Waits for the last answers, if all went well, and ends the producers.
@@ -140,6 +159,7 @@ impl<O: Observer + 'static> Producers<O> {
         for producer in self.all.iter().filter(|_| well) {
             drained = drained.and(producer.flush(deadline).await.map(|_| ()));
         }
+        self.all.iter().for_each(Producer::begin_close);
         for producer in &self.all {
             producer.close().await;
         }
@@ -170,6 +190,21 @@ impl<O: Observer + 'static> Producers<O> {
     /// Their metrics over the window.
     pub fn metrics(&self, lateness: &Latency) -> BTreeMap<String, f64> {
         merged_metrics(&self.metrics.take(), lateness)
+    }
+}
+
+/// Waits until a producer is connected, unless somebody ends the run.
+async fn wait_for<O: Observer + 'static>(
+    shard: &Shard,
+    producer: &Producer<O>,
+    watch: &RefCell<dyn Watch>,
+) -> Result<()> {
+    loop {
+        let look = shard.clock().plus_ms(LOOK_MS);
+        match shard.timeout_at(look, producer.ready()).await {
+            Ok(ready) => return ready,
+            Err(_) => watch.borrow_mut().tick(Live::NOTHING)?,
+        }
     }
 }
 

@@ -6,14 +6,13 @@
 //! to be sent at `start + i / rate` whatever happened to those before it, and its latency counts
 //! from there, so a stalled broker cannot hide (coordinated omission).
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use anyhow::Result;
 use ringlog_engine::io::Mono;
 use ringlog_engine::shard::Shard;
 
-use super::new_histogram;
 use super::recorder::Latency;
 use super::values::Values;
 use crate::producer::{Observer, Producer, Stamp};
@@ -47,17 +46,19 @@ pub struct LoadPlan {
     pub end: Rc<Cell<Mono>>,
 }
 
-/// Runs a load to its end. Returns how late the loop itself was with its records, in nanoseconds:
-/// where that is not far below the latencies measured, the generator was part of the limit.
+/// Runs a load to its end. `lateness` gets how late the loop itself was with its records, in
+/// nanoseconds: where that is not far below the latencies measured, the generator was part of the
+/// limit.
 pub async fn generate<O: Observer + 'static>(
     shard: &Shard,
     producer: &Producer<O>,
     values: &mut Values,
     plan: LoadPlan,
-) -> Result<Latency> {
+    lateness: &RefCell<Latency>,
+) -> Result<()> {
     match plan.pace {
-        Pace::Closed => closed(shard, producer, values, plan).await.map(|()| new_histogram()),
-        Pace::Open(rate) => open(shard, producer, values, plan, rate).await,
+        Pace::Closed => closed(shard, producer, values, plan).await,
+        Pace::Open(rate) => open(shard, producer, values, plan, rate, lateness).await,
     }
 }
 
@@ -104,8 +105,8 @@ async fn open<O: Observer + 'static>(
     values: &mut Values,
     plan: LoadPlan,
     rate: f64,
-) -> Result<Latency> {
-    let mut lateness = new_histogram();
+    lateness: &RefCell<Latency>,
+) -> Result<()> {
     let interval_ns = 1e9 / rate;
     let step_ns = interval_ns.round().max(1.0) as u64;
     let unix_ms_at_start = shard.unix_ms();
@@ -118,10 +119,10 @@ async fn open<O: Observer + 'static>(
         while time_of(next) <= now && sent < RECORDS_PER_TURN {
             let at = time_of(next);
             if at >= plan.end.get() {
-                return Ok(lateness);
+                return Ok(());
             }
             if sent == 0 {
-                lateness.saturating_record(now.0 - at.0);
+                lateness.borrow_mut().saturating_record(now.0 - at.0);
             }
             let unix_ms = unix_ms_at_start + now.ms_since(origin) as i64;
             let stamp = Stamp { at_ns: at.0, step_ns, unix_ms };
@@ -135,7 +136,7 @@ async fn open<O: Observer + 'static>(
         }
         producer.check()?;
         if time_of(next) >= plan.end.get() {
-            return Ok(lateness);
+            return Ok(());
         }
         if sent >= RECORDS_PER_TURN {
             breathe(shard).await;

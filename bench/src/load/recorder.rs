@@ -174,13 +174,11 @@ impl Recorder {
         Self { start, window, interval_ns, intervals, lost, reasons }
     }
 
-    /// The same recorder for a load that starts at another time: making one takes a while.
-    #[must_use]
-    pub fn starting_at(mut self, start: Mono) -> Recorder {
-        self.window =
-            (self.window.0 - self.start.0 + start.0, self.window.1 - self.start.0 + start.0);
+    /// Moves to a load that starts at another time: making a recorder takes a while.
+    pub fn start_at(&mut self, start: Mono) {
+        let moved = |at: u64| at - self.start.0 + start.0;
+        self.window = (moved(self.window.0), moved(self.window.1));
         self.start = start;
-        self
     }
 
     /// What was recorded, leaving an empty recorder behind.

@@ -1,5 +1,7 @@
 //! [`Values`]: what the records hold. Made ahead, so that making them is never the limit.
 
+use std::rc::Rc;
+
 use ringlog_engine::stdx::prng::Prng;
 
 /// Random bytes from which values are cut. Larger than any batch, so that no batch repeats itself
@@ -23,11 +25,12 @@ pub const STAMP_BYTES: usize = 8;
 /// The records' keys and values: random capital letters, as kafka-producer-perf-test makes them.
 #[derive(Debug)]
 pub struct Values {
-    pool: Vec<u8>,
+    pool: Rc<[u8]>,
     at: usize,
     value_bytes: usize,
-    keys: Vec<Vec<u8>>,
-    stamped: bool,
+    keys: Rc<[Vec<u8>]>,
+    /// The value that is stamped; empty if none is.
+    stamped: Vec<u8>,
     prng: Prng,
 }
 
@@ -41,8 +44,18 @@ impl Values {
             *byte = b'A' + ((u16::from(*byte) * 26) >> 8) as u8;
         }
         let keys = (0..spec.keys).map(|key| format!("key-{key:08}").into_bytes()).collect();
-        let stamped = spec.stamped && spec.value_bytes >= STAMP_BYTES;
-        Self { pool, at: 0, value_bytes: spec.value_bytes, keys, stamped, prng }
+        let is_stamped = spec.stamped && spec.value_bytes >= STAMP_BYTES;
+        let stamped = vec![0; if is_stamped { spec.value_bytes } else { 0 }];
+        Self { pool: pool.into(), at: 0, value_bytes: spec.value_bytes, keys, stamped, prng }
+    }
+
+    /// Other values by the same specification, cut from the same memory.
+    #[must_use]
+    pub fn share(&self, seed: u64) -> Values {
+        let mut prng = Prng::new(seed);
+        let at = prng.index(POOL_BYTES);
+        let (pool, keys) = (Rc::clone(&self.pool), Rc::clone(&self.keys));
+        Self { pool, at, keys, stamped: self.stamped.clone(), prng, ..*self }
     }
 
     /// Bytes of the longest key.
@@ -54,9 +67,6 @@ impl Values {
     #[inline]
     pub fn next_record(&mut self, at_ns: u64) -> (Option<&[u8]>, &[u8]) {
         let start = self.at;
-        if self.stamped {
-            self.pool[start..start + STAMP_BYTES].copy_from_slice(&at_ns.to_be_bytes());
-        }
         self.at += self.value_bytes;
         if self.at >= POOL_BYTES {
             // Another phase each time round: the next lap's values are not this lap's.
@@ -66,7 +76,13 @@ impl Values {
             0 => None,
             count => Some(self.keys[self.prng.index(count)].as_slice()),
         };
-        (key, &self.pool[start..start + self.value_bytes])
+        let value = &self.pool[start..start + self.value_bytes];
+        if self.stamped.is_empty() {
+            return (key, value);
+        }
+        self.stamped.copy_from_slice(value);
+        self.stamped[..STAMP_BYTES].copy_from_slice(&at_ns.to_be_bytes());
+        (key, &self.stamped)
     }
 }
 
@@ -90,12 +106,23 @@ mod tests {
     }
 
     #[test]
+    fn values_that_share_memory_are_others() {
+        let mut one = Values::new(ValuesSpec { value_bytes: 100, keys: 0, stamped: false }, 1);
+        let mut other = one.share(2);
+        for _ in 0..1000 {
+            assert_ne!(one.next_record(0), other.next_record(0));
+        }
+    }
+
+    #[test]
     fn sizes_of_any_kind_work() {
         for value_bytes in [0, 1, 3, POOL_BYTES - 1, POOL_BYTES, 3 * POOL_BYTES] {
             let mut values = Values::new(ValuesSpec { value_bytes, keys: 2, stamped: true }, 1);
             for _ in 0..10 {
-                let (key, value) = values.next_record(0);
+                let (key, value) = values.next_record(7);
                 assert_eq!((key.map(<[u8]>::len), value.len()), (Some(12), value_bytes));
+                let stamp = value.first_chunk().map(|stamp| u64::from_be_bytes(*stamp));
+                assert_eq!(stamp, (value_bytes >= STAMP_BYTES).then_some(7));
             }
         }
     }

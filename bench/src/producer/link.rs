@@ -52,7 +52,10 @@ pub(super) async fn run<O: Observer + 'static>(shared: Rc<Shared<O>>, node: Node
             Ok(link) => {
                 shared.heard();
                 backoff_ms = shared.config.reconnect_backoff_ms;
+                shared.links_open.set(shared.links_open.get() + 1);
+                shared.news.notify();
                 drive(&shared, node, Rc::new(link)).await;
+                shared.links_open.set(shared.links_open.get() - 1);
             }
             Err(error) => {
                 shared.trouble(&error);

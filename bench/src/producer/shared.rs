@@ -61,6 +61,8 @@ pub(super) struct Shared<O> {
     fatal: RefCell<Option<String>>,
     /// Brokers that have a link task.
     pub(super) linked: RefCell<BTreeSet<NodeId>>,
+    /// Those of them whose connection is open.
+    pub(super) links_open: Cell<usize>,
     /// Tasks that have not ended.
     pub(super) tasks: Cell<usize>,
 }
@@ -99,11 +101,25 @@ impl<O: Observer + 'static> Producer<O> {
             closing: Cell::new(false),
             fatal: RefCell::new(None),
             linked: RefCell::default(),
+            links_open: Cell::new(0),
             tasks: Cell::new(0),
         });
         shared.spawn(control::run(Rc::clone(&shared)));
         shared.link_leaders();
         Producer(shared)
+    }
+
+    /// Waits until a record could be sent at once: every leader is connected, and the producer has
+    /// its identity. An error if the target was given up.
+    pub async fn ready(&self) -> Result<()> {
+        let shared = &*self.0;
+        let done = || {
+            let connected = shared.links_open.get() >= shared.linked.borrow().len();
+            let ready = connected && !shared.accumulator.borrow().wants_identity();
+            (ready || shared.is_over()).then_some(())
+        };
+        shared.news.until(done).await;
+        self.check()
     }
 
     /// Appends a record if there is memory for it.
@@ -196,13 +212,19 @@ impl<O: Observer + 'static> Producer<O> {
         }
     }
 
-    /// Ends the tasks and gives up what is unanswered.
-    pub async fn close(&self) {
+    /// Tells the tasks to end.
+    pub fn begin_close(&self) {
         let shared = &*self.0;
         shared.closing.set(true);
         shared.news.notify();
         shared.wanted.notify();
         shared.freed.notify();
+    }
+
+    /// Ends the tasks and gives up what is unanswered.
+    pub async fn close(&self) {
+        self.begin_close();
+        let shared = &*self.0;
         while shared.tasks.get() > 0 {
             shared.shard.sleep_ms(1).await;
         }

@@ -67,6 +67,7 @@ pub fn render(host: &Host, versions: &Versions) -> String {
     list.add("vm.dirty_ratio", percent(dirty.dirty_ratio));
     list.add("vm.dirty_background_ratio", percent(dirty.dirty_background_ratio));
     let limit = |value: Option<u64>| Some(value.map_or("unlimited".to_owned(), |v| v.to_string()));
+    list.add("TCP congestion control", host.tcp_congestion_control.clone());
     list.add("Locked memory, bytes", limit(host.limits.memlock_bytes));
     list.add("Open files", limit(host.limits.nofile));
     list.add("Compiler", Some(versions.rustc.clone()));

@@ -41,6 +41,9 @@ pub struct Host {
     /// Network interfaces.
     #[serde(default)]
     pub nics: Option<Vec<Nic>>,
+    /// net.ipv4.tcp_congestion_control: bbr holds back what it sends, by a timer.
+    #[serde(default)]
+    pub tcp_congestion_control: Option<String>,
     /// vm.swappiness
     #[serde(default)]
     pub swappiness: Option<u64>,
@@ -127,6 +130,7 @@ impl Host {
             numa_nodes: Some(hardware::numa_nodes()),
             cgroup: Some(hardware::cgroup()),
             nics: Some(hardware::nics()),
+            tcp_congestion_control: line("/proc/sys/net/ipv4/tcp_congestion_control"),
             swappiness: number(&format!("{DIRTY_LIMITS}/swappiness")),
             virtualised,
             memory_bytes: memory_kib.map(|kib| kib * 1024),
@@ -308,6 +312,7 @@ mod tests {
         assert!(host.kernel.is_some() && host.limits.nofile.is_some_and(|files| files > 0));
         assert!(!host.data.expect("the folder is on something").kind.is_empty());
         assert!(host.dirty.dirty_ratio.is_some());
+        assert!(host.tcp_congestion_control.is_some());
     }
 
     #[test]
