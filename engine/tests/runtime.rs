@@ -293,6 +293,37 @@ fn tasks_wait_for_each_other() {
 }
 
 #[test]
+fn those_of_the_foreground_that_wait_for_a_budget_go_first_most_of_the_time() {
+    on_every_driver(|shard, _| async move {
+        let budget = Budget::new(1);
+        let order = Rc::new(RefCell::new(Vec::new()));
+        let held = budget.take(1).await;
+        for class in [TaskClass::Background, TaskClass::Foreground] {
+            for _ in 0..8 {
+                let (budget, order) = (Rc::clone(&budget), Rc::clone(&order));
+                shard.spawn(async move {
+                    let share = budget.take_as(class, 1).await;
+                    order.borrow_mut().push(class);
+                    drop(share);
+                });
+            }
+            shard.sleep_ms(1).await;
+        }
+        drop(held);
+        while order.borrow().len() < 16 {
+            shard.sleep_ms(1).await;
+        }
+        let order = order.borrow();
+        let background = |part: &[TaskClass]| {
+            part.iter().filter(|class| **class == TaskClass::Background).count()
+        };
+        assert!((1..=3).contains(&background(&order[..8])), "{order:?}");
+        assert_eq!(background(&order[11..]), 5, "{order:?}");
+        assert_eq!(budget.free(), 1);
+    });
+}
+
+#[test]
 fn run_last_comes_after_all_that_is_ready() {
     on_every_driver(|shard, _| async move {
         let order = Rc::new(RefCell::new(Vec::new()));

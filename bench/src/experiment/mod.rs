@@ -27,8 +27,11 @@ use crate::target::{KafkaKit, ProcessWatch};
 
 pub use produce::{DRAIN_MS, START_DELAY_MS, merged_metrics};
 
-/// How long a topic may take to be made and to get its leaders, or to be deleted.
-const TOPIC_MS: u64 = 30_000;
+/// How long a broker may take to accept a connection and tell its versions.
+const CONNECT_MS: u64 = 30_000;
+/// How long a topic may take to be made and to get its leaders, or to be deleted: Apache Kafka
+/// takes more than half a minute where it has 9,900 partitions.
+const TOPIC_MS: u64 = 180_000;
 /// A process may have so many connections by any system's limit of descriptors; for more the limit
 /// is raised.
 const CONNECTIONS_USUAL: usize = 256;
@@ -327,8 +330,12 @@ async fn measure_by(
 }
 
 async fn connect(shard: &Shard, bootstrap: &Endpoint, run: &LoadRun) -> Result<Connection> {
-    let deadline = shard.clock().plus_ms(TOPIC_MS);
-    Connection::open(shard, bootstrap, &run.producer.client_id, deadline).await
+    let deadline = shard.clock().plus_ms(CONNECT_MS);
+    let opened = Connection::open(shard, bootstrap, &run.producer.client_id, deadline).await;
+    opened.map(|mut connection| {
+        connection.set_deadline(shard.clock().plus_ms(TOPIC_MS));
+        connection
+    })
 }
 
 async fn prepare(shard: &Shard, bootstrap: &Endpoint, run: &LoadRun) -> Result<Cluster> {

@@ -149,7 +149,7 @@ impl Group {
             let files = requests.iter().flat_map(|r| &r.files).copied().collect();
             let laid_out = requests.iter().flat_map(|r| &r.laid_out).copied().collect();
             let files = files_to_sync(files, laid_out, self.one_flush && own.is_some());
-            let cheaper = files.len() < 2 || gathering.costs.prefers_one_by_one();
+            let cheaper = files.len() < 2 || gathering.costs.prefers_one_by_one(files.len());
             let whole = own.filter(|_| !files.is_empty() && (beside || !cheaper));
             let failed = gathering.failed;
             drop(gathering);
@@ -168,7 +168,7 @@ impl Group {
             gathering.running -= 1;
             gathering.patience.learn(took_ns);
             if files.len() > 1 {
-                gathering.costs.learn(one_by_one, took_ns / files.len() as u64);
+                gathering.costs.learn(one_by_one, took_ns, files.len());
             }
         }
     }
@@ -223,25 +223,29 @@ impl Patience {
     }
 }
 
-/// What making several files durable has cost of late, in nanoseconds a file, by method; 0 is
-/// unknown.
+/// What making several files durable has cost of late, in nanoseconds; 0 is unknown.
 #[derive(Default)]
 struct Costs {
+    /// For each file.
     one_by_one: u64,
+    /// For a round: it is about the same for two files and for fifty.
     all_at_once: u64,
     rounds: u64,
 }
 
 impl Costs {
-    fn prefers_one_by_one(&mut self) -> bool {
+    fn prefers_one_by_one(&mut self, files: usize) -> bool {
         self.rounds += 1;
         let (one, all) = (self.one_by_one, self.all_at_once);
-        let better = one == 0 || (all != 0 && one <= all);
+        let better = one == 0 || (all != 0 && one * files as u64 <= all);
         better != self.rounds.is_multiple_of(2 * PROBE_ONE_IN)
     }
 
-    fn learn(&mut self, one_by_one: bool, cost_ns: u64) {
-        let slot = if one_by_one { &mut self.one_by_one } else { &mut self.all_at_once };
+    fn learn(&mut self, one_by_one: bool, took_ns: u64, files: usize) {
+        let (slot, cost_ns) = match one_by_one {
+            true => (&mut self.one_by_one, took_ns / files as u64),
+            false => (&mut self.all_at_once, took_ns),
+        };
         *slot = if *slot == 0 { cost_ns.max(1) } else { (*slot * 7 + cost_ns) / 8 };
     }
 }
@@ -364,10 +368,21 @@ mod tests {
         let mut costs = Costs::default();
         let mut one_by_one = 0;
         for _ in 0..PROBE_ONE_IN * 4 {
-            let one = costs.prefers_one_by_one();
+            let one = costs.prefers_one_by_one(2);
             one_by_one += u64::from(one);
-            costs.learn(one, if one { 100 } else { 10 });
+            costs.learn(one, if one { 100 } else { 10 }, 2);
         }
         assert!((1..5).contains(&one_by_one), "the dear method was taken {one_by_one} times");
+    }
+
+    #[test]
+    fn many_files_are_synced_all_at_once_and_few_one_by_one() {
+        let mut costs = Costs::default();
+        costs.learn(true, 200, 2);
+        costs.learn(false, 450, 2);
+        assert!(costs.prefers_one_by_one(4));
+        assert!(!costs.prefers_one_by_one(5));
+        costs.learn(false, 450, 50);
+        assert!(costs.prefers_one_by_one(4), "what a round costs does not grow with its files");
     }
 }

@@ -7,7 +7,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
-use super::Shard;
+use super::{Shard, TaskClass};
 use crate::stdx::slab::Slab;
 
 /// Something that happens again and again, and for which any number of tasks may wait.
@@ -208,14 +208,19 @@ impl<T> Queue<T> {
     }
 }
 
-/// A number of units (bytes, requests) that tasks take and give back, first come, first served.
-/// Thousands may wait: giving back wakes those alone whose units there are.
+/// Where both classes wait for a budget's units, the background has one turn in so many.
+const BACKGROUND_ONE_IN: u64 = 4;
+
+/// A number of units (bytes, requests) that tasks take and give back, first come, first served
+/// within a class. Thousands may wait: giving back wakes those alone whose units there are.
 pub struct Budget {
     free: Cell<usize>,
     total: usize,
-    /// By number. Who is not in it any more has its units.
-    queue: RefCell<VecDeque<Waiting>>,
+    /// Of the foreground and of the background, by number. Who is not in it any more has its units.
+    queues: RefCell<[VecDeque<Waiting>; 2]>,
     tickets: Cell<u64>,
+    /// How many have got the units that they waited for.
+    turns: Cell<u64>,
 }
 
 /// Who waits for units.
@@ -234,8 +239,8 @@ pub struct Share {
 impl Budget {
     /// A budget of `total` units.
     pub fn new(total: usize) -> Rc<Budget> {
-        let (free, queue) = (Cell::new(total), RefCell::default());
-        Rc::new(Budget { free, total, queue, tickets: Cell::new(0) })
+        let (free, queues) = (Cell::new(total), RefCell::default());
+        Rc::new(Budget { free, total, queues, tickets: Cell::new(0), turns: Cell::new(0) })
     }
 
     /// Units that nobody holds.
@@ -246,22 +251,29 @@ impl Budget {
     /// Takes `units`, waiting for them. More than the whole budget is taken alone, as the whole
     /// budget: what is allowed at all (by a frame's own limit) must not wait for ever.
     pub async fn take(self: &Rc<Self>, units: usize) -> Share {
+        self.take_as(TaskClass::Foreground, units).await
+    }
+
+    /// As [`Budget::take`]. Of those that wait the foreground goes first, most of the time.
+    pub async fn take_as(self: &Rc<Self>, class: TaskClass, units: usize) -> Share {
         let units = units.min(self.total);
-        if self.queue.borrow().is_empty() && self.free.get() >= units {
+        let nobody_waits = self.queues.borrow()[..=class as usize].iter().all(VecDeque::is_empty);
+        if nobody_waits && self.free.get() >= units {
             self.free.set(self.free.get() - units);
         } else {
             let number = self.tickets.get();
             self.tickets.set(number + 1);
-            self.queue.borrow_mut().push_back(Waiting { number, units, waker: None });
-            let mut ticket = Ticket { budget: self, number, units, taken: false };
-            poll_fn(|cx| self.poll_units(number, cx)).await;
+            let waiting = Waiting { number, units, waker: None };
+            self.queues.borrow_mut()[class as usize].push_back(waiting);
+            let mut ticket = Ticket { budget: self, class, number, units, taken: false };
+            poll_fn(|cx| self.poll_units(class, number, cx)).await;
             ticket.taken = true;
         }
         Share { budget: Rc::clone(self), units }
     }
 
-    fn poll_units(&self, number: u64, cx: &mut Context<'_>) -> Poll<()> {
-        let mut queue = self.queue.borrow_mut();
+    fn poll_units(&self, class: TaskClass, number: u64, cx: &mut Context<'_>) -> Poll<()> {
+        let queue = &mut self.queues.borrow_mut()[class as usize];
         match queue.binary_search_by_key(&number, |waiting| waiting.number) {
             Ok(at) => {
                 queue[at].waker = Some(cx.waker().clone());
@@ -273,10 +285,19 @@ impl Budget {
 
     fn give_back(&self, units: usize) {
         self.free.set(self.free.get() + units);
-        let mut queue = self.queue.borrow_mut();
-        while let Some(first) = queue.pop_front_if(|first| first.units <= self.free.get()) {
-            self.free.set(self.free.get() - first.units);
-            if let Some(waker) = first.waker {
+        let [foreground, background] = &mut *self.queues.borrow_mut();
+        loop {
+            let turn = self.turns.get();
+            let background_goes = turn.is_multiple_of(BACKGROUND_ONE_IN) && !background.is_empty();
+            let queue = match background_goes || foreground.is_empty() {
+                true => &mut *background,
+                false => &mut *foreground,
+            };
+            let next = queue.pop_front_if(|first| first.units <= self.free.get());
+            let Some(next) = next else { break };
+            self.turns.set(turn + 1);
+            self.free.set(self.free.get() - next.units);
+            if let Some(waker) = next.waker {
                 waker.wake();
             }
         }
@@ -286,6 +307,7 @@ impl Budget {
 /// A place in the queue, or the units that were got there.
 struct Ticket<'a> {
     budget: &'a Budget,
+    class: TaskClass,
     number: u64,
     units: usize,
     taken: bool,
@@ -296,7 +318,8 @@ impl Drop for Ticket<'_> {
         if self.taken {
             return;
         }
-        let mut queue = self.budget.queue.borrow_mut();
+        let mut queues = self.budget.queues.borrow_mut();
+        let queue = &mut queues[self.class as usize];
         let units = match queue.binary_search_by_key(&self.number, |waiting| waiting.number) {
             Ok(at) => {
                 queue.remove(at);
@@ -304,7 +327,7 @@ impl Drop for Ticket<'_> {
             }
             Err(_) => self.units,
         };
-        drop(queue);
+        drop(queues);
         // Whoever waited behind it may be first now.
         self.budget.give_back(units);
     }

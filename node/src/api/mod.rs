@@ -185,7 +185,8 @@ pub async fn dispatch(
         _ => Some(Box::pin(async move {
             // Taken once it is this request's turn: those that wait for a peer to read the answers
             // before theirs hold nothing.
-            let requests = Cell::new(Some(broker.request_budget.take(1).await));
+            let turn = broker.request_budget.take_as(class_of(key), 1).await;
+            let requests = Cell::new(Some(turn));
             let outcome = answer(&broker, &context, &incoming, &requests).await;
             drop((incoming.share, requests));
             outcome.unwrap_or(Outcome::Close)

@@ -1,6 +1,7 @@
 //! [`Broker`]: what one shard holds, and how it asks the others.
 
 use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -14,7 +15,7 @@ use ringlog_engine::log::{
 };
 use ringlog_engine::shard::mesh::Mesh;
 use ringlog_engine::shard::sync::{Budget, OneshotSender, Queue, oneshot};
-use ringlog_engine::shard::{Shard, Socket};
+use ringlog_engine::shard::{Shard, Socket, TaskClass};
 use ringlog_engine::stdx::hash::FxHashMap;
 use ringlog_engine::stdx::slab::Slab;
 use ringlog_engine::types::{Offset, ShardId};
@@ -122,6 +123,8 @@ pub struct Broker {
     pub groups: GroupCoordinators,
     mesh: RefCell<Option<Mesh<Message>>>,
     calls: RefCell<Slab<OneshotSender<Reply>>>,
+    /// Calls of other shards that are not begun.
+    put_off: RefCell<VecDeque<(ShardId, u32, Call)>>,
 }
 
 impl Broker {
@@ -170,6 +173,7 @@ impl Broker {
             groups: GroupCoordinators::default(),
             mesh: RefCell::new(None),
             calls: RefCell::default(),
+            put_off: RefCell::default(),
             settings,
         });
         broker.limit_connections(&broker.settings.config);
@@ -238,16 +242,26 @@ impl Broker {
     /// Handles a message of another shard. Does not wait.
     pub fn on_message(self: &Rc<Self>, from: ShardId, message: Message) {
         match message {
-            Message::Call { id, call } => {
-                // The immediate step happens here, in the order of the messages.
-                let class = call.class();
-                let answer = self.begin(call);
-                let this = Rc::clone(self);
-                self.shard.spawn_as(class, async move {
-                    let reply = answer.await;
-                    this.send(from, Message::Reply { id, reply }).await;
-                });
-            }
+            Message::Call { id, call } => match call.class() {
+                TaskClass::Foreground => {
+                    // The immediate step happens here, in the order of the messages.
+                    let answer = self.begin(call);
+                    let this = Rc::clone(self);
+                    self.shard.spawn(async move { this.reply(from, id, answer.await).await });
+                }
+                TaskClass::Background => {
+                    // In the order of the messages, too, but the step of a group takes a while, and
+                    // records are not to wait here for those of thousands of members.
+                    self.put_off.borrow_mut().push_back((from, id, call));
+                    let this = Rc::clone(self);
+                    self.shard.spawn_as(TaskClass::Background, async move {
+                        let first = this.put_off.borrow_mut().pop_front();
+                        let (from, id, call) = first.expect("each has a task of its own");
+                        let answer = this.begin(call);
+                        this.reply(from, id, answer.await).await;
+                    });
+                }
+            },
             Message::Reply { id, reply } => {
                 let caller = self.calls.borrow_mut().remove(id);
                 caller.expect("a reply has a caller").send(reply);
@@ -275,6 +289,10 @@ impl Broker {
         let id = self.calls.borrow_mut().insert(sender);
         self.send(to, Message::Call { id, call }).await;
         Box::pin(async move { receiver.await.expect("every call is replied to") })
+    }
+
+    async fn reply(&self, to: ShardId, id: u32, reply: Reply) {
+        self.send(to, Message::Reply { id, reply }).await;
     }
 
     async fn send(&self, to: ShardId, message: Message) {
