@@ -1,7 +1,7 @@
 //! [`Connection`]: one request at a time, in the newest version that both sides know.
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
-use ringlog_engine::io::{Buf, Mono};
+use ringlog_engine::io::{BLOCK_BYTES_POOLED_MAX, Buf, Mono};
 use ringlog_engine::shard::{Shard, Socket};
 use ringlog_wire::messages::{
     ApiVersionsRequest, ApiVersionsResponse, RequestHeader, ResponseHeader,
@@ -27,6 +27,8 @@ pub struct Connection {
     versions: Vec<(i16, i16, i16)>,
     /// By when every answer must be there.
     deadline: Mono,
+    /// Memory of the last answer that was too large for the pool of buffers.
+    large: Option<Buf>,
 }
 
 impl Connection {
@@ -46,6 +48,7 @@ impl Connection {
             correlation: 0,
             versions: vec![(ApiKey::ApiVersions as i16, 0, API_VERSIONS_FIRST)],
             deadline,
+            large: None,
         };
         connection.learn_versions().await?;
         Ok(connection)
@@ -113,8 +116,13 @@ impl Connection {
         request: &R,
         version: i16,
     ) -> Result<R::Response> {
-        let frame = self.exchange(request, version).await?;
-        self.decode(R::API_KEY, version, &frame)
+        let mut frame = self.exchange(request, version).await?;
+        let decoded = self.decode(R::API_KEY, version, &frame);
+        if frame.capacity() > BLOCK_BYTES_POOLED_MAX {
+            frame.set_len(0);
+            self.large = Some(frame);
+        }
+        decoded
     }
 
     fn decode<M: Message>(&self, key: ApiKey, version: i16, frame: &[u8]) -> Result<M> {
@@ -152,7 +160,13 @@ impl Connection {
             let length = i32::from_be_bytes(*length);
             let length = usize::try_from(length).ok().filter(|n| *n <= FRAME_BYTES_MAX);
             let Some(length) = length else { return Ok(None) };
-            let frame = self.socket.receive_exact(Buf::with_capacity(length), length).await?;
+            let large = (length > BLOCK_BYTES_POOLED_MAX).then(|| self.large.take()).flatten();
+            let buf = match large.filter(|buf| buf.capacity() >= length) {
+                Some(buf) => buf,
+                // The next one may be a little larger.
+                None => Buf::with_capacity(length.next_power_of_two()),
+            };
+            let frame = self.socket.receive_exact(buf, length).await?;
             Ok((frame.len() == length).then_some(frame))
         };
         match self.shard.timeout_at(self.deadline, answer).await {

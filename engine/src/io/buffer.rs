@@ -24,8 +24,8 @@ pub const BUF_ALIGN: usize = 4096;
 /// The smallest block.
 pub const BLOCK_BYTES_MIN: usize = 4096;
 /// The largest block that is pooled; larger ones are returned to the allocator.
-pub const BLOCK_BYTES_POOLED_MAX: usize = 64 << 20;
-const CLASS_COUNT: usize = 15;
+pub const BLOCK_BYTES_POOLED_MAX: usize = 4 << 20;
+const CLASS_COUNT: usize = 11;
 /// What a thread's pool keeps at most, unless `set_pool_limit` says otherwise.
 pub const POOL_BYTES_MAX_DEFAULT: usize = 64 << 20;
 

@@ -10,7 +10,7 @@ use std::rc::Rc;
 use super::direct::{IoMode, Landed, TailMemory};
 use super::partition_log::{Log, LogError, Work};
 use super::segment::{Segment, file_name};
-use crate::io::{BUF_ALIGN, Chunk, Errno, Mono, WritePath, chunks_len};
+use crate::io::{BLOCK_BYTES_POOLED_MAX, BUF_ALIGN, Chunk, Errno, Mono, WritePath, chunks_len};
 use crate::shard::sync::Event;
 use crate::shard::{File, IoError, Shard};
 use crate::types::Offset;
@@ -18,8 +18,8 @@ use crate::types::Offset;
 /// Bytes of one coalesced write at most, so that one busy log does not keep the shard.
 const WRITE_BYTES_MAX: usize = 8 << 20;
 /// The same past the page cache, where it is copied: with the rest of a block before it, it fits
-/// a buffer of 4 MiB.
-const DIRECT_WRITE_BYTES_MAX: usize = (4 << 20) - 2 * BUF_ALIGN;
+/// the largest buffer that is used again.
+const DIRECT_WRITE_BYTES_MAX: usize = BLOCK_BYTES_POOLED_MAX - 2 * BUF_ALIGN;
 /// A log that has not been written to for this long has its file trimmed.
 const IDLE_MS: u64 = 1000;
 /// Rounds of syncing that may be under way at once.
