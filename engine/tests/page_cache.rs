@@ -160,9 +160,14 @@ async fn catch_up(
     file.fdatasync().await.expect("the disk works");
     let cold = cold.start..cold.end.min(len);
     let cold_bytes = cold.end - cold.start;
-    // The kernel passes over pages that it is busy with.
+    // Again where the kernel passed over pages that it was busy with, but not while the last one
+    // may be under way: it would drop what is read below.
+    let mut looks = 0;
     while file.cached_bytes(cold.start, cold_bytes).await.expect("this kernel has cachestat") > 0 {
-        file.drop_cache(cold.start, cold_bytes);
+        if looks % 200 == 0 {
+            file.drop_cache(cold.start, cold_bytes);
+        }
+        looks += 1;
         shard.sleep_ms(1).await;
     }
     for _ in 0..times {
