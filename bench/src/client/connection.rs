@@ -160,12 +160,9 @@ impl Connection {
             let length = i32::from_be_bytes(*length);
             let length = usize::try_from(length).ok().filter(|n| *n <= FRAME_BYTES_MAX);
             let Some(length) = length else { return Ok(None) };
-            let large = (length > BLOCK_BYTES_POOLED_MAX).then(|| self.large.take()).flatten();
-            let buf = match large.filter(|buf| buf.capacity() >= length) {
-                Some(buf) => buf,
-                // The next one may be a little larger.
-                None => Buf::with_capacity(length.next_power_of_two()),
-            };
+            let large = self.large.take_if(|buf| buf.capacity() >= length);
+            // The next one may be a little larger.
+            let buf = large.unwrap_or_else(|| Buf::with_capacity(length.next_power_of_two()));
             let frame = self.socket.receive_exact(buf, length).await?;
             Ok((frame.len() == length).then_some(frame))
         };

@@ -331,11 +331,10 @@ async fn measure_by(
 
 async fn connect(shard: &Shard, bootstrap: &Endpoint, run: &LoadRun) -> Result<Connection> {
     let deadline = shard.clock().plus_ms(CONNECT_MS);
-    let opened = Connection::open(shard, bootstrap, &run.producer.client_id, deadline).await;
-    opened.map(|mut connection| {
-        connection.set_deadline(shard.clock().plus_ms(TOPIC_MS));
-        connection
-    })
+    let client_id = &run.producer.client_id;
+    let mut connection = Connection::open(shard, bootstrap, client_id, deadline).await?;
+    connection.set_deadline(shard.clock().plus_ms(TOPIC_MS));
+    Ok(connection)
 }
 
 async fn prepare(shard: &Shard, bootstrap: &Endpoint, run: &LoadRun) -> Result<Cluster> {
