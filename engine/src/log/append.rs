@@ -73,10 +73,10 @@ impl Log {
     ) -> Result<Appended, AppendError> {
         let now_ms = self.shard.unix_ms();
         let (rules, segment_bytes, packing) = {
-            let state = self.state.borrow();
-            if let Some(error) = &state.failed {
-                return Err(error.clone().into());
+            if let Some(error) = self.refusal() {
+                return Err(error.into());
             }
+            let state = self.state.borrow();
             let config = &state.config;
             (rules_of(&state, origin), config.segment_bytes, config.packing)
         };
@@ -135,10 +135,10 @@ impl Log {
     /// If the batch does not start at the log's end: the caller has fetched from there.
     pub fn append_placed(self: &Rc<Self>, bytes: Buf) -> Result<Appended, AppendError> {
         let header = validate_stored(&bytes)?;
-        let mut state = self.state.borrow_mut();
-        if let Some(error) = &state.failed {
-            return Err(error.clone().into());
+        if let Some(error) = self.refusal() {
+            return Err(error.into());
         }
+        let mut state = self.state.borrow_mut();
         let end = state.ends.log_end_offset;
         assert!(header.base_offset >= end, "{} is below the end {end}", header.base_offset);
         let now_ms = self.shard.unix_ms();

@@ -390,40 +390,49 @@ impl Committer {
                 let path = log.dir().join("leader-epoch-checkpoint");
                 self.shard.replace_file(&path, text.into_bytes()).await
             }
-            Work::Roll { old, new, snapshot } => {
-                // ORDER: where a new segment is, the old one and its indexes are durable, whatever
-                // the policy. Recovery trusts indexes below the recovery point, and cannot tell a
-                // lost end of a sealed segment from compaction's work.
-                old.release_reserved(&self.shard).await?;
-                self.sync_in_round(log, old.file(&self.shard).await?).await?;
-                if self.options.unread_cache_bytes.is_some() && log.is_unread() {
-                    old.drop_cache(u64::from(old.size.get()));
-                }
-                old.seal_indexes(&self.shard).await?;
-                if !old.txns.is_empty() {
-                    // ORDER: the name of its transaction index, which not every segment has, is
-                    // durable before it has a successor. From then on nobody would miss it.
-                    self.shard.sync_dir(&log.dir()).await?;
-                }
-                old.unload_indexes();
-                new.create_files(&self.shard).await?;
-                let config = log.config();
-                if config.preallocate {
-                    new.reserve_whole(&self.shard, config.segment_bytes).await?;
-                }
-                // ORDER: this makes all names in the directory durable, the new segment's too,
-                // before anything in it can count as such.
-                let path = log.dir().join(file_name(new.base_offset, "snapshot"));
-                self.shard.replace_file(&path, snapshot).await?;
-                let noted = old.noted.take().map(|(offset, _)| offset);
-                log.forget_noted(noted, new.base_offset).await?;
-                new.named.set(true);
-                log.changed.notify();
-                // Sealing is the one flush that Kafka's default settings make too.
-                self.want_sync(log);
-                Ok(())
-            }
+            Work::Roll { old, new, snapshot } => self.roll(log, &old, &new, snapshot).await,
         }
+    }
+
+    async fn roll(
+        &self,
+        log: &Rc<Log>,
+        old: &Segment,
+        new: &Segment,
+        snapshot: Vec<u8>,
+    ) -> Result<(), IoError> {
+        let _sealing = log.sealing.take(1).await;
+        // ORDER: where a new segment is, the old one and its indexes are durable, whatever the
+        // policy. Recovery trusts indexes below the recovery point, and cannot tell a lost end of a
+        // sealed segment from compaction's work.
+        old.release_reserved(&self.shard).await?;
+        self.sync_in_round(log, old.file(&self.shard).await?).await?;
+        if self.options.unread_cache_bytes.is_some() && log.is_unread() {
+            old.drop_cache(u64::from(old.size.get()));
+        }
+        old.seal_indexes(&self.shard).await?;
+        if !old.txns.is_empty() {
+            // ORDER: the name of its transaction index, which not every segment has, is durable
+            // before it has a successor. From then on nobody would miss it.
+            self.shard.sync_dir(&log.dir()).await?;
+        }
+        old.unload_indexes();
+        new.create_files(&self.shard).await?;
+        let config = log.config();
+        if config.preallocate {
+            new.reserve_whole(&self.shard, config.segment_bytes).await?;
+        }
+        // ORDER: this makes all names in the directory durable, the new segment's too, before
+        // anything in it can count as such.
+        let path = log.dir().join(file_name(new.base_offset, "snapshot"));
+        self.shard.replace_file(&path, snapshot).await?;
+        let noted = old.noted.take().map(|(offset, _)| offset);
+        log.forget_noted(noted, new.base_offset).await?;
+        new.named.set(true);
+        log.changed.notify();
+        // Sealing is the one flush that Kafka's default settings make too.
+        self.want_sync(log);
+        Ok(())
     }
 
     async fn run_syncer(self: Rc<Self>) {

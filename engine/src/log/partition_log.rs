@@ -79,6 +79,9 @@ pub struct Log {
     pub(super) cold_reads: ColdReads,
     /// Held by whoever takes segments out of the log or replaces them.
     pub(super) maintenance: Rc<Budget>,
+    /// Held by whoever writes a producer snapshot and what must be durable before it: a roll, a
+    /// recovery point, a close.
+    pub(super) sealing: Rc<Budget>,
     /// The log is about to be closed: no more maintenance.
     pub(super) closing: Cell<bool>,
     /// Everything below was compacted.
@@ -134,6 +137,7 @@ impl Log {
             last_read: Cell::new(None),
             cold_reads: ColdReads::default(),
             maintenance: Budget::new(1),
+            sealing: Budget::new(1),
             closing: Cell::new(false),
             first_dirty: Cell::new(None),
         };
@@ -200,6 +204,11 @@ impl Log {
         self.state.borrow_mut().config = Rc::new(config);
     }
 
+    /// Why nothing can be appended, if so.
+    pub(super) fn refusal(&self) -> Option<LogError> {
+        self.failure().or(self.closing.get().then_some(LogError::Closed))
+    }
+
     /// Why the log can no longer be used, if so.
     pub fn failure(&self) -> Option<LogError> {
         self.state.borrow().failed.clone()
@@ -251,8 +260,7 @@ impl Log {
     pub fn segment_after(&self, from: Offset) -> Option<Offset> {
         let state = self.state.borrow();
         let at = state.segments.partition_point(|segment| segment.base_offset < from) + 1;
-        let sealed = at + 1 < state.segments.len();
-        sealed.then(|| state.segments[at].base_offset)
+        (at < state.sealed_count()).then(|| state.segments[at].base_offset)
     }
 
     /// How many segments there are.
@@ -309,6 +317,10 @@ impl Log {
             return Err(error);
         }
         let active = self.state.borrow().active();
+        // Its files are made by the committer, empty: what was written before would be gone.
+        if !active.named.get() {
+            return Ok(());
+        }
         let stored = active.store_indexes(&self.shard).await;
         stored.map_err(|error| self.failed_with(error))
     }
@@ -346,9 +358,11 @@ impl Log {
 
     /// Flushes, writes down what a clean start wants to find, and refuses appends from now on.
     pub async fn close(self: &Rc<Self>) -> Result<(), LogError> {
+        // From now on nothing is appended: all that there is ends up in the files.
         self.closing.set(true);
         let _turn = self.maintenance.take(1).await;
         self.flush().await?;
+        let _sealing = self.sealing.take(1).await;
         let (active, snapshot, end) = {
             let mut state = self.state.borrow_mut();
             state.failed = Some(LogError::Closed);
@@ -391,6 +405,12 @@ impl Log {
 impl State {
     pub(super) fn active(&self) -> Rc<Segment> {
         Rc::clone(self.segments.last().expect("a log has a segment"))
+    }
+
+    /// How many segments are sealed, files and all: their successor's name is durable. One that was
+    /// rolled in memory only may still be at work in the committer.
+    pub(super) fn sealed_count(&self) -> usize {
+        self.segments.iter().skip(1).take_while(|next| next.named.get()).count()
     }
 
     /// The file holds something that the next round has to make durable.

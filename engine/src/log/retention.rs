@@ -183,12 +183,12 @@ impl Log {
         });
     }
 
-    /// Takes segments below `start` out of the log. One whose successor's name is not durable yet
-    /// may still be at work in the committer, and stays.
+    /// Takes sealed segments below `start` out of the log.
     fn forget_segments_before(&self, start: Offset) -> Vec<Rc<Segment>> {
         let mut state = self.state.borrow_mut();
-        let over = |next: &Rc<Segment>| next.base_offset <= start && next.named.get();
-        let count = state.segments.iter().skip(1).take_while(|next| over(next)).count();
+        let below = |next: &&Rc<Segment>| next.base_offset <= start;
+        let count = state.segments.iter().skip(1).take_while(below).count();
+        let count = count.min(state.sealed_count());
         let doomed: Vec<Rc<Segment>> = state.segments.drain(..count).collect();
         state.note_new_layout();
         state.invariants();

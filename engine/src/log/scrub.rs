@@ -31,8 +31,8 @@ impl Log {
         let found = {
             let state = self.state.borrow();
             let at = state.segments.partition_point(|segment| segment.base_offset < from);
-            let next = state.segments.get(at + 1).map(|next| next.base_offset);
-            next.map(|next| (Rc::clone(&state.segments[at]), next))
+            let sealed = at < state.sealed_count();
+            sealed.then(|| (Rc::clone(&state.segments[at]), state.segments[at + 1].base_offset))
         };
         let Some((segment, next)) = found else { return Ok(Scrubbed { next: None, bytes: 0 }) };
         let layout = self.layout();

@@ -13,7 +13,6 @@ use super::pulse::Pulse;
 use super::task::{Registered, Task, TaskClass, TaskId, TaskWaker};
 use super::timer::{Sleep, Timers};
 use crate::io::{Completion, Driver, Mono, Op, Unpark};
-use crate::stdx::prng::Prng;
 use crate::stdx::slab::Slab;
 use crate::types::ShardId;
 
@@ -26,10 +25,14 @@ const BACKGROUND_PER_TURN_MAX: usize = 32;
 #[derive(Clone)]
 pub struct Shard(pub(super) Rc<Inner>);
 
+/// Picks one of so many.
+pub type Pick = Box<dyn FnMut(usize) -> usize>;
+
 /// How a shard runs.
 pub struct ShardOptions {
-    /// Simulation: picks the next task at random among the ready ones.
-    pub shuffle: Option<Prng>,
+    /// Simulation: picks the next task among so many that are ready. Without one they have their
+    /// turn in their order.
+    pub pick: Option<Pick>,
     /// Buffers that may have been received for connections and wait for their tasks; each
     /// connection may have one more.
     pub arrived_buffers_max: usize,
@@ -37,7 +40,7 @@ pub struct ShardOptions {
 
 impl Default for ShardOptions {
     fn default() -> Self {
-        Self { shuffle: None, arrived_buffers_max: 4096 }
+        Self { pick: None, arrived_buffers_max: 4096 }
     }
 }
 
@@ -61,7 +64,7 @@ pub(super) struct Inner {
     registered: Registered,
     sources: RefCell<Vec<Box<dyn Source>>>,
     completions: RefCell<Vec<Completion>>,
-    shuffle: RefCell<Option<Prng>>,
+    pick: RefCell<Option<Pick>>,
     /// Set by the running task: queue it behind all others.
     wants_last: Cell<bool>,
     /// Set by the running task: its class from now on.
@@ -89,7 +92,7 @@ impl Shard {
             registered: Registered::new(),
             sources: RefCell::default(),
             completions: RefCell::default(),
-            shuffle: RefCell::new(options.shuffle),
+            pick: RefCell::new(options.pick),
             wants_last: Cell::new(false),
             wants_class: Cell::new(None),
             stopping: Cell::new(false),
@@ -357,10 +360,10 @@ impl Shard {
 
     fn take(&self, queue: &RefCell<VecDeque<TaskId>>) -> Option<TaskId> {
         let mut queue = queue.borrow_mut();
-        match self.0.shuffle.borrow_mut().as_mut() {
-            Some(prng) if !queue.is_empty() => {
-                let pick = prng.index(queue.len());
-                queue.swap_remove_front(pick)
+        match self.0.pick.borrow_mut().as_mut() {
+            Some(pick) if queue.len() > 1 => {
+                let at = pick(queue.len());
+                queue.remove(at)
             }
             _ => queue.pop_front(),
         }

@@ -20,7 +20,7 @@ pub mod sync;
 mod task;
 mod timer;
 
-pub use executor::{Shard, ShardOptions, Source};
+pub use executor::{Pick, Shard, ShardOptions, Source};
 pub use file::{File, IoError};
 pub use ops::{OpFuture, OpStream};
 pub use pulse::Pulse;

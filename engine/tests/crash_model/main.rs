@@ -7,6 +7,7 @@
 
 #![allow(clippy::disallowed_methods, reason = "a test reads its environment and its own clock")]
 
+mod actors;
 mod model;
 mod planted;
 

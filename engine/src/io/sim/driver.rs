@@ -7,9 +7,10 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use super::disk::{CrashProfile, SimDisk};
+use super::explore::Explorer;
 use super::net::SimNet;
 use crate::io::{Buf, Completion, Driver, Errno, Fd, Mono, Op, Output, Payload, Token, Unpark};
-use crate::shard::{Shard, ShardOptions};
+use crate::shard::{Pick, Shard, ShardOptions};
 use crate::stdx::prng::Prng;
 use crate::types::ShardId;
 
@@ -36,6 +37,7 @@ pub struct World {
     /// What has failed a sync of files.
     sync_failed: Option<Errno>,
     shards: Vec<ShardSide>,
+    explorer: Option<Rc<RefCell<Explorer>>>,
 }
 
 #[derive(Default)]
@@ -74,7 +76,13 @@ impl World {
             sequence: 0,
             sync_failed: None,
             shards: (0..shards).map(|_| ShardSide::default()).collect(),
+            explorer: None,
         }))
+    }
+
+    /// From now on `explorer` says what happens next, until it is taken away with `None`.
+    pub fn explore(&mut self, explorer: Option<&Rc<RefCell<Explorer>>>) {
+        self.explorer = explorer.cloned();
     }
 
     /// The world's random numbers.
@@ -196,31 +204,43 @@ impl World {
                 return;
             }
             let pending = entry.remove();
-            let PendingOp { shard, token, op, covered, cancelled } = pending;
-            if cancelled {
-                let payload = payload_of(op);
-                let result = Err(Errno::ECANCELED);
+            self.carry_out(pending);
+        }
+    }
+
+    /// Carries out one operation, whenever it is due: the one that the explorer says.
+    fn run_chosen(&mut self, explorer: &RefCell<Explorer>) {
+        let at = explorer.borrow_mut().choose(self.pending.len());
+        let key = *self.pending.keys().nth(at).expect("one of those that are pending");
+        let pending = self.pending.remove(&key).expect("just seen");
+        self.carry_out(pending);
+    }
+
+    fn carry_out(&mut self, pending: PendingOp) {
+        let PendingOp { shard, token, op, covered, cancelled } = pending;
+        if cancelled {
+            let payload = payload_of(op);
+            let result = Err(Errno::ECANCELED);
+            self.deliver(shard, Completion { token, result, payload, more: false });
+            return;
+        }
+        let again = match &op {
+            Op::Accept { listener } => Some(Op::Accept { listener: *listener }),
+            Op::RecvMulti { socket } => Some(Op::RecvMulti { socket: *socket }),
+            _ => None,
+        };
+        match self.step(op, &covered) {
+            Step::Done(result, payload) => {
                 self.deliver(shard, Completion { token, result, payload, more: false });
-                continue;
             }
-            let again = match &op {
-                Op::Accept { listener } => Some(Op::Accept { listener: *listener }),
-                Op::RecvMulti { socket } => Some(Op::RecvMulti { socket: *socket }),
-                _ => None,
-            };
-            match self.step(op, &covered) {
-                Step::Done(result, payload) => {
-                    self.deliver(shard, Completion { token, result, payload, more: false });
-                }
-                Step::More(result, payload) => {
-                    self.deliver(shard, Completion { token, result, payload, more: true });
-                    let op = again.expect("only these complete many times");
-                    let delay = self.prng.below(NETWORK_NS_MAX);
-                    self.enqueue(PendingOp { shard, token, op, covered, cancelled }, delay);
-                }
-                Step::Again(op) => {
-                    self.enqueue(PendingOp { shard, token, op, covered, cancelled }, RETRY_NS);
-                }
+            Step::More(result, payload) => {
+                self.deliver(shard, Completion { token, result, payload, more: true });
+                let op = again.expect("only these complete many times");
+                let delay = self.prng.below(NETWORK_NS_MAX);
+                self.enqueue(PendingOp { shard, token, op, covered, cancelled }, delay);
+            }
+            Step::Again(op) => {
+                self.enqueue(PendingOp { shard, token, op, covered, cancelled }, RETRY_NS);
             }
         }
     }
@@ -462,6 +482,15 @@ impl Driver for SimDriver {
     /// Time passes only while a shard waits here with nothing to do.
     fn poll(&mut self, deadline: Option<Mono>, completions: &mut Vec<Completion>) {
         let mut world = self.world.borrow_mut();
+        let explorer = world.explorer.clone().filter(|_| !world.pending.is_empty());
+        if let Some(explorer) = explorer {
+            // A shard that has something to do does it first.
+            if deadline.is_none_or(|deadline| deadline > world.now) {
+                world.run_chosen(&explorer);
+            }
+            completions.append(&mut world.shards[self.shard].completions);
+            return;
+        }
         world.run_due();
         let side = &mut world.shards[self.shard];
         if side.completions.is_empty() && !std::mem::take(&mut side.woken) {
@@ -503,6 +532,19 @@ impl Driver for SimDriver {
     }
 }
 
+/// Picks the next task: at random, or as the explorer says.
+fn picker(world: &Rc<RefCell<World>>) -> impl FnMut(usize) -> usize + 'static {
+    let mut prng = Prng::new(world.borrow_mut().prng.next_u64());
+    let world = Rc::clone(world);
+    move |count| {
+        let explorer = world.borrow().explorer.clone();
+        match explorer {
+            Some(explorer) => explorer.borrow_mut().choose(count),
+            None => prng.index(count),
+        }
+    }
+}
+
 /// Runs `main` on a single simulated shard, then drops whatever still runs there, as a crash would.
 /// The world stays, with its disk.
 pub fn block_on<T: 'static, F: Future<Output = T> + 'static>(
@@ -518,9 +560,10 @@ pub fn run_turns<T: 'static, F: Future<Output = T> + 'static>(
     turns_max: u64,
     main: impl FnOnce(Shard) -> F,
 ) -> Option<T> {
-    let shuffle = Some(Prng::new(world.borrow_mut().prng.next_u64()));
+    let pick: Pick = Box::new(picker(world));
     let driver = Box::new(SimDriver::new(Rc::clone(world), 0));
-    let shard = Shard::new(ShardId(0), driver, ShardOptions { shuffle, ..ShardOptions::default() });
+    let options = ShardOptions { pick: Some(pick), ..ShardOptions::default() };
+    let shard = Shard::new(ShardId(0), driver, options);
     let result = shard.run_turns(turns_max, main(shard.clone()));
     shard.abandon();
     result

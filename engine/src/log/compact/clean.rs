@@ -212,9 +212,8 @@ impl Round<'_> {
     fn segments_within(&self, start: Offset, end: Offset) -> Vec<(Rc<Segment>, Offset)> {
         let state = self.log.state.borrow();
         let segments = &state.segments;
-        let last = segments.len() - 1;
         let next = |i: usize| segments[i + 1].base_offset;
-        (0..last)
+        (0..state.sealed_count())
             .filter(|&i| next(i) > start && segments[i].base_offset < end)
             .map(|i| (Rc::clone(&segments[i]), next(i)))
             .collect()

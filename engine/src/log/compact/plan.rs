@@ -56,16 +56,17 @@ impl Log {
     /// # Errors
     /// If a segment cannot be read.
     pub async fn dirt(&self, now_ms: i64, last_stable_offset: Offset) -> Result<Dirt, ReadError> {
-        let (config, segments, ends) = {
+        let (config, segments, sealed_count, ends) = {
             let state = self.state.borrow();
-            (Rc::clone(&state.config), state.segments.clone(), state.ends)
+            let sealed_count = state.sealed_count();
+            (Rc::clone(&state.config), state.segments.clone(), sealed_count, state.ends)
         };
         let known = self
             .first_dirty
             .get()
             .filter(|offset| (ends.log_start_offset..=ends.log_end_offset).contains(offset));
         let first_dirty = known.unwrap_or(ends.log_start_offset);
-        let (active, sealed) = segments.split_last().expect("a log has a segment");
+        let (sealed, active) = (&segments[..sealed_count], &segments[sealed_count]);
         // Kafka counts the segment that holds an offset as from that offset on.
         let floor = sealed.partition_point(|s| s.base_offset <= first_dirty).saturating_sub(1);
         let dirty = match first_dirty >= active.base_offset {

@@ -135,9 +135,8 @@ impl Log {
 
     /// Sees to it that a start after a crash reads the log from here on: makes durable what has
     /// been appended, its indexes, and the producers as they are. Does nothing where records are
-    /// not synced as they come.
+    /// not synced as they come, nor where the segment is sealed meanwhile, which does the same.
     pub async fn note_recovery_point(self: &Rc<Self>) -> Result<(), LogError> {
-        let _turn = self.maintenance.take(1).await;
         if self.closing.get() || !self.committer.syncs_always() {
             return Ok(());
         }
@@ -146,11 +145,17 @@ impl Log {
             (state.active(), state.producers.encode_snapshot(), state.ends.log_end_offset)
         };
         let size = segment.size.get();
-        let before = segment.noted.get().map(|(offset, _)| offset);
-        if end == segment.base_offset || before == Some(end) {
+        let noted = || segment.noted.get().map(|(offset, _)| offset);
+        if end == segment.base_offset || noted() == Some(end) {
             return Ok(());
         }
         self.flush().await?;
+        let _sealing = self.sealing.take(1).await;
+        let over = self.closing.get() || !Rc::ptr_eq(&segment, &self.state.borrow().active());
+        if over || noted() >= Some(end) {
+            return Ok(());
+        }
+        let before = noted();
         let noting = async {
             // ORDER: batches and indexes are durable before the snapshot that says so.
             segment.seal_indexes(&self.shard).await?;
