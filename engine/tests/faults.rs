@@ -5,12 +5,12 @@ use std::rc::Rc;
 
 use ringlog_engine::batch::{BatchBuilder, BatchHeader, RecordFields};
 use ringlog_engine::io::sim::{CrashProfile, World, block_on};
-use ringlog_engine::io::{Buf, Errno, WritePath};
+use ringlog_engine::io::{BUF_ALIGN, Buf, Chunk, Errno, OpenOptions, WritePath};
 use ringlog_engine::log::{
     Committer, CommitterOptions, LoadError, LoadOptions, Log, LogConfig, Origin, ReadError,
     ReadLimits,
 };
-use ringlog_engine::shard::Shard;
+use ringlog_engine::shard::{File, Shard};
 use ringlog_engine::types::{LeaderEpoch, Offset};
 
 const DIR: &str = "/f-0";
@@ -206,4 +206,50 @@ fn d21_x03_a_disk_that_stalls_holds_up_its_own_logs_only() {
             slow.changed.until(all).await;
         });
     }
+}
+
+/// Two files that are laid out share one flush of the device; true if both have what was written.
+/// `flushes_nothing`: a disk on which a sync is the one file's own affair.
+fn laid_out_files_survive(seed: u64, profile: CrashProfile, flushes_nothing: bool) -> bool {
+    const PATHS: [&str; 2] = ["/a", "/b"];
+    let page = |byte: u8| {
+        let mut buf = Buf::with_capacity(BUF_ALIGN);
+        buf.set_len(BUF_ALIGN);
+        buf.fill(byte);
+        vec![Chunk::from(buf)]
+    };
+    let world = World::new(seed, 1, profile);
+    world.borrow_mut().disk.faults.lies.flushes = flushes_nothing;
+    block_on(&world, move |shard| async move {
+        let options =
+            OpenOptions { write: true, create: true, direct: true, ..OpenOptions::default() };
+        let mut files = Vec::new();
+        for path in PATHS {
+            let file = File::open(&shard, Path::new(path), options).await.expect("opens");
+            file.write_at(page(0), 0, WritePath::Ring).await.expect("the disk works");
+            file.fdatasync().await.expect("the disk works");
+            files.push(file);
+        }
+        shard.sync_dir(Path::new("/")).await.expect("the disk works");
+        for file in &files {
+            file.write_at(page(7), 0, WritePath::Ring).await.expect("the disk works");
+        }
+        shard.sync_files(&[], &files).await.expect("the disk works");
+    });
+    world.borrow_mut().crash();
+    let world = world.borrow();
+    let content = PATHS.map(|path| world.disk.content(Path::new(path)).map(<[u8]>::to_vec));
+    content.iter().all(|content| content.as_deref() == Some(&[7; BUF_ALIGN]))
+}
+
+#[test]
+fn e01_one_sync_of_a_file_makes_all_that_are_laid_out_durable() {
+    for profile in [CrashProfile::Ext4, CrashProfile::Hostile] {
+        for seed in 0..50 {
+            let survived = laid_out_files_survive(seed, profile, false);
+            assert!(survived, "seed {seed} {profile:?}: acknowledged and lost");
+        }
+    }
+    let noticed = |seed: &u64| !laid_out_files_survive(*seed, CrashProfile::Ext4, true);
+    assert!((0..50).find(noticed).is_some(), "a sync that flushes nothing would go unnoticed");
 }

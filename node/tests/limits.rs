@@ -215,6 +215,47 @@ fn x01_x02_a_node_stays_within_its_memory_limit() {
     assert_well(&mut node, "t");
 }
 
+/// Producers that want no answer, and send faster than the disk writes past the page cache: what
+/// waits to be written is within the limit, whether they hear of it or not.
+#[test]
+fn e05_records_that_nobody_wants_an_answer_for_are_paid_for_until_they_are_written() {
+    const LIMIT: u64 = 48 * MIB;
+    const CLIENTS: u64 = 4;
+    let mut node = Node::start(&[
+        "ringlog.shards=2",
+        "ringlog.io.mode=direct",
+        &format!("ringlog.memory.limit.bytes={LIMIT}"),
+    ]);
+    node.client().create_topic("t", 2, &[]);
+    let before = node.memory("VmRSS:");
+    let value = vec![b'x'; 1_000_000];
+    let port = node.port;
+    let floods: Vec<_> = (0..CLIENTS)
+        .map(|i| {
+            let partition = (i % 2) as i32;
+            // One wants no answer, the other does not wait for it.
+            let acks = if i < 2 { 0 } else { 1 };
+            let records = batch(&[&value], None);
+            std::thread::spawn(move || {
+                let mut client = Client::try_connect(port).expect("the node listens");
+                let request = ProduceRequest {
+                    timeout_ms: 0,
+                    ..produce_request("t", partition, acks, records)
+                };
+                let frame = client.frame(&request, 9);
+                for _ in 0..200 {
+                    client.socket.write_all(&frame).expect("the node reads on");
+                }
+            })
+        })
+        .collect();
+    floods.into_iter().for_each(|flood| flood.join().expect("sends"));
+    assert_well(&mut node, "t");
+    let grown = node.peak_memory().saturating_sub(before);
+    let most = LIMIT + CLIENTS * CONNECTION_BYTES_MAX;
+    assert!(grown < most, "{grown} bytes with a limit of {LIMIT}");
+}
+
 /// The test runs itself again, to be the process that ends.
 #[test]
 fn p05_a_panic_in_any_thread_ends_the_process() {

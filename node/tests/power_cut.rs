@@ -1,93 +1,27 @@
-//! Power cuts under a real node: an ext4 file system on a loop device is shut down between two
-//! instants (FS_IOC_SHUTDOWN without flushing its journal), the process is killed, the file system
-//! is mounted again. Everything that was acknowledged under `sync` must be there.
+//! Power cuts under a real node: a file system on a loop device (ext4 with a journal, and xfs) is
+//! shut down between two instants without flushing its journal, the process is killed, the file
+//! system is mounted again. Everything that was acknowledged under `sync` must be there.
 //!
-//! Needs root, a loop device and mkfs.ext4. `POWER_CUT_ROUNDS=n` sets how often
+//! Needs root, a loop device, mkfs.ext4 and mkfs.xfs. `POWER_CUT_ROUNDS=n` sets how often
 //! (scripts/power_cut.sh does).
 
 #![allow(clippy::disallowed_methods, reason = "tests start processes and look at the clock")]
 
 mod support;
 
-use std::os::fd::AsRawFd;
-use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use ringlog_engine::batch::BatchHeader;
 use ringlog_engine::stdx::prng::Prng;
-use support::{Client, Node, PATIENCE, batch, produce_request, read_values, run, text};
+use support::loop_disk::{FileSystem, LoopDisk};
+use support::{Client, Node, PATIENCE, batch, produce_request, read_values};
 
 const ROUNDS: usize = 2;
 const PARTITIONS: i32 = 3;
-const IMAGE_MIB: u64 = 256;
-/// `_IOR('X', 125, u32)`, and its flag for: without flushing the journal.
-const FS_IOC_SHUTDOWN: libc::c_ulong = 0x8004_587d;
-const NO_LOG_FLUSH: u32 = 2;
 const OFFSET_OUT_OF_RANGE: i16 = 1;
-
-/// An ext4 file system in a file.
-struct LoopDisk {
-    device: String,
-    at: PathBuf,
-}
-
-impl LoopDisk {
-    fn make(image: &Path, at: PathBuf) -> Option<LoopDisk> {
-        let file = std::fs::File::create(image).expect("a file");
-        file.set_len(IMAGE_MIB << 20).expect("grown");
-        let mkfs = Command::new("mkfs.ext4").args(["-q", "-F"]).arg(image).output();
-        let device = Command::new("losetup").args(["-f", "--show"]).arg(image).output();
-        let worked = |output: &std::io::Result<std::process::Output>| {
-            output.as_ref().is_ok_and(|output| output.status.success())
-        };
-        if !worked(&mkfs) || !worked(&device) {
-            eprintln!("SKIPPED: no loop device with ext4 can be had (not root?)");
-            return None;
-        }
-        let device = String::from_utf8_lossy(&device.expect("it worked").stdout).trim().to_owned();
-        std::fs::create_dir_all(&at).expect("made");
-        let disk = LoopDisk { device, at };
-        disk.mount();
-        Some(disk)
-    }
-
-    fn mount(&self) {
-        run(Command::new("mount").args(["-t", "ext4", &self.device]).arg(&self.at));
-    }
-
-    /// From now on nothing reaches the device, not even what the journal holds.
-    fn cut_power(&self) {
-        let dir = std::fs::File::open(&self.at).expect("mounted");
-        // SAFETY: the kernel reads four bytes from a number that outlives the call.
-        let done = unsafe { libc::ioctl(dir.as_raw_fd(), FS_IOC_SHUTDOWN, &NO_LOG_FLUSH) };
-        assert_eq!(done, 0, "{}", std::io::Error::last_os_error());
-    }
-
-    fn mount_again(&self) {
-        // What the process had in flight lets go of its files a little after it is gone.
-        let deadline = Instant::now() + PATIENCE;
-        loop {
-            let output = Command::new("umount").arg(&self.at).output().expect("it runs");
-            if output.status.success() {
-                break;
-            }
-            assert!(Instant::now() < deadline, "{}", text(&output));
-            std::thread::park_timeout(Duration::from_millis(10));
-        }
-        self.mount();
-    }
-}
-
-impl Drop for LoopDisk {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg("-l").arg(&self.at).output();
-        let _ = Command::new("losetup").args(["-d", &self.device]).output();
-    }
-}
 
 /// Values by offset.
 type Acknowledged = Vec<(i64, Vec<u8>)>;
@@ -135,9 +69,17 @@ fn load_until(node: &Node, prng: &mut Prng, enough: u64) -> Vec<JoinHandle<Ackno
 fn d01_d15_d16_power_cuts_lose_nothing_that_was_acknowledged() {
     let rounds = std::env::var("POWER_CUT_ROUNDS").ok().and_then(|n| n.parse().ok());
     let rounds = rounds.unwrap_or(ROUNDS);
-    let mut node = Node::prepare(&["log.flush.offset.checkpoint.interval.ms=50"]);
-    let image = node.dir.path().join("image");
-    let Some(disk) = LoopDisk::make(&image, node.data()) else { return };
+    for file_system in FileSystem::ALL {
+        for io_mode in ["buffered", "direct"] {
+            cut_power(file_system, io_mode, rounds);
+        }
+    }
+}
+
+fn cut_power(file_system: FileSystem, io_mode: &str, rounds: usize) {
+    let io_mode = format!("ringlog.io.mode={io_mode}");
+    let mut node = Node::prepare(&["log.flush.offset.checkpoint.interval.ms=50", &io_mode]);
+    let Some(disk) = LoopDisk::make(file_system, node.dir.path(), node.data()) else { return };
     node.format();
     node.restart();
     node.client().create_topic("t", PARTITIONS, &[("segment.bytes", "100000")]);
@@ -164,7 +106,7 @@ fn d01_d15_d16_power_cuts_lose_nothing_that_was_acknowledged() {
         }
     }
     let count: usize = acknowledged.iter().map(Vec::len).sum();
-    eprintln!("{rounds} power cuts, {count} acknowledged records, none lost");
+    eprintln!("{file_system:?}, {io_mode}: {rounds} power cuts, {count} acknowledged records");
     node.stop();
     drop(node);
     drop(disk);
@@ -174,9 +116,12 @@ fn d01_d15_d16_power_cuts_lose_nothing_that_was_acknowledged() {
 /// log; nobody is served another record at an offset that a consumer has gone past unawares.
 #[test]
 fn d02_d03_power_cuts_under_replicated_take_the_end_of_each_log_and_no_more() {
+    FileSystem::ALL.into_iter().for_each(cut_power_under_replicated);
+}
+
+fn cut_power_under_replicated(file_system: FileSystem) {
     let mut node = Node::prepare(&["ringlog.durability=replicated"]);
-    let image = node.dir.path().join("image");
-    let Some(disk) = LoopDisk::make(&image, node.data()) else { return };
+    let Some(disk) = LoopDisk::make(file_system, node.dir.path(), node.data()) else { return };
     node.format();
     node.restart();
     node.client().create_topic("t", PARTITIONS, &[("segment.bytes", "100000")]);
@@ -216,4 +161,32 @@ fn d02_d03_power_cuts_under_replicated_take_the_end_of_each_log_and_no_more() {
     node.stop();
     drop(node);
     drop(disk);
+}
+
+/// What is written over zeros that are laid out is on the device, and in its cache: an
+/// acknowledgement is one flush of the device at least, whatever the file system's journal is at.
+#[test]
+fn e01_every_acknowledgement_in_direct_mode_has_flushed_the_device() {
+    const LAID_OUT_FROM: usize = 200_000;
+    const ACKNOWLEDGEMENTS: usize = 300;
+    for file_system in FileSystem::ALL {
+        let mut node = Node::prepare(&["ringlog.io.mode=direct"]);
+        let Some(disk) = LoopDisk::make(file_system, node.dir.path(), node.data()) else { return };
+        node.format();
+        node.restart();
+        let mut client = node.client();
+        client.create_topic("t", 1, &[]);
+        let value = vec![b'x'; LAID_OUT_FROM];
+        for _ in 0..4 {
+            assert_eq!(client.produce("t", 0, -1, batch(&[&value], None)).error, 0);
+        }
+        let mut without = 0;
+        for _ in 0..ACKNOWLEDGEMENTS {
+            let before = disk.flushes();
+            assert_eq!(client.produce("t", 0, -1, batch(&[b"small"], None)).error, 0);
+            without += usize::from(disk.flushes() == before);
+        }
+        assert_eq!(without, 0, "of {ACKNOWLEDGEMENTS} on {file_system:?} had no flush");
+        node.stop();
+    }
 }

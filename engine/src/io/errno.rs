@@ -56,6 +56,11 @@ impl Errno {
     /// Operation not supported.
     pub const EOPNOTSUPP: Errno = Errno(libc::EOPNOTSUPP);
 
+    /// Whether it says that something has run out: it passes, and has not damaged what is there.
+    pub fn is_lack_of_room(self) -> bool {
+        matches!(self, Errno::ENOSPC | Errno::EDQUOT | Errno::EFBIG)
+    }
+
     /// The error of the system call that just failed on this thread.
     pub fn last() -> Errno {
         Errno(std::io::Error::last_os_error().raw_os_error().unwrap_or(libc::EIO))

@@ -52,9 +52,9 @@ impl Helpers {
     pub(super) fn submit(&mut self, token: Token, op: Op) {
         self.under_way += 1;
         let op = match op {
-            Op::SyncAll { files, laid_out, bytes } => {
+            Op::SyncAll { files, laid_out } => {
                 let completer = Completer(Arc::clone(&self.shared));
-                self.group_sync.submit(Request { token, files, laid_out, bytes, completer });
+                self.group_sync.submit(Request { token, files, laid_out, completer });
                 return;
             }
             op => op,

@@ -21,6 +21,7 @@ mod memory;
 mod plan;
 #[cfg(feature = "sim")]
 pub mod sim;
+mod sync_plan;
 mod sys;
 pub mod uring;
 
@@ -135,11 +136,11 @@ pub enum Op {
     Write { file: Fd, chunks: Vec<Chunk>, offset: u64, path: WritePath },
     /// Makes the file's data, and the size needed to read it, durable.
     Fdatasync { file: Fd },
-    /// Makes durable what was written to files of one file system, about `bytes` in all: data and
-    /// size of `files`, and of `laid_out` what was written past the page cache where length and
-    /// blocks of the file are durable already, which takes no more than a flush of the device.
-    /// Together with what other shards ask for at about the same time.
-    SyncAll { files: Vec<Fd>, laid_out: Vec<Fd>, bytes: u64 },
+    /// Makes durable what was written to files of one file system: data and size of `files`, and of
+    /// `laid_out` what was written past the page cache where length and blocks of the file are
+    /// durable already, which takes no more than a flush of the device. Several files at a time,
+    /// and each of them once for all that ask while it is being synced.
+    SyncAll { files: Vec<Fd>, laid_out: Vec<Fd> },
     /// Reserves space for `offset..offset + len`; the file grows unless `keep_size`.
     Allocate { file: Fd, offset: u64, len: u64, keep_size: bool },
     /// Has the device make `offset..offset + len` zeros that are written, the file growing to hold

@@ -1,10 +1,8 @@
 //! Plain system calls for the operations of [`Op`]: what the helper threads run, and
 //! what a driver runs on the shard's own thread when that is known not to block.
 
-use std::ffi::OsStr;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd};
-use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use rustix::fs::{self as rfs, AtFlags, CWD, FallocateFlags, Mode, OFlags, Timespec, Timestamps};
@@ -282,16 +280,24 @@ struct CacheStatCounts {
 }
 
 fn cache_stat(file: Fd, offset: u64, len: u64) -> Result<Output, Errno> {
+    let counts = cache_counts(file, offset, len)?;
+    Ok(Output::Cached { bytes: counts.cached * rustix::param::page_size() as u64 })
+}
+
+/// How many pages of a file are in memory and not on the disk.
+#[cfg(test)]
+pub(super) fn dirty_pages(file: Fd) -> Result<u64, Errno> {
+    Ok(cache_counts(file, 0, i64::MAX as u64)?.dirty)
+}
+
+fn cache_counts(file: Fd, offset: u64, len: u64) -> Result<CacheStatCounts, Errno> {
     const SYS_CACHESTAT: libc::c_long = 451;
     let range = CacheStatRange { offset, len };
     let mut counts = CacheStatCounts::default();
     // SAFETY: both structures have the kernel's layout and outlive the call.
     let result =
         unsafe { libc::syscall(SYS_CACHESTAT, file.0, &raw const range, &raw mut counts, 0) };
-    if result != 0 {
-        return Err(Errno::last());
-    }
-    Ok(Output::Cached { bytes: counts.cached * rustix::param::page_size() as u64 })
+    if result == 0 { Ok(counts) } else { Err(Errno::last()) }
 }
 
 fn advise(file: Fd, offset: u64, len: u64, advice: i32) -> Result<Output, Errno> {
@@ -514,28 +520,9 @@ pub(super) fn fdatasync(file: Fd) -> Result<(), Errno> {
     Ok(rfs::fdatasync(borrow(file))?)
 }
 
-/// Makes everything written to the file system that holds `file` durable.
-pub(super) fn sync_fs(file: &OwnedFd) -> Result<(), Errno> {
-    Ok(rfs::syncfs(file)?)
-}
-
-/// Opens the directory that `file` lies in.
-pub(super) fn open_dir_of(file: Fd) -> Result<OwnedFd, Errno> {
-    let path = rfs::readlink(format!("/proc/self/fd/{}", file.0), Vec::new())?;
-    let path = Path::new(OsStr::from_bytes(path.as_bytes()));
-    let dir = path.parent().ok_or(Errno::ENOENT)?;
-    Ok(rfs::open(dir, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?)
-}
-
-/// Hands the file's dirty pages to the device, without waiting for it.
-pub(super) fn start_writeback(file: Fd) {
-    // SAFETY: no memory is involved.
-    unsafe { libc::sync_file_range(file.0, 0, 0, libc::SYNC_FILE_RANGE_WRITE) };
-}
-
-/// Whether fdatasync of any file or directory of the file system that holds `file` flushes the
-/// device, and a write past the page cache is on the device when it completes, even where the
-/// kernel had to take the page cache for it. (xfs does neither for all.)
+/// Whether fdatasync of any regular file of the file system that holds `file` flushes the device,
+/// and a write past the page cache is on the device when it completes, even where the kernel had to
+/// take the page cache for it. (xfs does neither for all.)
 pub(super) fn any_sync_flushes(file: Fd) -> bool {
     const EXT4: i64 = 0xef53;
     rfs::fstatfs(borrow(file)).is_ok_and(|found| found.f_type == EXT4)

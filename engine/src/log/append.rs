@@ -56,6 +56,23 @@ pub enum AppendError {
         /// segment.bytes
         segment_bytes: u32,
     },
+    /// A batch of another leader that cannot be the next one here.
+    #[error(
+        "a batch of leader epoch {epoch} at offsets {base_offset} to {last_offset} does not go on \
+         from {end} of leader epoch {latest_epoch}"
+    )]
+    OutOfPlace {
+        /// Its first offset.
+        base_offset: Offset,
+        /// Its last offset.
+        last_offset: Offset,
+        /// Its leader epoch.
+        epoch: LeaderEpoch,
+        /// Where the log ends.
+        end: Offset,
+        /// The leader epoch of the log's last batch.
+        latest_epoch: LeaderEpoch,
+    },
     /// The log cannot be used.
     #[error(transparent)]
     Log(#[from] LogError),
@@ -129,26 +146,44 @@ impl Log {
         })
     }
 
-    /// Appends one batch as another leader placed it.
+    /// Appends the first batch of `bytes` as another leader placed it. What follows it is left out.
     ///
-    /// # Panics
-    /// If the batch does not start at the log's end: the caller has fetched from there.
-    pub fn append_placed(self: &Rc<Self>, bytes: Buf) -> Result<Appended, AppendError> {
+    /// # Errors
+    /// What a peer can get wrong is an error, and the log is as it was: a batch that is not whole,
+    /// that lies below the log's end, or that is of an older leader.
+    pub fn append_placed(self: &Rc<Self>, mut bytes: Buf) -> Result<Appended, AppendError> {
         let header = validate_stored(&bytes)?;
         if let Some(error) = self.refusal() {
             return Err(error.into());
         }
         let mut state = self.state.borrow_mut();
+        let segment_bytes = state.config.segment_bytes;
+        if header.size as u64 > u64::from(segment_bytes) {
+            return Err(AppendError::LargerThanSegment { size: header.size, segment_bytes });
+        }
         let end = state.ends.log_end_offset;
-        assert!(header.base_offset >= end, "{} is below the end {end}", header.base_offset);
-        let now_ms = self.shard.unix_ms();
+        let latest_epoch = state.epochs.latest().unwrap_or(LeaderEpoch::NONE);
+        let (base_offset, last_offset) = (header.base_offset, header.last_offset());
+        let epoch = header.leader_epoch;
+        if base_offset < end || last_offset >= Offset::LIMIT || epoch < latest_epoch {
+            return Err(AppendError::OutOfPlace {
+                base_offset,
+                last_offset,
+                epoch,
+                end,
+                latest_epoch,
+            });
+        }
+        if bytes.len() > header.size {
+            bytes = bytes.split_to(header.size);
+        }
         let log_start_offset = state.ends.log_start_offset;
-        self.push(&mut state, header, bytes, now_ms);
+        self.push(&mut state, header, bytes, self.shard.unix_ms());
         drop(state);
         self.committer.touch(self);
         Ok(Appended {
-            first_offset: header.base_offset,
-            last_offset: header.last_offset(),
+            first_offset: base_offset,
+            last_offset,
             log_append_time_ms: append_time(&header),
             log_start_offset,
             duplicate: false,

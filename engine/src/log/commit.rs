@@ -8,6 +8,7 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use super::direct::{IoMode, Landed, TailMemory};
+use super::loaded_indexes::LoadedIndexes;
 use super::partition_log::{Log, LogError, Work};
 use super::segment::{Segment, file_name};
 use crate::io::{BLOCK_BYTES_POOLED_MAX, BUF_ALIGN, Chunk, Errno, Mono, WritePath, chunks_len};
@@ -42,7 +43,13 @@ pub struct CommitterOptions {
     /// Bytes at the end of a log that stay in the page cache while nobody reads it
     /// (`ringlog.unread.cache.bytes`); `None` leaves all to the kernel.
     pub unread_cache_bytes: Option<u64>,
+    /// Bytes of indexes of sealed segments that are kept in memory after a read.
+    pub index_bytes_max: usize,
 }
+
+/// Indexes of sealed segments that a shard keeps in memory, for each log directory, unless it is
+/// told otherwise: those of half a dozen segments of a gigabyte.
+const INDEX_BYTES_MAX: usize = 32 << 20;
 
 impl Default for CommitterOptions {
     /// What a node does unless it is told otherwise.
@@ -54,6 +61,7 @@ impl Default for CommitterOptions {
             write_path: WritePath::Blocking,
             dirty_bytes_max: 256 << 20,
             unread_cache_bytes: None,
+            index_bytes_max: INDEX_BYTES_MAX,
         }
     }
 }
@@ -78,6 +86,7 @@ pub struct Committer {
     stopped: Cell<bool>,
     dir_failed: Event,
     dir_failure: RefCell<Option<IoError>>,
+    pub(super) loaded_indexes: LoadedIndexes,
 }
 
 impl Committer {
@@ -101,6 +110,7 @@ impl Committer {
             stopped: Cell::new(false),
             dir_failed: Event::default(),
             dir_failure: RefCell::default(),
+            loaded_indexes: LoadedIndexes::new(options.index_bytes_max),
         });
         let writer = Rc::clone(&committer);
         shard.spawn(async move { writer.run_writer().await });
@@ -121,11 +131,8 @@ impl Committer {
 
     /// One of the directory's logs has failed of something that is not the log's own.
     pub(super) fn note_failure(&self, error: &IoError) {
-        // Running out of something passes, and has not damaged what is there.
-        if matches!(
-            error.errno,
-            Errno::EMFILE | Errno::ENFILE | Errno::ENOSPC | Errno::EFBIG | Errno::EDQUOT
-        ) {
+        let lacks_descriptors = matches!(error.errno, Errno::EMFILE | Errno::ENFILE);
+        if lacks_descriptors || error.errno.is_lack_of_room() {
             return;
         }
         self.dir_failure.borrow_mut().get_or_insert_with(|| error.clone());
@@ -145,6 +152,11 @@ impl Committer {
     /// Bytes that are written and not known to be durable.
     pub fn dirty_bytes(&self) -> u64 {
         self.dirty_bytes.get()
+    }
+
+    /// Bytes of indexes of sealed segments in memory.
+    pub fn loaded_index_bytes(&self) -> usize {
+        self.loaded_indexes.bytes()
     }
 
     /// Rounds of syncing so far.
@@ -317,7 +329,7 @@ impl Committer {
         let (this, log, segment) = (Rc::clone(&log.committer), Rc::clone(log), Rc::clone(segment));
         self.shard.spawn(async move {
             let laid_out = async {
-                segment.lay_out().await?;
+                segment.lay_out(&this.shard).await?;
                 // ORDER: what is written there from now on counts once the device is flushed,
                 // without a word to the file system: it must know of the place for good.
                 let file = segment.file(&this.shard).await?;
@@ -491,7 +503,7 @@ impl Committer {
             bytes += unsynced_bytes;
             round.push((log, state.ends.written_end_offset));
         }
-        let synced = self.shard.sync_files(&files, &laid_out, bytes).await;
+        let synced = self.shard.sync_files(&files, &laid_out).await;
         // ORDER: a round covers what was written since the one before it was formed, so it proves
         // nothing until that one has ended.
         let my_turn = || (self.rounds_ended.get() == number).then_some(());

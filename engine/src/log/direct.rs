@@ -65,6 +65,8 @@ pub(super) struct DirectWrites {
     file: RefCell<Option<File>>,
     /// Bytes of the last, half full block.
     rest: RefCell<Vec<u8>>,
+    /// What is said here of the file is so, whether it is open or not.
+    known: Cell<bool>,
     /// The file reaches to here; beyond the segment's size it holds zeros.
     zeroed_to: Cell<u64>,
     /// Its length and its blocks are durable up to here.
@@ -200,19 +202,28 @@ impl Segment {
     }
 
     async fn direct_file(&self, shard: &Shard, position: u64) -> Result<File, IoError> {
-        if let Some(file) = &*self.direct.file.borrow() {
+        let direct = &self.direct;
+        if let Some(file) = &*direct.file.borrow() {
             return Ok(file.clone());
         }
-        let start = position / BLOCK * BLOCK;
-        let len = (position - start) as usize;
-        let rest = self.file(shard).await?.read_at(Buf::with_capacity(len), start, len).await?;
+        if !direct.known.get() {
+            let start = position / BLOCK * BLOCK;
+            let len = (position - start) as usize;
+            let rest = self.file(shard).await?.read_at(Buf::with_capacity(len), start, len).await?;
+            *direct.rest.borrow_mut() = rest.to_vec();
+            direct.zeroed_to.set(position);
+            direct.settled_to.set(0);
+            direct.known.set(true);
+        }
         let options = OpenOptions { write: true, direct: true, ..OpenOptions::default() };
         let file = File::open(shard, &self.path("log"), options).await?;
-        *self.direct.rest.borrow_mut() = rest.to_vec();
-        self.direct.zeroed_to.set(position);
-        self.direct.settled_to.set(0);
-        *self.direct.file.borrow_mut() = Some(file.clone());
+        *direct.file.borrow_mut() = Some(file.clone());
         Ok(file)
+    }
+
+    /// Lets go of the file; the next write opens it again, and goes on where it was.
+    pub(super) fn close_direct_file(&self) {
+        *self.direct.file.borrow_mut() = None;
     }
 
     /// Whether few zeros are left ahead of the end. If so, no write is to be under way, and
@@ -246,10 +257,10 @@ impl Segment {
     }
 
     /// Writes zeros as far as was decided.
-    pub(super) async fn lay_out(&self) -> Result<(), IoError> {
+    pub(super) async fn lay_out(&self, shard: &Shard) -> Result<(), IoError> {
         let direct = &self.direct;
-        let (file, target) = (direct.file.borrow().clone(), direct.laying_out.get());
-        let (Some(file), Some(target)) = (file, target) else { return Ok(()) };
+        let Some(target) = direct.laying_out.get() else { return Ok(()) };
+        let file = self.direct_file(shard, u64::from(self.size.get())).await?;
         let start = direct.zeroed_to.get();
         match file.write_zeroes(start, target - start).await {
             Ok(()) => direct.zeroed_to.set(target),
@@ -305,7 +316,8 @@ impl Segment {
 
     /// Nothing more will be written: its file for that, and the tail, are let go of.
     pub(super) fn end_direct(&self) {
-        *self.direct.file.borrow_mut() = None;
+        self.close_direct_file();
+        self.direct.known.set(false);
         *self.direct.recent.borrow_mut() = None;
     }
 

@@ -98,6 +98,12 @@ impl Indexes {
         parsed
     }
 
+    /// Bytes they take in memory.
+    pub(super) fn memory_bytes(&self) -> usize {
+        self.offsets.capacity() * size_of::<OffsetEntry>()
+            + self.times.capacity() * size_of::<TimeEntry>()
+    }
+
     /// Bytes of both files.
     pub(super) fn file_bytes(&self) -> (u64, u64) {
         let bytes = |entries: usize, size: usize| (entries * size) as u64;

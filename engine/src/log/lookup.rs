@@ -170,9 +170,8 @@ impl Log {
         target: Offset,
     ) -> Result<Option<BatchPlace>, ReadError> {
         let relative = (target.0 - segment.base_offset.0).clamp(0, i64::from(u32::MAX)) as u32;
-        let entry = segment
-            .with_indexes(&self.shard, next_base, |indexes| indexes.entry_for(relative))
-            .await?;
+        let entry =
+            self.with_indexes(segment, next_base, |indexes| indexes.entry_for(relative)).await?;
         let mut walk = self.walk_from(segment, next_base, entry).await?;
         while let Some((header, position)) = walk.next().await? {
             if header.last_offset() >= target {
@@ -311,8 +310,8 @@ impl Log {
         end: Offset,
         matches: impl Fn(i64, Offset) -> bool,
     ) -> Result<Option<TimestampAnswer>, ReadError> {
-        let before = segment
-            .with_indexes(&self.shard, next_base, |indexes| {
+        let before = self
+            .with_indexes(segment, next_base, |indexes| {
                 let before = indexes.entry_before_time(timestamp)?;
                 Some((before, indexes.entry_for(before.offset)))
             })

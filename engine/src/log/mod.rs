@@ -23,6 +23,7 @@ mod config;
 mod direct;
 mod epochs;
 mod index;
+mod loaded_indexes;
 mod lookup;
 mod partition_log;
 mod producers;

@@ -300,12 +300,6 @@ impl Log {
         self.fail(LogError::DirFailed(error.clone()));
     }
 
-    /// Lets go of files that nobody has used since this was last called: descriptors are for logs
-    /// that are read or written.
-    pub fn close_idle_files(&self) {
-        self.state.borrow().segments.iter().for_each(|segment| segment.close_if_idle());
-    }
-
     /// Lets go of all files; what goes on with them opens them again.
     pub fn close_files(&self) {
         self.state.borrow().segments.iter().for_each(|segment| segment.close_files());

@@ -169,13 +169,12 @@ impl Log {
     /// An offset that no batch of a segment before `position` reaches.
     async fn upper_bound(
         &self,
-        segment: &Segment,
+        segment: &Rc<Segment>,
         next_base: Option<Offset>,
         position: u64,
     ) -> Result<Offset, ReadError> {
-        let found = segment
-            .with_indexes(&self.shard, next_base, |indexes| indexes.offset_at(position))
-            .await?;
+        let found =
+            self.with_indexes(segment, next_base, |indexes| indexes.offset_at(position)).await?;
         let end = next_base.unwrap_or_else(|| self.ends().log_end_offset);
         Ok(found.map_or(end, |relative| segment.base_offset.plus(i64::from(relative))))
     }

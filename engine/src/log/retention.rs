@@ -46,7 +46,7 @@ impl Log {
 
     /// Deletes the segments that retention.ms, retention.bytes and the log's start leave no place
     /// for, as far as they lie below `high_watermark`. If that is all of them, a new one is begun.
-    /// Returns how many were deleted.
+    /// Returns how many were deleted; `None` while the log is being compacted, which takes long.
     ///
     /// # Errors
     /// If the log has failed, or a file cannot be looked at or renamed.
@@ -54,8 +54,8 @@ impl Log {
         self: &Rc<Self>,
         now_ms: i64,
         high_watermark: Offset,
-    ) -> Result<usize, LogError> {
-        let _turn = self.maintenance.take(1).await;
+    ) -> Result<Option<usize>, LogError> {
+        let Some(_turn) = self.maintenance.try_take(1) else { return Ok(None) };
         if let Some(error) = self.failure() {
             return Err(error);
         }
@@ -73,7 +73,7 @@ impl Log {
         if let Some(fresh) = fresh {
             self.until_named(&fresh).await?;
         }
-        self.delete_segments_before(start).await
+        self.delete_segments_before(start).await.map(Some)
     }
 
     /// Where the log would start if everything that is due were deleted.

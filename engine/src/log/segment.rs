@@ -231,17 +231,20 @@ impl Segment {
         Ok(stat.map_or(self.created_ms, |stat| stat.modified_ms))
     }
 
-    /// Lets go of files that nobody has asked for since this was last called. Whoever is at work on
+    /// Lets go of its files if nobody has used it since this was last called. Whoever is at work on
     /// one has it still.
-    pub(super) fn close_if_idle(&self) {
-        if !self.used.replace(false) {
+    pub(super) fn close_if_idle(&self) -> bool {
+        let idle = !self.used.replace(false);
+        if idle {
             self.close_files();
         }
+        idle
     }
 
     /// Lets go of all its files; the next use opens them again.
     pub(super) fn close_files(&self) {
         self.close_file();
+        self.close_direct_file();
         *self.index_files.borrow_mut() = None;
     }
 
@@ -470,6 +473,7 @@ impl Segment {
         next_base: Option<Offset>,
         look: impl FnOnce(&Indexes) -> T,
     ) -> Result<T, IoError> {
+        self.used.set(true);
         if let Some(indexes) = &*self.indexes.borrow() {
             return Ok(look(indexes));
         }
@@ -480,6 +484,11 @@ impl Segment {
         let answer = look(&indexes);
         self.set_indexes(Some(indexes), true);
         Ok(answer)
+    }
+
+    /// Whether its indexes are in memory.
+    pub(super) fn has_indexes(&self) -> bool {
+        self.indexes.borrow().is_some()
     }
 
     /// Reads the index files; `None` if one is missing or cannot be this segment's.

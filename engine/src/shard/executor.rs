@@ -269,7 +269,7 @@ impl Shard {
         if sleep {
             sleep = self.0.sources.borrow_mut().iter_mut().all(|source| source.park());
         }
-        let deadline = if sleep { self.0.timers.borrow_mut().next() } else { Some(Mono(0)) };
+        let deadline = if sleep { self.0.timers.borrow().next() } else { Some(Mono(0)) };
         let mut completions = self.0.completions.take();
         self.0.driver.borrow_mut().poll(deadline, &mut completions);
         for source in self.0.sources.borrow_mut().iter_mut() {
@@ -288,7 +288,12 @@ impl Shard {
 
     /// When the earliest timer fires, `None` without one. For a simulation's clock.
     pub fn next_timer(&self) -> Option<Mono> {
-        self.0.timers.borrow_mut().next()
+        self.0.timers.borrow().next()
+    }
+
+    /// How many timers tasks wait for.
+    pub fn timer_count(&self) -> usize {
+        self.0.timers.borrow().len()
     }
 
     /// Whether a task is ready to run.

@@ -206,18 +206,12 @@ fn must_buf(payload: Payload) -> Buf {
 
 /// Operations on paths.
 impl Shard {
-    /// Makes durable what was written to `files` and `laid_out` (see [`Op::SyncAll`]), together
-    /// with what the node's other shards want durable at about the same time. They lie on one file
-    /// system, and about `bytes` were written to them. For errors see [`File::fdatasync`].
-    pub async fn sync_files(
-        &self,
-        files: &[File],
-        laid_out: &[File],
-        bytes: u64,
-    ) -> Result<(), IoError> {
+    /// Makes durable what was written to `files` and `laid_out` (see [`Op::SyncAll`]), which lie on
+    /// one file system. For errors see [`File::fdatasync`].
+    pub async fn sync_files(&self, files: &[File], laid_out: &[File]) -> Result<(), IoError> {
         let Some(first) = files.first().or(laid_out.first()) else { return Ok(()) };
         let fds = |files: &[File]| files.iter().map(File::fd).collect();
-        let op = Op::SyncAll { files: fds(files), laid_out: fds(laid_out), bytes };
+        let op = Op::SyncAll { files: fds(files), laid_out: fds(laid_out) };
         self.submit(op).await.result.map(drop).map_err(|errno| first.error("sync", errno))
     }
 

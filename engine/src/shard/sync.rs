@@ -248,6 +248,16 @@ impl Budget {
         self.free.get()
     }
 
+    /// Takes `units` if they are free and nobody waits for any.
+    pub fn try_take(self: &Rc<Self>, units: usize) -> Option<Share> {
+        let units = units.min(self.total);
+        let nobody_waits = self.queues.borrow().iter().all(VecDeque::is_empty);
+        (nobody_waits && self.free.get() >= units).then(|| {
+            self.free.set(self.free.get() - units);
+            Share { budget: Rc::clone(self), units }
+        })
+    }
+
     /// Takes `units`, waiting for them. More than the whole budget is taken alone, as the whole
     /// budget: what is allowed at all (by a frame's own limit) must not wait for ever.
     pub async fn take(self: &Rc<Self>, units: usize) -> Share {

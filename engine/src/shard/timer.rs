@@ -1,52 +1,45 @@
-//! Timers: a heap of deadlines, of which those that nobody awaits any more are skipped.
+//! Timers: deadlines in their order. One that nobody awaits any more is gone at once.
 
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
 use super::Shard;
 use crate::io::Mono;
-use crate::stdx::slab::Slab;
+
+/// A timer's place in the order: its deadline, and which it is of those made.
+type Key = (Mono, u64);
 
 /// A shard's timers. Those with the same deadline fire in the order they were made.
 #[derive(Default)]
 pub(super) struct Timers {
-    heap: BinaryHeap<Reverse<(Mono, u64, u32)>>,
-    waiting: Slab<(u64, Waker)>,
+    waiting: BTreeMap<Key, Waker>,
     made: u64,
 }
 
 impl Timers {
-    fn add(&mut self, deadline: Mono, waker: Waker) -> (u32, u64) {
-        let number = self.made;
+    fn add(&mut self, deadline: Mono, waker: Waker) -> Key {
+        let key = (deadline, self.made);
         self.made += 1;
-        let slot = self.waiting.insert((number, waker));
-        self.heap.push(Reverse((deadline, number, slot)));
-        (slot, number)
+        self.waiting.insert(key, waker);
+        key
     }
 
-    fn is_live(&self, slot: u32, number: u64) -> bool {
-        self.waiting.get(slot).is_some_and(|(n, _)| *n == number)
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.waiting.len()
     }
 
-    /// The earliest deadline that somebody awaits.
-    pub(super) fn next(&mut self) -> Option<Mono> {
-        while let Some(&Reverse((deadline, number, slot))) = self.heap.peek() {
-            if self.is_live(slot, number) {
-                return Some(deadline);
-            }
-            self.heap.pop();
-        }
-        None
+    /// The earliest deadline.
+    pub(super) fn next(&self) -> Option<Mono> {
+        self.waiting.first_key_value().map(|((deadline, _), _)| *deadline)
     }
 
     /// The wakers of all timers due at `now`, earliest first.
     pub(super) fn take_due(&mut self, now: Mono) -> Vec<Waker> {
         let mut due = Vec::new();
-        while self.next().is_some_and(|deadline| deadline <= now) {
-            let Some(Reverse((_, _, slot))) = self.heap.pop() else { break };
-            due.extend(self.waiting.remove(slot).map(|(_, waker)| waker));
+        while let Some(first) = self.waiting.first_entry().filter(|first| first.key().0 <= now) {
+            due.push(first.remove());
         }
         due
     }
@@ -56,7 +49,7 @@ impl Timers {
 pub struct Sleep {
     shard: Shard,
     deadline: Mono,
-    timer: Option<(u32, u64)>,
+    timer: Option<Key>,
 }
 
 impl Sleep {
@@ -65,10 +58,8 @@ impl Sleep {
     }
 
     fn forget(&mut self) {
-        let Some((slot, number)) = self.timer.take() else { return };
-        let mut timers = self.shard.0.timers.borrow_mut();
-        if timers.is_live(slot, number) {
-            timers.waiting.remove(slot);
+        if let Some(key) = self.timer.take() {
+            self.shard.0.timers.borrow_mut().waiting.remove(&key);
         }
     }
 }
@@ -114,5 +105,24 @@ impl Shard {
             sleep.as_mut().poll(cx).map(|()| Err(Timeout))
         })
         .await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::io::sim::{CrashProfile, World, block_on};
+
+    #[test]
+    fn e04_a_timer_that_nobody_awaits_any_more_takes_no_memory() {
+        let world = World::new(1, 1, CrashProfile::Ext4);
+        block_on(&world, |shard| async move {
+            let before = shard.timer_count();
+            for _ in 0..1000 {
+                let long = shard.now().plus_ms(600_000);
+                let soon = shard.timeout_at(long, shard.yield_now()).await;
+                soon.expect("it is ready at once");
+            }
+            assert_eq!(shard.timer_count(), before);
+        });
     }
 }

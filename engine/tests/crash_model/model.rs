@@ -116,6 +116,7 @@ pub async fn try_open(
         write_path,
         dirty_bytes_max,
         unread_cache_bytes,
+        index_bytes_max: 200,
     };
     let committer = Committer::start(shard, options);
     let (clean, recovery_point) = {

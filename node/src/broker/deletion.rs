@@ -5,11 +5,14 @@ use std::rc::Rc;
 use ringlog_engine::types::Offset;
 use ringlog_wire::Uuid;
 
+use super::partition::Partition;
 use super::shard_broker::Broker;
 use crate::error_code::ErrorCode;
 
 /// In DeleteRecords: everything up to the high watermark.
 const HIGH_WATERMARK: i64 = -1;
+/// How soon retention is tried again on a log that is being compacted.
+const COMPACTED_AGAIN_MS: u64 = 1000;
 /// Topics of Kafka's own, whose records clients must not delete.
 const INTERNAL_TOPICS: [&str; 3] =
     ["__consumer_offsets", "__transaction_state", "__share_group_state"];
@@ -26,30 +29,46 @@ pub struct DeleteUpTo {
 }
 
 impl Broker {
-    /// Applies retention every log.retention.check.interval.ms.
+    /// Applies retention every log.retention.check.interval.ms. To a log that is being compacted as
+    /// soon as that is over: no other waits for it.
     pub(super) async fn run_retention(self: Rc<Self>) {
         let config = self.config();
         let delay = config.current().long("log.initial.task.delay.ms");
         let interval = config.current().long("log.retention.check.interval.ms");
         self.shard.sleep_ms(delay.max(0) as u64).await;
         loop {
-            for partition in self.online_partitions() {
-                let now_ms = self.shard.unix_ms();
-                let applied =
-                    partition.log.apply_retention(now_ms, partition.high_watermark()).await;
-                match applied {
-                    Ok(0) => {}
-                    Ok(segments) => {
-                        let start = partition.log.ends().log_start_offset.0;
-                        tracing::info!(topic = %partition.topic_name, partition = partition.index,
-                            segments, start, "segments_deleted");
-                    }
-                    // The log has reported what failed.
-                    Err(error) => tracing::debug!(%error, "retention_not_applied"),
+            let next = self.shard.now().plus_ms(interval.max(1) as u64);
+            let mut left = self.online_partitions();
+            while !left.is_empty() {
+                left = self.apply_retention(left).await;
+                let again = self.shard.now().plus_ms(COMPACTED_AGAIN_MS);
+                if left.is_empty() || again >= next {
+                    break;
                 }
+                self.shard.sleep_until(again).await;
             }
-            self.shard.sleep_ms(interval.max(1) as u64).await;
+            self.shard.sleep_until(next).await;
         }
+    }
+
+    /// Applies retention to these partitions; gives those that are being compacted.
+    async fn apply_retention(&self, partitions: Vec<Rc<Partition>>) -> Vec<Rc<Partition>> {
+        let mut busy = Vec::new();
+        for partition in partitions {
+            let now_ms = self.shard.unix_ms();
+            match partition.log.apply_retention(now_ms, partition.high_watermark()).await {
+                Ok(None) => busy.push(partition),
+                Ok(Some(0)) => {}
+                Ok(Some(segments)) => {
+                    let start = partition.log.ends().log_start_offset.0;
+                    tracing::info!(topic = %partition.topic_name, partition = partition.index,
+                        segments, start, "segments_deleted");
+                }
+                // The log has reported what failed.
+                Err(error) => tracing::debug!(%error, "retention_not_applied"),
+            }
+        }
+        busy
     }
 
     /// Moves the starts of logs of this shard; gives where each starts then. Their segments go when

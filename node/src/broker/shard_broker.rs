@@ -141,6 +141,7 @@ impl Broker {
             write_path: settings.write_path,
             dirty_bytes_max: settings.dirty_bytes_max,
             unread_cache_bytes: settings.unread_cache_bytes,
+            ..CommitterOptions::default()
         };
         let committers = settings.dirs.iter().map(|_| Committer::start(shard, options)).collect();
         ringlog_engine::io::set_pool_limit(settings.requests.pool_bytes);
@@ -407,11 +408,16 @@ impl Broker {
         let this = Rc::clone(self);
         Box::pin(async move {
             let mut outcomes = outcomes;
-            if acks != Acks::None {
-                for (i, partition, end) in waits {
-                    if let Err(refused) = this.wait_for(&partition, end, acks, deadline).await {
-                        outcomes[i] = refused;
-                    }
+            for (i, partition, end) in waits {
+                if acks != Acks::None
+                    && let Err(refused) = this.wait_for(&partition, end, acks, deadline).await
+                {
+                    outcomes[i] = refused;
+                }
+                // Whoever asked pays for the bytes until they are no longer in memory, whether it
+                // is told so or not.
+                if let Err(refused) = until_written(&partition, end).await {
+                    outcomes[i] = refused;
                 }
             }
             Reply::Append(outcomes)
@@ -508,6 +514,15 @@ impl Broker {
     }
 }
 
+/// Waits until what was appended up to `end` is in the file.
+async fn until_written(partition: &Partition, end: Offset) -> Result<(), AppendOutcome> {
+    let written = || match partition.log.ends().written_end_offset >= end {
+        true => Some(Ok(())),
+        false => partition.log.failure().map(|_| Err(refused(ErrorCode::KafkaStorageError, None))),
+    };
+    partition.log.changed.until(written).await
+}
+
 fn refused(error: ErrorCode, message: Option<String>) -> AppendOutcome {
     AppendOutcome::Refused { error, message, record_errors: Vec::new(), log_start_offset: -1 }
 }
@@ -542,6 +557,8 @@ fn append_refused(partition: &Partition, error: AppendError) -> AppendOutcome {
         AppendError::LargerThanSegment { .. } => {
             return refused(ErrorCode::RecordListTooLarge, None);
         }
+        // Of a leader's batches only, which clients do not send.
+        AppendError::OutOfPlace { .. } => return of_contents(ErrorCode::InvalidRecord),
         AppendError::Log(_) => return refused(ErrorCode::KafkaStorageError, None),
     };
     match error {

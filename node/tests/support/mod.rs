@@ -5,6 +5,7 @@
 #![allow(clippy::disallowed_methods, reason = "tests start processes and open sockets")]
 
 pub mod groups;
+pub mod loop_disk;
 pub mod small_disk;
 pub mod stock;
 pub mod txn;

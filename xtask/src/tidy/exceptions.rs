@@ -46,7 +46,7 @@ pub(super) const EXCEPTIONS: &[Exception] = &[
     },
     Exception {
         rule: Rule::Unsafe,
-        path: "node/tests/power_cut.rs",
+        path: "node/tests/support/loop_disk.rs",
         item: "",
         reason: "FS_IOC_SHUTDOWN: nothing else cuts the power of a file system",
     },

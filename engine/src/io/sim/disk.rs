@@ -1,11 +1,14 @@
 //! A simulated disk and file system.
 //!
 //! A completed write can be read back, but survives a crash only if a sync of its file that was
-//! submitted after it has completed. What was not synced is, at a crash, kept, lost or garbled page
-//! by page, garbled pages sector by sector (as FoundationDB's AsyncFileNonDurable does), in no
-//! order. Directory entries survive once their directory is synced; what was not synced survives as
-//! a prefix of history (ext4's journal) or as any subset ([`CrashProfile`]). A failed sync drops
-//! what it should have written, and the next one succeeds, as Linux does (Rebello et al., ATC'20).
+//! submitted after it has completed. With a journal ([`CrashProfile::Ext4`]) the sync of a file
+//! also flushes the device, which makes durable what was written past the page cache to any file,
+//! where its length was durable; the sync of a directory flushes nothing. What was not synced is,
+//! at a crash, kept, lost or garbled page by page, garbled pages sector by sector (as
+//! FoundationDB's AsyncFileNonDurable does), in no order. Directory entries survive once their
+//! directory is synced; what was not synced survives as a prefix of history (ext4's journal) or as
+//! any subset ([`CrashProfile`]). A failed sync drops what it should have written, and the next one
+//! succeeds, as Linux does (Rebello et al., ATC'20).
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -55,6 +58,8 @@ pub struct DiskLies {
     pub syncs: bool,
     /// Syncs of directories succeed and do nothing.
     pub dir_syncs: bool,
+    /// The sync of a file does not flush the device: it is the file's own affair.
+    pub flushes: bool,
     /// A sync that fails is tried again, and believed.
     pub sync_retries: bool,
     /// Files are never cut.
@@ -64,6 +69,9 @@ pub struct DiskLies {
 }
 
 type InodeId = u64;
+
+/// How many changes each file had seen when a sync was submitted: those it covers.
+pub(super) type Covered = BTreeMap<InodeId, usize>;
 
 #[derive(Clone, Debug, Default)]
 struct Inode {
@@ -88,7 +96,12 @@ impl Inode {
 
 #[derive(Clone, Debug)]
 enum Pending {
-    Write { offset: usize, bytes: Vec<u8> },
+    /// `direct`: past the page cache, so that the device has it.
+    Write {
+        offset: usize,
+        bytes: Vec<u8>,
+        direct: bool,
+    },
     SetLen(usize),
 }
 
@@ -294,7 +307,7 @@ impl SimDisk {
         if let Some(padding) = padding.filter(|_| direct) {
             padding(&mut bytes);
         }
-        inode.change(Pending::Write { offset: offset + same, bytes });
+        inode.change(Pending::Write { offset: offset + same, bytes, direct });
         inode.modified_ms = now_ms;
         Ok(len)
     }
@@ -321,9 +334,9 @@ impl SimDisk {
         if now < len { self.set_len(fd, len) } else { Ok(()) }
     }
 
-    /// How many changes the file has seen, all of which a sync submitted now would cover.
-    pub(super) fn changes(&mut self, fd: i32) -> Result<usize, Errno> {
-        Ok(self.inode(fd)?.changes)
+    /// What a sync submitted now would cover.
+    pub(super) fn covered(&self) -> Covered {
+        self.inodes.iter().map(|(id, inode)| (*id, inode.changes)).collect()
     }
 
     /// Lets go of what is in memory and clean: reads see the platter again, and what is still to
@@ -337,19 +350,24 @@ impl SimDisk {
         Ok(())
     }
 
-    /// A sync submitted when the file had seen `covered` changes completes.
-    pub(super) fn sync(&mut self, fd: i32, covered: usize) -> Result<(), Errno> {
+    /// A sync of a file that covers this much completes.
+    pub(super) fn sync(&mut self, fd: i32, covered: &Covered) -> Result<(), Errno> {
         if self.faults.lies.syncs {
             return Ok(());
         }
         let failed = count_down(&mut self.faults.sync_error_after).is_err();
         let believed = self.faults.lies.sync_retries;
-        let inode = self.inode(fd)?;
-        let covered = inode.pending.partition_point(|(number, _)| *number < covered);
-        for (_, change) in inode.pending.drain(..covered) {
+        let (id, _) = *self.open.get(&fd).ok_or(Errno::EBADF)?;
+        let inode = self.inodes.get_mut(&id).expect("an open file has its inode");
+        let until = covered.get(&id).copied().unwrap_or(0);
+        let until = inode.pending.partition_point(|(number, _)| *number < until);
+        for (_, change) in inode.pending.drain(..until) {
             if !failed {
                 apply_change(&mut inode.durable, &change);
             }
+        }
+        if self.profile == CrashProfile::Ext4 && !self.faults.lies.flushes {
+            self.flush(covered, failed);
         }
         if failed && !believed {
             return Err(Errno::EIO);
@@ -360,30 +378,26 @@ impl SimDisk {
         Ok(())
     }
 
-    /// A flush of the device, submitted when the file had seen `covered` changes, completes. What
-    /// lies where the file reached to for certain is durable; the rest has nowhere to be found.
-    pub(super) fn flush(&mut self, fd: i32, covered: usize) -> Result<(), Errno> {
-        if self.faults.lies.syncs {
-            return Ok(());
+    /// The device is flushed. What was written past the page cache, where a file reached to for
+    /// certain, is durable, or lost if the flush has failed.
+    fn flush(&mut self, covered: &Covered, failed: bool) {
+        for (id, inode) in &mut self.inodes {
+            let until = covered.get(id).copied().unwrap_or(0);
+            let durable = &mut inode.durable;
+            inode.pending.retain(|(number, change)| {
+                let within = match change {
+                    Pending::Write { offset, bytes, direct: true } => {
+                        offset + bytes.len() <= durable.len()
+                    }
+                    Pending::Write { .. } | Pending::SetLen(_) => false,
+                };
+                let flushed = *number < until && within;
+                if flushed && !failed {
+                    apply_change(durable, change);
+                }
+                !flushed
+            });
         }
-        let failed = count_down(&mut self.faults.sync_error_after).is_err();
-        let believed = self.faults.lies.sync_retries;
-        let inode = self.inode(fd)?;
-        let durable = &mut inode.durable;
-        inode.pending.retain(|(number, change)| {
-            let within = match change {
-                Pending::Write { offset, bytes } => offset + bytes.len() <= durable.len(),
-                Pending::SetLen(_) => false,
-            };
-            if *number >= covered || !within {
-                return true;
-            }
-            if !failed {
-                apply_change(durable, change);
-            }
-            false
-        });
-        if failed && !believed { Err(Errno::EIO) } else { Ok(()) }
     }
 
     /// Makes a directory's entries durable.
@@ -576,6 +590,11 @@ impl SimDisk {
         self.name_log.retain(|(op, _)| !matches!(op, NameOp::Link(at, _) if at == path));
     }
 
+    /// How many descriptors are open.
+    pub fn open_count(&self) -> usize {
+        self.open.len()
+    }
+
     /// Every file there is.
     pub fn files(&self) -> Vec<PathBuf> {
         let is_file =
@@ -600,7 +619,7 @@ fn count_down(counter: &mut Option<u64>) -> Result<(), Errno> {
 
 fn apply_change(bytes: &mut Vec<u8>, change: &Pending) {
     match change {
-        Pending::Write { offset, bytes: new } => write_bytes(bytes, *offset, new),
+        Pending::Write { offset, bytes: new, .. } => write_bytes(bytes, *offset, new),
         Pending::SetLen(len) => bytes.resize(*len, 0),
     }
 }
@@ -622,7 +641,7 @@ fn survive(left: &mut Vec<u8>, change: Pending, prng: &mut Prng) {
             }
             return;
         }
-        Pending::Write { offset, bytes } => (offset, bytes),
+        Pending::Write { offset, bytes, .. } => (offset, bytes),
     };
     let mut at = 0;
     while at < bytes.len() {

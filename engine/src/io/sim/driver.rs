@@ -6,9 +6,10 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use super::disk::{CrashProfile, SimDisk};
+use super::disk::{Covered, CrashProfile, SimDisk};
 use super::explore::Explorer;
 use super::net::SimNet;
+use crate::io::sync_plan::{RequestId, SyncEffect, SyncPlan};
 use crate::io::{Buf, Completion, Driver, Errno, Fd, Mono, Op, Output, Payload, Token, Unpark};
 use crate::shard::{Pick, Shard, ShardOptions};
 use crate::stdx::prng::Prng;
@@ -34,8 +35,9 @@ pub struct World {
     next_fd: i32,
     pending: BTreeMap<(Mono, u64), PendingOp>,
     sequence: u64,
-    /// What has failed a sync of files.
-    sync_failed: Option<Errno>,
+    /// Which files are synced when, and who waits for it.
+    sync_plan: SyncPlan,
+    sync_requests: BTreeMap<RequestId, (usize, Token)>,
     shards: Vec<ShardSide>,
     explorer: Option<Rc<RefCell<Explorer>>>,
 }
@@ -47,12 +49,17 @@ struct ShardSide {
 }
 
 struct PendingOp {
-    shard: usize,
-    token: Token,
+    asked_by: Asker,
     op: Op,
-    /// By a sync: how many changes each file had seen when it was submitted.
-    covered: Vec<usize>,
+    /// By a sync.
+    covered: Covered,
     cancelled: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Asker {
+    Shard(usize, Token),
+    SyncPlan,
 }
 
 enum Step {
@@ -74,7 +81,8 @@ impl World {
             next_fd: 3,
             pending: BTreeMap::new(),
             sequence: 0,
-            sync_failed: None,
+            sync_plan: SyncPlan::new(profile == CrashProfile::Ext4),
+            sync_requests: BTreeMap::new(),
             shards: (0..shards).map(|_| ShardSide::default()).collect(),
             explorer: None,
         }))
@@ -120,7 +128,8 @@ impl World {
 
     fn reset_shards(&mut self) {
         self.net = SimNet::default();
-        self.sync_failed = None;
+        self.sync_plan = SyncPlan::new(self.disk.profile == CrashProfile::Ext4);
+        self.sync_requests.clear();
         for side in &mut self.shards {
             *side = ShardSide::default();
         }
@@ -147,18 +156,26 @@ impl World {
 
     fn submit(&mut self, shard: usize, token: Token, op: Op) -> Option<Completion> {
         if op.is_immediate() || matches!(op, Op::Close { .. }) {
-            let Step::Done(result, payload) = self.step(op, &[]) else {
+            let Step::Done(result, payload) = self.step(op, &Covered::new()) else {
                 unreachable!("complete at submission")
             };
             return Some(Completion { token, result, payload, more: false });
         }
+        if let Op::SyncAll { files, laid_out } = &op {
+            let mut effects = Vec::new();
+            let id = self.sync_plan.on_request(files, laid_out, &mut effects);
+            self.sync_requests.insert(id, (shard, token));
+            self.carry_out_syncs(effects);
+            return None;
+        }
+        self.begin(Asker::Shard(shard, token), op);
+        None
+    }
+
+    fn begin(&mut self, asked_by: Asker, op: Op) {
         let covered = match &op {
-            Op::Fdatasync { file } => vec![self.disk.changes(file.0).unwrap_or(0)],
-            Op::SyncAll { files, laid_out, .. } => {
-                let all = files.iter().chain(laid_out);
-                all.map(|file| self.disk.changes(file.0).unwrap_or(0)).collect()
-            }
-            _ => Vec::new(),
+            Op::Fdatasync { .. } => self.disk.covered(),
+            _ => Covered::new(),
         };
         let network = matches!(
             op,
@@ -171,8 +188,22 @@ impl World {
         );
         let delay = self.prng.below(if network { NETWORK_NS_MAX } else { DEVICE_NS_MAX })
             + self.slowness_of(&op);
-        self.enqueue(PendingOp { shard, token, op, covered, cancelled: false }, delay);
-        None
+        self.enqueue(PendingOp { asked_by, op, covered, cancelled: false }, delay);
+    }
+
+    fn carry_out_syncs(&mut self, effects: Vec<SyncEffect>) {
+        for effect in effects {
+            match effect {
+                SyncEffect::Start(file) => self.begin(Asker::SyncPlan, Op::Fdatasync { file }),
+                SyncEffect::Done(id, result) => {
+                    let asked = self.sync_requests.remove(&id);
+                    let (shard, token) = asked.expect("a request is done once");
+                    let result = result.map(|()| Output::Unit);
+                    let payload = Payload::None;
+                    self.deliver(shard, Completion { token, result, payload, more: false });
+                }
+            }
+        }
     }
 
     fn slowness_of(&self, op: &Op) -> u64 {
@@ -183,10 +214,6 @@ impl World {
             | Op::Fdatasync { file }
             | Op::SetLen { file, .. }
             | Op::Allocate { file, .. } => self.disk.delay_ns(None, &[file.0]),
-            Op::SyncAll { files, .. } => {
-                let fds: Vec<i32> = files.iter().map(|file| file.0).collect();
-                self.disk.delay_ns(None, &fds)
-            }
             Op::Open { path, .. }
             | Op::Unlink { path }
             | Op::SyncDir { path }
@@ -217,7 +244,16 @@ impl World {
     }
 
     fn carry_out(&mut self, pending: PendingOp) {
-        let PendingOp { shard, token, op, covered, cancelled } = pending;
+        let PendingOp { asked_by, op, covered, cancelled } = pending;
+        let Asker::Shard(shard, token) = asked_by else {
+            let Op::Fdatasync { file } = op else { unreachable!("it asks for nothing else") };
+            let Step::Done(result, _) = self.step(op, &covered) else {
+                unreachable!("a sync ends")
+            };
+            let mut effects = Vec::new();
+            self.sync_plan.on_synced(file, result.map(drop), &mut effects);
+            return self.carry_out_syncs(effects);
+        };
         if cancelled {
             let payload = payload_of(op);
             let result = Err(Errno::ECANCELED);
@@ -237,10 +273,10 @@ impl World {
                 self.deliver(shard, Completion { token, result, payload, more: true });
                 let op = again.expect("only these complete many times");
                 let delay = self.prng.below(NETWORK_NS_MAX);
-                self.enqueue(PendingOp { shard, token, op, covered, cancelled }, delay);
+                self.enqueue(PendingOp { asked_by, op, covered, cancelled }, delay);
             }
             Step::Again(op) => {
-                self.enqueue(PendingOp { shard, token, op, covered, cancelled }, RETRY_NS);
+                self.enqueue(PendingOp { asked_by, op, covered, cancelled }, RETRY_NS);
             }
         }
     }
@@ -249,11 +285,11 @@ impl World {
         self.shards[shard].completions.push(completion);
     }
 
-    fn step(&mut self, op: Op, covered: &[usize]) -> Step {
+    fn step(&mut self, op: Op, covered: &Covered) -> Step {
         if self.is_unlucky(&op) {
             match op {
                 // It fails as it is carried out: what it covered is lost.
-                Op::Fdatasync { .. } | Op::SyncAll { .. } | Op::SyncDir { .. } => {
+                Op::Fdatasync { .. } | Op::SyncDir { .. } => {
                     self.disk.faults.sync_error_after = Some(0);
                 }
                 other => return Step::Done(Err(Errno::EIO), payload_of(other)),
@@ -348,20 +384,6 @@ impl World {
         }
     }
 
-    fn sync_all(&mut self, files: &[Fd], laid_out: &[Fd], covered: &[usize]) -> Result<(), Errno> {
-        let (synced, flushed) = covered.split_at(files.len());
-        let mut result = self.sync_failed.map_or(Ok(()), Err);
-        for (file, covered) in files.iter().zip(synced) {
-            result = result.and_then(|()| self.disk.sync(file.0, *covered));
-        }
-        for (file, covered) in laid_out.iter().zip(flushed) {
-            result = result.and_then(|()| self.disk.flush(file.0, *covered));
-        }
-        // As with the sync threads of a node: once one has failed, all have.
-        self.sync_failed = result.err();
-        result
-    }
-
     fn write_zeroes(&mut self, file: Fd, mut at: usize, end: usize) -> Result<(), Errno> {
         // One file system can, another cannot.
         if self.prng.chance(1, 2) {
@@ -375,7 +397,7 @@ impl World {
         Ok(())
     }
 
-    fn step_bare(&mut self, op: Op, covered: &[usize]) -> Result<Output, Errno> {
+    fn step_bare(&mut self, op: Op, covered: &Covered) -> Result<Output, Errno> {
         let now_ms = self.unix_ms();
         let unit = |()| Output::Unit;
         match op {
@@ -387,10 +409,7 @@ impl World {
                 let fd = self.fd();
                 self.disk.lock(fd, &path, now_ms).map(|()| Output::Fd(Fd(fd)))
             }
-            Op::Fdatasync { file } => self.disk.sync(file.0, covered[0]).map(unit),
-            Op::SyncAll { files, laid_out, .. } => {
-                self.sync_all(&files, &laid_out, covered).map(unit)
-            }
+            Op::Fdatasync { file } => self.disk.sync(file.0, covered).map(unit),
             Op::WriteZeroes { file, offset, len } => {
                 self.write_zeroes(file, offset as usize, (offset + len) as usize).map(unit)
             }
@@ -475,7 +494,7 @@ impl Driver for SimDriver {
         let mut world = self.world.borrow_mut();
         let shard = self.shard;
         for pending in world.pending.values_mut() {
-            pending.cancelled |= pending.shard == shard && pending.token == token;
+            pending.cancelled |= pending.asked_by == Asker::Shard(shard, token);
         }
     }
 

@@ -226,8 +226,9 @@ impl Round<'_> {
         from: Offset,
     ) -> Result<BatchScan, CompactError> {
         let relative = (from.0 - segment.base_offset.0).clamp(0, i64::from(u32::MAX)) as u32;
-        let entry = segment
-            .with_indexes(&self.log.shard, Some(next_base), |indexes| indexes.entry_for(relative))
+        let entry = self
+            .log
+            .with_indexes(segment, Some(next_base), |indexes| indexes.entry_for(relative))
             .await?;
         let file = segment.file(&self.log.shard).await?;
         let start = entry.map_or(0, |entry| u64::from(entry.position));
@@ -242,8 +243,9 @@ impl Round<'_> {
         let mut groups: Vec<Group> = Vec::new();
         for (segment, next_base) in self.segments_within(Offset::ZERO, end) {
             let size = u64::from(segment.size.get());
-            let index = segment
-                .with_indexes(&self.log.shard, Some(next_base), |indexes| indexes.file_bytes())
+            let index = self
+                .log
+                .with_indexes(&segment, Some(next_base), |indexes| indexes.file_bytes())
                 .await?;
             segment.unload_indexes();
             let joins = groups.last().is_some_and(|group| {

@@ -140,15 +140,16 @@ impl Log {
         if self.closing.get() || !self.committer.syncs_always() {
             return Ok(());
         }
-        let (segment, snapshot, end) = {
+        let (segment, end) = {
             let state = self.state.borrow();
-            (state.active(), state.producers.encode_snapshot(), state.ends.log_end_offset)
+            (state.active(), state.ends.log_end_offset)
         };
-        let size = segment.size.get();
         let noted = || segment.noted.get().map(|(offset, _)| offset);
         if end == segment.base_offset || noted() == Some(end) {
             return Ok(());
         }
+        let size = segment.size.get();
+        let snapshot = self.with_producers(Producers::encode_snapshot);
         self.flush().await?;
         let _sealing = self.sealing.take(1).await;
         let over = self.closing.get() || !Rc::ptr_eq(&segment, &self.state.borrow().active());
