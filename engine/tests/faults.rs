@@ -234,7 +234,7 @@ fn laid_out_files_survive(seed: u64, profile: CrashProfile, flushes_nothing: boo
         for file in &files {
             file.write_at(page(7), 0, WritePath::Ring).await.expect("the disk works");
         }
-        shard.sync_files(&[], &files).await.expect("the disk works");
+        shard.sync_files(0, &[], &files).await.expect("the disk works");
     });
     world.borrow_mut().crash();
     let world = world.borrow();

@@ -41,11 +41,10 @@ pub(super) struct Request {
 }
 
 impl GroupSync {
-    /// Has the files of a request, which lie on one file system, made durable.
-    pub(super) fn submit(&self, request: Request) {
+    /// Has the files of a request, which lie on the file system of this number, made durable.
+    pub(super) fn submit(&self, device: u64, request: Request) {
         let first = request.files.iter().chain(&request.laid_out).next();
         let first = *first.expect("a request has a file");
-        let device = sys::device_of(first);
         let mut groups = self.groups.lock().expect("no sync thread panics");
         let known = groups.iter().position(|(of, _)| *of == device);
         let at = known.unwrap_or_else(|| {
@@ -201,7 +200,7 @@ mod tests {
         // Requests of several files, beside each other.
         for token in 0..20 {
             let files = files[token as usize % 3..].to_vec();
-            helpers.submit(token, Op::SyncAll { files, laid_out: Vec::new() });
+            helpers.submit(token, Op::SyncAll { device: 1, files, laid_out: Vec::new() });
         }
         let mut done = Vec::new();
         while done.len() < 20 {

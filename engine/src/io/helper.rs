@@ -52,9 +52,10 @@ impl Helpers {
     pub(super) fn submit(&mut self, token: Token, op: Op) {
         self.under_way += 1;
         let op = match op {
-            Op::SyncAll { files, laid_out } => {
+            Op::SyncAll { device, files, laid_out } => {
                 let completer = Completer(Arc::clone(&self.shared));
-                self.group_sync.submit(Request { token, files, laid_out, completer });
+                let request = Request { token, files, laid_out, completer };
+                self.group_sync.submit(device, request);
                 return;
             }
             op => op,

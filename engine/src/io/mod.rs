@@ -139,8 +139,8 @@ pub enum Op {
     /// Makes durable what was written to files of one file system: data and size of `files`, and of
     /// `laid_out` what was written past the page cache where length and blocks of the file are
     /// durable already, which takes no more than a flush of the device. Several files at a time,
-    /// and each of them once for all that ask while it is being synced.
-    SyncAll { files: Vec<Fd>, laid_out: Vec<Fd> },
+    /// and each of them once for all that ask while it is being synced. `device` is theirs.
+    SyncAll { device: u64, files: Vec<Fd>, laid_out: Vec<Fd> },
     /// Reserves space for `offset..offset + len`; the file grows unless `keep_size`.
     Allocate { file: Fd, offset: u64, len: u64, keep_size: bool },
     /// Has the device make `offset..offset + len` zeros that are written, the file growing to hold
@@ -273,7 +273,7 @@ pub enum Output {
     Cached { bytes: u64 },
 }
 
-/// A file's or directory's size, kind and age.
+/// A file's or directory's size, kind, age and place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stat {
     /// Length in bytes.
@@ -282,6 +282,8 @@ pub struct Stat {
     pub is_dir: bool,
     /// Modification time, in milliseconds since 1970.
     pub modified_ms: i64,
+    /// The file system's number.
+    pub device: u64,
 }
 
 /// Buffers on their way back.

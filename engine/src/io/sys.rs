@@ -238,6 +238,7 @@ fn stat(path: &Path) -> Result<Output, Errno> {
         len: found.st_size as u64,
         is_dir: rfs::FileType::from_raw_mode(found.st_mode) == rfs::FileType::Directory,
         modified_ms: found.st_mtime * 1000 + found.st_mtime_nsec as i64 / 1_000_000,
+        device: found.st_dev,
     }))
 }
 
@@ -538,11 +539,6 @@ fn is_direct_in_name_only(file: &OwnedFd) -> bool {
     let result =
         unsafe { libc::statx(file.as_raw_fd(), c"".as_ptr(), flags, mask, &raw mut found) };
     result == 0 && found.stx_mask & mask != 0 && found.stx_dio_mem_align == 0
-}
-
-/// The file system that holds `file`, as a number.
-pub(super) fn device_of(file: Fd) -> u64 {
-    rfs::fstat(borrow(file)).map_or(0, |stat| stat.st_dev)
 }
 
 /// An eventfd: a counter that wakes whoever polls it.

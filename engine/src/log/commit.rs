@@ -5,6 +5,7 @@
 //! Writing and syncing overlap. While a sync runs, appends are written and join the next one.
 
 use std::cell::{Cell, RefCell};
+use std::path::Path;
 use std::rc::Rc;
 
 use super::direct::{IoMode, Landed, TailMemory};
@@ -84,6 +85,8 @@ pub struct Committer {
     rounds_ended: Cell<u64>,
     round_ended: Event,
     stopped: Cell<bool>,
+    /// The file system of the directory, once it is known.
+    device: Cell<Option<u64>>,
     dir_failed: Event,
     dir_failure: RefCell<Option<IoError>>,
     pub(super) loaded_indexes: LoadedIndexes,
@@ -108,6 +111,7 @@ impl Committer {
             rounds_ended: Cell::new(0),
             round_ended: Event::default(),
             stopped: Cell::new(false),
+            device: Cell::new(None),
             dir_failed: Event::default(),
             dir_failure: RefCell::default(),
             loaded_indexes: LoadedIndexes::new(options.index_bytes_max),
@@ -503,7 +507,7 @@ impl Committer {
             bytes += unsynced_bytes;
             round.push((log, state.ends.written_end_offset));
         }
-        let synced = self.shard.sync_files(&files, &laid_out).await;
+        let synced = self.sync_files(&files, &laid_out).await;
         // ORDER: a round covers what was written since the one before it was formed, so it proves
         // nothing until that one has ended.
         let my_turn = || (self.rounds_ended.get() == number).then_some(());
@@ -522,6 +526,22 @@ impl Committer {
         self.rounds_ended.set(number + 1);
         self.round_ended.notify();
         self.sync_wanted.notify();
+    }
+
+    async fn sync_files(&self, files: &[File], laid_out: &[File]) -> Result<(), IoError> {
+        let Some(first) = files.first().or(laid_out.first()) else { return Ok(()) };
+        let device = match self.device.get() {
+            Some(device) => device,
+            None => {
+                // Once, by its name. To look at a file that is written to has its time of writing
+                // change with every write that follows (Linux 6.13), which is a change of metadata.
+                let dir = first.path().parent().unwrap_or(Path::new("."));
+                let device = self.shard.stat(dir).await?.map_or(0, |stat| stat.device);
+                self.device.set(Some(device));
+                device
+            }
+        };
+        self.shard.sync_files(device, files, laid_out).await
     }
 
     fn mark_durable(&self, log: &Rc<Log>, end: Offset) {

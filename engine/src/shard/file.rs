@@ -207,11 +207,16 @@ fn must_buf(payload: Payload) -> Buf {
 /// Operations on paths.
 impl Shard {
     /// Makes durable what was written to `files` and `laid_out` (see [`Op::SyncAll`]), which lie on
-    /// one file system. For errors see [`File::fdatasync`].
-    pub async fn sync_files(&self, files: &[File], laid_out: &[File]) -> Result<(), IoError> {
+    /// the file system of number `device`. For errors see [`File::fdatasync`].
+    pub async fn sync_files(
+        &self,
+        device: u64,
+        files: &[File],
+        laid_out: &[File],
+    ) -> Result<(), IoError> {
         let Some(first) = files.first().or(laid_out.first()) else { return Ok(()) };
         let fds = |files: &[File]| files.iter().map(File::fd).collect();
-        let op = Op::SyncAll { files: fds(files), laid_out: fds(laid_out) };
+        let op = Op::SyncAll { device, files: fds(files), laid_out: fds(laid_out) };
         self.submit(op).await.result.map(drop).map_err(|errno| first.error("sync", errno))
     }
 

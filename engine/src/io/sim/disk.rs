@@ -493,11 +493,11 @@ impl SimDisk {
     /// A path's size and kind.
     pub(super) fn stat(&self, path: &Path) -> Result<Stat, Errno> {
         match self.names.get(path).ok_or(Errno::ENOENT)? {
-            Node::Dir => Ok(Stat { len: 0, is_dir: true, modified_ms: 0 }),
+            Node::Dir => Ok(Stat { len: 0, is_dir: true, modified_ms: 0, device: 0 }),
             Node::File(id) => {
                 let inode = &self.inodes[id];
                 let len = inode.content.len() as u64;
-                Ok(Stat { len, is_dir: false, modified_ms: inode.modified_ms })
+                Ok(Stat { len, is_dir: false, modified_ms: inode.modified_ms, device: 0 })
             }
         }
     }

@@ -161,7 +161,7 @@ impl World {
             };
             return Some(Completion { token, result, payload, more: false });
         }
-        if let Op::SyncAll { files, laid_out } = &op {
+        if let Op::SyncAll { files, laid_out, .. } = &op {
             let mut effects = Vec::new();
             let id = self.sync_plan.on_request(files, laid_out, &mut effects);
             self.sync_requests.insert(id, (shard, token));
