@@ -93,8 +93,9 @@ pub fn run(config: RawConfig, format_itself: bool) -> Result<(), String> {
     let cpus = cpus_of(&config)?;
     let (settings, dirs) = open_dirs(config, format_itself, cpus.len())?;
     let (settings, published) = (Arc::new(settings), Arc::new(PublishedImage::default()));
+    let shards = settings.all_shards().count();
     let (drivers, lacking) =
-        DriverPlan::new(choice, settings.shards, &options).map_err(|error| error.to_string())?;
+        DriverPlan::new(choice, shards, &options).map_err(|error| error.to_string())?;
     if let Some(error) = lacking {
         tracing::warn!(%error, "io_uring_not_available");
     }
@@ -109,22 +110,27 @@ pub fn run(config: RawConfig, format_itself: bool) -> Result<(), String> {
     }
     let mut threads = Vec::new();
     let mut dirs = Some(dirs);
-    for (index, mailboxes) in mesh::<Message>(settings.shards).into_iter().enumerate() {
+    for (index, mailboxes) in mesh::<Message>(shards).into_iter().enumerate() {
         let thread = ShardThread {
             index,
-            cpu: cpus[index],
+            // The control shard has little to do, and goes where there is room.
+            cpu: cpus.get(index).copied().flatten(),
             drivers: drivers.clone(),
             buffer_bytes: options.provided_buffer_bytes,
             settings: Arc::clone(&settings),
             published: Arc::clone(&published),
             mailboxes,
-            dirs: dirs.take_if(|_| index == 0),
+            dirs: dirs.take_if(|_| index == settings.shards),
             stop: Arc::clone(&stop),
             ready: ready.clone(),
             watched: watched.clone(),
             watchdog_ms,
         };
-        let builder = std::thread::Builder::new().name(format!("shard-{index}"));
+        let name = match index == settings.shards {
+            true => "control".to_owned(),
+            false => format!("shard-{index}"),
+        };
+        let builder = std::thread::Builder::new().name(name);
         threads.push(builder.spawn(move || thread.run()).map_err(|e| e.to_string())?);
     }
     drop((ready, watched));
@@ -139,7 +145,7 @@ pub fn run(config: RawConfig, format_itself: bool) -> Result<(), String> {
     tracing::info!("stopping");
     stop.store(true, Ordering::Release);
     unpark.unpark();
-    // Shard 0 says how it went; the others have nothing left to do by then.
+    // The control shard says how it went; the others have nothing left to do by then.
     match when_ready.recv_timeout(Duration::from_millis(STOP_WAIT_MS * 12)) {
         Ok(Ready::Stopped { clean: true }) => Ok(()),
         Ok(Ready::Stopped { clean: false }) => Err("not everything was closed properly".to_owned()),
@@ -351,7 +357,7 @@ fn settings_of(
     })
 }
 
-/// What shard 0 tells the thread that waits.
+/// What the control shard tells the thread that waits.
 enum Ready {
     Serving(Arc<dyn Unpark>),
     Failed(String),
@@ -368,7 +374,7 @@ struct ShardThread {
     settings: Arc<Settings>,
     published: Arc<PublishedImage>,
     mailboxes: Mailboxes<Message>,
-    /// Shard 0 gets the directories.
+    /// The control shard gets the directories.
     dirs: Option<Vec<LogDir>>,
     stop: Arc<AtomicBool>,
     ready: mpsc::Sender<Ready>,
@@ -437,8 +443,8 @@ impl ShardThread {
         let mailboxes = self.mailboxes;
         broker.connect(mailboxes.connect(&shard, move |from, m| receiver.on_message(from, m)));
         broker.start_upkeep();
-        shard.spawn(conn::run_connections(Rc::clone(&broker)));
         let Some(dirs) = self.dirs else {
+            shard.spawn(conn::run_connections(Rc::clone(&broker)));
             // Runs until the process ends.
             return shard.run(std::future::pending::<()>());
         };
@@ -451,7 +457,7 @@ impl ShardThread {
     }
 }
 
-/// Shard 0's main task: from opened directories to a serving node, and back.
+/// The control shard's main task: from opened directories to a serving node, and back.
 async fn run_node(
     broker: Rc<Broker>,
     dirs: Vec<Rc<LogDir>>,
@@ -644,8 +650,8 @@ async fn stop_node(broker: &Rc<Broker>, control: &Rc<Control>, dirs: &[Rc<LogDir
     use OffsetCheckpoint::{Cleaner, HighWatermark, LogStart, RecoveryPoint};
     let (mut clean, mut any_offline) = (true, false);
     let mut answers = Vec::new();
-    for shard in 0..broker.settings.shards {
-        answers.push(broker.call(ShardId(shard as u16), Call::CloseLogs).await);
+    for shard in broker.settings.data_shards() {
+        answers.push(broker.call(shard, Call::CloseLogs).await);
     }
     for answer in answers {
         let Reply::LogsClosed { all, offline } = answer.await else {

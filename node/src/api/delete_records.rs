@@ -73,8 +73,9 @@ async fn delete(broker: &Rc<Broker>, wanted: BTreeMap<TopicPartition, i64>) -> A
     }
     // ORDER: what is answered as deleted does not come back after a crash.
     if answers.values().any(Result::is_ok) {
+        let control = broker.settings.control_shard();
         let answer =
-            broker.call(ShardId(0), Call::WriteCheckpoint(OffsetCheckpoint::LogStart)).await.await;
+            broker.call(control, Call::WriteCheckpoint(OffsetCheckpoint::LogStart)).await.await;
         if !matches!(answer, Reply::CheckpointWritten(true)) {
             let failed = Err(ErrorCode::KafkaStorageError);
             answers.values_mut().filter(|a| a.is_ok()).for_each(|a| *a = failed);

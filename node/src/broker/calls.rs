@@ -58,7 +58,7 @@ pub enum Call {
     Group { topic: Uuid, partition: i32, request: Box<GroupRequest> },
     /// Look at partitions.
     Inspect { inspections: Vec<(Uuid, i32, Inspection)> },
-    /// For the controller, on shard 0.
+    /// For the controller, on the control shard.
     Control(ControlCall),
     /// Have the logs that a new image says.
     ApplyMetadata(Arc<MetadataUpdate>),
@@ -68,7 +68,7 @@ pub enum Call {
     Measure,
     /// Move the starts of logs.
     DeleteRecords { targets: Vec<DeleteUpTo> },
-    /// For shard 0: write a checkpoint of all logs.
+    /// For the control shard: write a checkpoint of all logs.
     WriteCheckpoint(OffsetCheckpoint),
     /// A log directory has failed.
     FailDir { dir: usize, error: IoError },

@@ -7,7 +7,6 @@ use std::rc::Rc;
 use ringlog_engine::dirs::OffsetCheckpoint;
 use ringlog_engine::io::Errno;
 use ringlog_engine::log::{CompactError, CompactionLimits, Dirt, ReadError, Throttle};
-use ringlog_engine::types::ShardId;
 use ringlog_wire::Uuid;
 
 use super::calls::Call;
@@ -110,7 +109,7 @@ impl Broker {
                 self.compaction_counts.set(counts);
                 let call = Call::WriteCheckpoint(OffsetCheckpoint::Cleaner);
                 // A checkpoint that is not written costs another round after the next start.
-                self.call(ShardId(0), call).await.await;
+                self.call(self.settings.control_shard(), call).await.await;
                 done.first_dirty > dirt.first_dirty
             }
             Err(CompactError::Stopped) => false,

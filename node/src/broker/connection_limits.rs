@@ -1,9 +1,7 @@
-//! What a shard does about the limits on connections: shard 0 counts them and decides
+//! What a shard does about the limits on connections: the control shard counts them and decides
 //! (`connections`), each shard closes its own.
 
 use std::rc::Rc;
-
-use ringlog_engine::types::ShardId;
 
 use super::calls::Message;
 use super::connections::Connections;
@@ -12,7 +10,7 @@ use super::shard_broker::{Broker, ServedConnection};
 use crate::config::RawConfig;
 
 impl Broker {
-    /// Shard 0: the connections of such listeners.
+    /// The control shard: the connections of such listeners.
     pub fn connections_of(&self, kind: ListenerKind) -> &Connections {
         match kind {
             ListenerKind::Broker => &self.open_connections,
@@ -20,7 +18,7 @@ impl Broker {
         }
     }
 
-    /// Shard 0: takes over the limits of a configuration.
+    /// The control shard: takes over the limits of a configuration.
     pub(super) fn limit_connections(&self, config: &RawConfig) {
         let first = self.settings.broker_listeners;
         let (brokers, controllers) = self.settings.listeners.split_at(first);
@@ -28,7 +26,7 @@ impl Broker {
         self.controller_connections.set_limits(config, controllers, first);
     }
 
-    /// Shard 0: has connections closed where there are too many.
+    /// The control shard: has connections closed where there are too many.
     pub fn shed_excess(self: &Rc<Self>) {
         for kind in [ListenerKind::Broker, ListenerKind::Controller] {
             for (shard, count) in self.connections_of(kind).shed() {
@@ -73,7 +71,7 @@ impl Broker {
             self.shard.spawn(async move { connection.socket.shutdown().await });
         }
         if missing > 0 {
-            self.post(ShardId(0), Message::NotShed { kind, count: missing });
+            self.post(self.settings.control_shard(), Message::NotShed { kind, count: missing });
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The controller's shell, on shard 0: it takes requests one by one, lets the core decide, appends
+//! The controller's shell, on the control shard: it takes requests one by one, lets the core decide, appends
 //! the records, applies them, and publishes the image to all shards.
 
 use std::cell::{Cell, RefCell};
@@ -6,7 +6,6 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use ringlog_engine::shard::sync::{OneshotSender, Queue, oneshot};
-use ringlog_engine::types::ShardId;
 use ringlog_wire::records::metadata::{MetadataRecord, NoOpRecord};
 
 use super::calls::{Call, ControlCall, ControlReply, MetadataUpdate};
@@ -220,9 +219,9 @@ impl Control {
             broker_epoch: self.broker_epoch.get(),
         });
         let mut answers = Vec::new();
-        for shard in 0..self.broker.settings.shards {
+        for shard in self.broker.settings.all_shards() {
             let call = Call::ApplyMetadata(Arc::clone(&update));
-            answers.push(self.broker.call(ShardId(shard as u16), call).await);
+            answers.push(self.broker.call(shard, call).await);
         }
         for answer in answers {
             answer.await;

@@ -5,7 +5,6 @@ use std::path::Path;
 use std::rc::Rc;
 
 use ringlog_engine::shard::IoError;
-use ringlog_engine::types::ShardId;
 
 use super::calls::{Call, Reply};
 use super::shard_broker::Broker;
@@ -27,7 +26,7 @@ pub(super) struct DirHealth {
 }
 
 impl Broker {
-    /// Watches this shard's committers, and on shard 0 the space of the directories.
+    /// Watches this shard's committers, and on the control shard the space of the directories.
     pub(super) fn start_dir_watch(self: &Rc<Self>) {
         for (dir, committer) in self.committers.iter().enumerate() {
             let (this, committer) = (Rc::clone(self), Rc::clone(committer));
@@ -36,7 +35,7 @@ impl Broker {
                 this.report_dir_failure(dir, &error).await;
             });
         }
-        if self.shard.id() == ShardId(0) {
+        if self.is_control() {
             let this = Rc::clone(self);
             self.shard.spawn(async move { this.run_space_watch().await });
         }
@@ -44,9 +43,9 @@ impl Broker {
 
     /// Tells every shard that a directory has failed.
     pub(super) async fn report_dir_failure(self: &Rc<Self>, dir: usize, error: &IoError) {
-        for shard in 0..self.settings.shards {
+        for shard in self.settings.all_shards() {
             let call = Call::FailDir { dir, error: error.clone() };
-            self.call(ShardId(shard as u16), call).await.await;
+            self.call(shard, call).await.await;
         }
     }
 
@@ -69,7 +68,7 @@ impl Broker {
         for partition in self.online_partitions().iter().filter(|p| p.dir == dir) {
             partition.log.fail_with_dir(error);
         }
-        if self.shard.id() == ShardId(0) {
+        if self.is_control() {
             let path = self.settings.dirs[dir].path.display();
             tracing::error!(dir = %path, %error, "log_dir_failed");
             let data_dirs = 0..self.settings.data_dirs;
@@ -85,7 +84,7 @@ impl Broker {
         Reply::DirNoted
     }
 
-    /// Shard 0: tells all shards when a directory has no more room, and when it has again.
+    /// The control shard: tells all shards when a directory has no more room, and when it has again.
     async fn run_space_watch(self: Rc<Self>) {
         let reserve = self.config().current().long("ringlog.log.dir.reserve.bytes").max(0) as u64;
         if reserve == 0 {
@@ -103,9 +102,9 @@ impl Broker {
                 if full != was_full {
                     let path = info.path.display();
                     tracing::warn!(dir = %path, free, reserve, full, "log_dir_space");
-                    for shard in 0..self.settings.shards {
+                    for shard in self.settings.all_shards() {
                         let call = Call::NoteSpace { dir, full };
-                        self.call(ShardId(shard as u16), call).await.await;
+                        self.call(shard, call).await.await;
                     }
                 }
             }

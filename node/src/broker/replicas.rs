@@ -9,7 +9,7 @@ use ringlog_engine::dirs::{partition_metadata, write_partition_metadata};
 use ringlog_engine::io::Errno;
 use ringlog_engine::log::{LoadOptions, Log, LogConfig, ReadError};
 use ringlog_engine::shard::IoError;
-use ringlog_engine::types::{LeaderEpoch, Offset, ShardId, TopicId};
+use ringlog_engine::types::{LeaderEpoch, Offset, TopicId};
 use ringlog_wire::Uuid;
 
 use super::calls::{ListOffsetAnswer, ListOffsetQuery, MetadataUpdate};
@@ -109,7 +109,7 @@ impl Broker {
                     tracing::warn!(error = error.message(), "broker_config_ignored");
                 }
             }
-            if self.shard.id() == ShardId(0) {
+            if self.is_control() {
                 self.limit_connections(config.current());
                 self.shed_excess();
             }

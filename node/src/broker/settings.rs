@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use ringlog_engine::dirs::TopicPartition;
 use ringlog_engine::io::WritePath;
 use ringlog_engine::log::IoMode;
-use ringlog_engine::types::Offset;
+use ringlog_engine::types::{Offset, ShardId};
 use ringlog_wire::Uuid;
 
 use crate::config::{Listener, RawConfig};
@@ -88,7 +88,7 @@ pub struct Settings {
     pub cluster_id: String,
     /// node.id
     pub node_id: i32,
-    /// How many shards.
+    /// How many shards have partitions; the control shard comes besides.
     pub shards: usize,
     /// Listeners for clients and brokers, in the order of the file, then those for controllers.
     pub listeners: Vec<Listener>,
@@ -157,6 +157,23 @@ pub enum ListenerKind {
 }
 
 impl Settings {
+    /// The shard of what belongs to the node as a whole: accepting connections, the controller,
+    /// checkpoints, metrics, and requests too large for a shard that has partitions. It has none,
+    /// and serves no connections.
+    pub fn control_shard(&self) -> ShardId {
+        ShardId(self.shards as u16)
+    }
+
+    /// The shards that have partitions and serve connections.
+    pub fn data_shards(&self) -> impl Iterator<Item = ShardId> + use<> {
+        (0..self.shards as u16).map(ShardId)
+    }
+
+    /// All shards.
+    pub fn all_shards(&self) -> impl Iterator<Item = ShardId> + use<> {
+        (0..=self.shards as u16).map(ShardId)
+    }
+
     /// Whom the listener of this number serves.
     pub fn kind_of(&self, listener: usize) -> ListenerKind {
         match listener < self.broker_listeners {

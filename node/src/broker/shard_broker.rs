@@ -94,9 +94,9 @@ pub struct Broker {
     pub connections: Queue<NewConnection>,
     /// The node is shutting down: no new requests.
     pub stopping: Cell<bool>,
-    /// Set on shard 0.
+    /// Set on the control shard.
     pub(super) control: RefCell<Option<Rc<Control>>>,
-    /// Shard 0: the log directories, for their checkpoints.
+    /// The control shard: the log directories, for their checkpoints.
     pub(super) dirs: RefCell<Vec<Rc<LogDir>>>,
     pub(super) published: Arc<PublishedImage>,
     /// What was last taken from `published`, and its number there.
@@ -106,13 +106,13 @@ pub struct Broker {
     pub(super) partitions: RefCell<Partitions>,
     pub(super) committers: Vec<Rc<Committer>>,
     pub(super) leases: RefCell<Leases>,
-    /// Shard 0: the connections of clients and brokers.
+    /// The control shard: the connections of clients and brokers.
     pub(super) open_connections: Connections,
-    /// Shard 0: the connections of controllers.
+    /// The control shard: the connections of controllers.
     pub(super) controller_connections: Connections,
     pub(super) served: RefCell<Slab<Rc<ServedConnection>>>,
     pub(super) dir_health: RefCell<Vec<DirHealth>>,
-    /// Shard 0: who writes the checkpoint files. Two at once would write the same temporary file.
+    /// The control shard: who writes the checkpoint files. Two at once would write the same temporary file.
     pub(super) checkpoint_turn: Rc<Budget>,
     /// What this shard has done for clients.
     pub counters: RefCell<Counters>,
@@ -194,6 +194,11 @@ impl Broker {
     /// Gives this shard the checkpoint files to write.
     pub fn set_dirs(&self, dirs: Vec<Rc<LogDir>>) {
         *self.dirs.borrow_mut() = dirs;
+    }
+
+    /// Whether this is the control shard.
+    pub(super) fn is_control(&self) -> bool {
+        self.shard.id() == self.settings.control_shard()
     }
 
     /// The newest metadata.
@@ -312,7 +317,7 @@ impl Broker {
 
     /// Asks the controller.
     pub async fn control(self: &Rc<Self>, call: super::calls::ControlCall) -> ControlReply {
-        match self.call(ShardId(0), Call::Control(call)).await.await {
+        match self.call(self.settings.control_shard(), Call::Control(call)).await.await {
             Reply::Control(reply) => reply,
             _ => unreachable!("a control call has a control reply"),
         }

@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use ringlog_engine::dirs::{OffsetCheckpoint, TopicPartition};
 use ringlog_engine::io::Mono;
-use ringlog_engine::types::{Offset, ShardId};
+use ringlog_engine::types::Offset;
 
 use super::calls::{Call, LogOffsets, Message, Reply};
 use super::partition::Partition;
@@ -61,8 +61,8 @@ impl Broker {
                     the limit (ulimit -n, LimitNOFILE) is too low"
                 );
             }
-            for shard in 0..this.settings.shards {
-                this.post(ShardId(shard as u16), Message::SpareFiles);
+            for shard in this.settings.all_shards() {
+                this.post(shard, Message::SpareFiles);
             }
         }));
     }
@@ -189,11 +189,11 @@ impl Broker {
         all.get()
     }
 
-    /// Shard 0: collects the bounds of all logs of the node.
+    /// The control shard: collects the bounds of all logs of the node.
     async fn collect_all_offsets(self: &Rc<Self>) -> Vec<LogOffsets> {
         let mut all = Vec::new();
-        for shard in 0..self.settings.shards {
-            let answer = self.call(ShardId(shard as u16), Call::CollectOffsets).await;
+        for shard in self.settings.data_shards() {
+            let answer = self.call(shard, Call::CollectOffsets).await;
             if let Reply::Offsets(offsets) = answer.await {
                 all.extend(offsets);
             }
@@ -201,7 +201,7 @@ impl Broker {
         all
     }
 
-    /// Shard 0, at the start: takes lines out of the checkpoints whose partitions are gone. They
+    /// The control shard, at the start: takes lines out of the checkpoints whose partitions are gone. They
     /// would be taken for those of a later topic of the same name.
     pub async fn drop_stale_checkpoints(self: &Rc<Self>) {
         let offsets = self.collect_all_offsets().await;
@@ -218,7 +218,7 @@ impl Broker {
         }
     }
 
-    /// Shard 0: writes the checkpoint files of all directories.
+    /// The control shard: writes the checkpoint files of all directories.
     pub async fn write_checkpoints(self: &Rc<Self>, which: &[OffsetCheckpoint]) -> bool {
         let _turn = self.checkpoint_turn.take(1).await;
         let offsets = self.collect_all_offsets().await;

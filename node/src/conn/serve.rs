@@ -54,12 +54,10 @@ pub async fn run_connections(broker: Rc<Broker>) {
             serve(&this, &served, peer, context).await;
             this.forget_served(id);
             let shed = served.shed.get();
-            // The descriptor is free before shard 0 counts one less.
+            // The descriptor is free before the control shard counts one less.
             drop(served);
-            this.post(
-                ringlog_engine::types::ShardId(0),
-                Message::ConnectionClosed { peer, listener, shed },
-            );
+            let control = this.settings.control_shard();
+            this.post(control, Message::ConnectionClosed { peer, listener, shed });
         });
     }
 }

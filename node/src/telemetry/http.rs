@@ -21,7 +21,7 @@ const BACKLOG: u32 = 64;
 /// An answer: status line and text.
 type Answer = (&'static str, String);
 
-/// Opens `ringlog.http.listener` and serves it, if it is set. On shard 0.
+/// Opens `ringlog.http.listener` and serves it, if it is set. On the control shard.
 ///
 /// # Errors
 /// If it cannot be opened.

@@ -6,7 +6,6 @@ use std::rc::Rc;
 
 use ringlog_engine::io::{Buf, OpenOptions};
 use ringlog_engine::shard::File;
-use ringlog_engine::types::ShardId;
 
 use super::parts;
 use super::text::Text;
@@ -19,8 +18,8 @@ const STATM_BYTES_MAX: usize = 4096;
 /// Everything there is to say.
 pub(super) async fn text(broker: &Rc<Broker>) -> String {
     let mut shards = Vec::with_capacity(broker.settings.shards);
-    for shard in 0..broker.settings.shards {
-        let answer = broker.call(ShardId(shard as u16), Call::Measure).await;
+    for shard in broker.settings.data_shards() {
+        let answer = broker.call(shard, Call::Measure).await;
         if let Reply::Measured(measures) = answer.await {
             shards.push(*measures);
         }
