@@ -104,11 +104,8 @@ pub fn run(config: RawConfig, format_itself: bool) -> Result<(), String> {
     let (watched, watch) = mpsc::channel();
     let watchdog_ms = settings.config.long("ringlog.watchdog.ms").max(0) as u64;
     if watchdog_ms > 0 {
-        let builder = std::thread::Builder::new().name("watchdog".to_owned());
-        let watchdog = builder.spawn(move || watchdog::watch_shards(&watch, watchdog_ms));
-        watchdog.map_err(|e| e.to_string())?;
+        start_thread("watchdog".to_owned(), move || watchdog::watch_shards(&watch, watchdog_ms))?;
     }
-    let mut threads = Vec::new();
     let mut dirs = Some(dirs);
     for (index, mailboxes) in mesh::<Message>(shards).into_iter().enumerate() {
         let thread = ShardThread {
@@ -130,8 +127,7 @@ pub fn run(config: RawConfig, format_itself: bool) -> Result<(), String> {
             true => "control".to_owned(),
             false => format!("shard-{index}"),
         };
-        let builder = std::thread::Builder::new().name(name);
-        threads.push(builder.spawn(move || thread.run()).map_err(|e| e.to_string())?);
+        start_thread(name, move || thread.run())?;
     }
     drop((ready, watched));
     let unpark = match when_ready.recv() {
@@ -151,6 +147,10 @@ pub fn run(config: RawConfig, format_itself: bool) -> Result<(), String> {
         Ok(Ready::Stopped { clean: false }) => Err("not everything was closed properly".to_owned()),
         _ => Err("the node did not stop in time".to_owned()),
     }
+}
+
+fn start_thread(name: String, run: impl FnOnce() + Send + 'static) -> Result<(), String> {
+    std::thread::Builder::new().name(name).spawn(run).map(drop).map_err(|e| e.to_string())
 }
 
 /// Half a broker is worse than none: from here on a panic in any thread ends the process.

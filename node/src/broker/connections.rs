@@ -1,4 +1,5 @@
-//! The node's connections, counted on the control shard for the limits on them (Kafka's `ConnectionQuotas`).
+//! The node's connections, counted on the control shard for the limits on them (Kafka's
+//! `ConnectionQuotas`).
 //!
 //! At max.connections, for the node or for a listener, the next connection waits, and those behind
 //! it in the listener's backlog; so it does where connections come faster than

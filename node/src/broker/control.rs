@@ -1,5 +1,5 @@
-//! The controller's shell, on the control shard: it takes requests one by one, lets the core decide, appends
-//! the records, applies them, and publishes the image to all shards.
+//! The controller's shell, on the control shard: it takes requests one by one, lets the core decide,
+//! appends the records, applies them, and publishes the image to all shards.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;

@@ -84,7 +84,8 @@ impl Broker {
         Reply::DirNoted
     }
 
-    /// The control shard: tells all shards when a directory has no more room, and when it has again.
+    /// The control shard: tells all shards when a directory has no more room, and when it has
+    /// again.
     async fn run_space_watch(self: Rc<Self>) {
         let reserve = self.config().current().long("ringlog.log.dir.reserve.bytes").max(0) as u64;
         if reserve == 0 {

@@ -112,7 +112,8 @@ pub struct Broker {
     pub(super) controller_connections: Connections,
     pub(super) served: RefCell<Slab<Rc<ServedConnection>>>,
     pub(super) dir_health: RefCell<Vec<DirHealth>>,
-    /// The control shard: who writes the checkpoint files. Two at once would write the same temporary file.
+    /// The control shard: who writes the checkpoint files. Two at once would write the same
+    /// temporary file.
     pub(super) checkpoint_turn: Rc<Budget>,
     /// What this shard has done for clients.
     pub counters: RefCell<Counters>,

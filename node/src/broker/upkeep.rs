@@ -201,8 +201,8 @@ impl Broker {
         all
     }
 
-    /// The control shard, at the start: takes lines out of the checkpoints whose partitions are gone. They
-    /// would be taken for those of a later topic of the same name.
+    /// The control shard, at the start: takes lines out of the checkpoints whose partitions are
+    /// gone. They would be taken for those of a later topic of the same name.
     pub async fn drop_stale_checkpoints(self: &Rc<Self>) {
         let offsets = self.collect_all_offsets().await;
         let known: BTreeSet<TopicPartition> =
