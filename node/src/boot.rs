@@ -26,6 +26,7 @@ use ringlog_engine::shard::{Shard, ShardOptions, Source};
 use ringlog_engine::types::ShardId;
 use ringlog_wire::Uuid;
 
+use crate::api;
 use crate::broker::{
     Broker, Call, Control, DirInfo, FetchPath, Message, MetadataLog, PublishedImage, Reply,
     RequestLimits, Settings,
@@ -175,6 +176,13 @@ fn check_supported(config: &RawConfig) -> Result<(), String> {
         return Err(format!(
             "controller.quorum.voters names {ids:?}: this version can only be the single voter of \
              its quorum"
+        ));
+    }
+    let authorizer = config.string("authorizer.class.name").unwrap_or_default();
+    if !authorizer.is_empty() {
+        return Err(format!(
+            "authorizer.class.name is {authorizer}: this version has no authorizer, and would let \
+             everybody do everything"
         ));
     }
     for listener in config.listeners() {
@@ -448,6 +456,7 @@ impl ShardThread {
             // Runs until the process ends.
             return shard.run(std::future::pending::<()>());
         };
+        api::serve_forwarded(&broker);
         tracing::info!(driver = shard.describe_driver(), "shard_started");
         let event = Rc::new(Event::default());
         let told = Rc::clone(&event);
@@ -488,6 +497,7 @@ async fn run_node(
 async fn start_node(broker: &Rc<Broker>) -> Result<Rc<Control>, String> {
     let settings = Arc::clone(&broker.settings);
     let bound = conn::bind_listeners(broker, &settings.listeners).await?;
+    broker.limit_addresses(&settings.config).await;
     let metadata_dir = PathBuf::from(settings.config.metadata_log_dir());
     let info = settings.dirs.iter().find(|dir| dir.path == metadata_dir);
     let clean = info.is_some_and(|dir| dir.clean);

@@ -9,13 +9,16 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use ringlog_engine::batch::BatchHeader;
 use ringlog_wire::messages::{
     ConsumerGroupDescribeRequest, ConsumerGroupHeartbeatRequest, DeleteTopicsRequest,
     DescribeGroupsRequest, HeartbeatRequest, JoinGroupRequest, LeaveGroupRequest, MetadataRequest,
     OffsetCommitRequest, consumer_group_describe_response, join_group_request,
 };
+use ringlog_wire::records::group::{Key, OffsetCommitKey, OffsetCommitValue, Value};
 use support::groups::{QUICK, commit, commit_request, fetch, find, join, until};
 use support::stock::Stock;
+use support::txn::{batch_at, end_txn_in};
 use support::{Client, Node, batch, have, have_kafka, kafka, kafka_script, run, text};
 
 #[test]
@@ -647,4 +650,64 @@ fn groups_change_hands_with_kafka() {
     assert_eq!(fetch(&mut client, "ours", "t"), (0, 6));
     until("loaded", || (fetch(&mut client, "theirs", "t") == (0, 7)).then_some(()));
     until("loaded", || (member(&mut client) == before).then_some(()));
+}
+
+/// Offsets of a transaction that another broker began count once its marker has come, for this
+/// coordinator and for the next.
+#[test]
+fn rn10_markers_reach_the_coordinator() {
+    let mut node = Node::start(&[QUICK, "transaction.partition.verification.enable=false"]);
+    let mut client = node.client();
+    client.create_topic("t", 1, &[]);
+    find(&mut client);
+    for (group, offset) in [("committed", 1), ("aborted", 2)] {
+        assert_eq!(commit(&mut client, group, "t", offset), 0);
+    }
+    assert_eq!(node.stop(), 0);
+    let of = |group| ringlog_node::group::partition_of(group, 50);
+    std::fs::remove_file(node.data().join(".kafka_cleanshutdown")).expect("a clean stop");
+    for (producer, group) in [(7, "committed"), (8, "aborted")] {
+        let dir = node.data().join(format!("__consumer_offsets-{}", of(group)));
+        pending_offset(&dir.join("00000000000000000000.log"), producer, group, 100);
+    }
+    node.restart();
+    let mut client = node.client();
+    until("the coordinator answers", || {
+        (fetch(&mut client, "committed", "t").0 != 14).then_some(())
+    });
+    assert_eq!(fetch(&mut client, "committed", "t"), (0, 1), "not before the marker");
+    for (producer, group, commits) in [(7, "committed", true), (8, "aborted", false)] {
+        end_txn_in(&mut client, ("__consumer_offsets", of(group)), producer, commits);
+    }
+    let expected = [("committed", 100), ("aborted", 2)];
+    for (group, offset) in expected {
+        assert_eq!(fetch(&mut client, group, "t"), (0, offset));
+    }
+    node.kill();
+    node.restart();
+    for (group, offset) in expected {
+        until("the coordinator answers", || {
+            let answer = fetch(&mut node.client(), group, "t");
+            (answer.0 != 14).then(|| assert_eq!(answer, (0, offset)))
+        });
+    }
+}
+
+/// Appends an offset commit that is part of a transaction to a stopped node's file.
+fn pending_offset(file: &Path, producer: i64, group: &str, offset: i64) {
+    let mut bytes = std::fs::read(file).expect("readable");
+    let (mut next, mut at) = (0, 0);
+    while at < bytes.len() {
+        let header = BatchHeader::parse(&bytes[at..]).expect("a batch");
+        next = header.base_offset.0 + i64::from(header.last_offset_delta) + 1;
+        at += header.size;
+    }
+    let key = OffsetCommitKey { group: group.to_owned(), topic: "t".to_owned(), partition: 0 };
+    let value = OffsetCommitValue { offset, leader_epoch: -1, ..Default::default() };
+    let (mut key_bytes, mut value_bytes) = (Vec::new(), Vec::new());
+    Key::from(key).encode(&mut key_bytes).expect("encodes");
+    Value::from(value).encode(3, &mut value_bytes).expect("encodes");
+    let records = [(&key_bytes[..], Some(&value_bytes[..]))];
+    bytes.extend(batch_at(next, producer, 0, true, &records));
+    std::fs::write(file, bytes).expect("writable");
 }

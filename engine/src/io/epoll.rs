@@ -108,6 +108,9 @@ enum Waiting {
     Op(Op),
     /// A connection that is being made; the socket is ours until it is.
     Connect(Fd),
+    /// A socket that took nothing of a file: whoever sends it looks first whether the file is
+    /// still in memory.
+    Room(Fd),
 }
 
 /// What came of trying an operation.
@@ -275,7 +278,7 @@ impl Waiting {
     /// The socket it waits for, and the direction.
     fn place(&self) -> (Fd, Direction) {
         match self {
-            Waiting::Connect(socket) => (*socket, Direction::Output),
+            Waiting::Connect(socket) | Waiting::Room(socket) => (*socket, Direction::Output),
             Waiting::Op(Op::Accept { listener }) => (*listener, Direction::Input),
             Waiting::Op(Op::Recv { socket, .. } | Op::RecvMulti { socket }) => {
                 (*socket, Direction::Input)
@@ -300,6 +303,7 @@ impl Waiting {
     fn attempt(self) -> Tried {
         match self {
             Waiting::Op(op) => attempt(op),
+            Waiting::Room(_) => Tried::Done(Err(Errno::EAGAIN), Payload::None),
             Waiting::Connect(socket) => match sys::connection_error(socket) {
                 Ok(()) => Tried::Done(Ok(Output::Fd(socket)), Payload::None),
                 Err(errno) => Tried::NotConnected(errno),
@@ -336,7 +340,7 @@ fn attempt(op: Op) -> Tried {
         },
         Op::SendFile { socket, file, offset, len, path, .. } => {
             match sys::sendfile(socket, file, offset, len, path) {
-                Err(Errno::EAGAIN) => Tried::Blocked(Waiting::Op(op)),
+                Err(Errno::EAGAIN) => Tried::Blocked(Waiting::Room(socket)),
                 result => Tried::Done(result, Payload::None),
             }
         }

@@ -58,6 +58,16 @@ impl Helpers {
                 self.group_sync.submit(device, request);
                 return;
             }
+            // Name servers may take their time, which operations on files must not wait for.
+            Op::Resolve { .. } => {
+                let completer = Completer(Arc::clone(&self.shared));
+                #[allow(clippy::disallowed_methods, reason = "the driver's own threads")]
+                std::thread::spawn(move || {
+                    let (result, payload) = sys::execute(op);
+                    completer.complete(vec![Completion { token, result, payload, more: false }]);
+                });
+                return;
+            }
             op => op,
         };
         let mut queues = self.shared.queues.lock().expect("no helper panics");

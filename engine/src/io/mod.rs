@@ -37,7 +37,7 @@ pub use sys::{
     process_cpu_ns, raise_open_files_max, random_u64, thread_id,
 };
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -194,8 +194,15 @@ pub enum Op {
     /// [`Output::Count`].
     Send { socket: Fd, chunks: Vec<Chunk>, more: bool },
     /// Sends `len` bytes of `file` at `offset` out of the page cache, without a copy through user
-    /// space. May be short; 0 bytes: the file ends here. Gives [`Output::Count`].
+    /// space. May be short; 0 bytes: the file ends here. Gives [`Output::Count`]; EAGAIN once a
+    /// socket that was full takes bytes again.
     SendFile { socket: Fd, file: Fd, offset: u64, len: usize, more: bool, path: SendPath },
+    /// Looks a host up, which may take as long as name servers do. Gives [`Output::Addresses`],
+    /// none if it is not known.
+    Resolve { host: String },
+    /// How many bytes the peer has acknowledged since the connection was made. Gives
+    /// [`Output::Count`].
+    BytesAcked { socket: Fd },
     /// Closes both directions of a connection; pending operations on it complete.
     Shutdown { socket: Fd },
 }
@@ -210,6 +217,7 @@ impl Op {
                 | Op::Read { path: ReadPath::NoWait, .. }
                 | Op::CacheStat { .. }
                 | Op::Listen { .. }
+                | Op::BytesAcked { .. }
                 | Op::Shutdown { .. }
         )
     }
@@ -244,6 +252,8 @@ impl Op {
             | Op::RecvMulti { .. }
             | Op::Send { .. }
             | Op::SendFile { .. }
+            | Op::Resolve { .. }
+            | Op::BytesAcked { .. }
             | Op::Shutdown { .. } => return None,
         })
     }
@@ -263,6 +273,8 @@ pub enum Output {
     Listening { listener: Fd, port: u16 },
     /// A connection and its peer.
     Accepted { socket: Fd, peer: SocketAddr },
+    /// A host's addresses.
+    Addresses(Vec<IpAddr>),
     /// Names in a directory, sorted.
     Names(Vec<String>),
     /// What `Stat` found.

@@ -1,7 +1,7 @@
 //! Plain system calls for the operations of [`Op`]: what the helper threads run, and
 //! what a driver runs on the shard's own thread when that is known not to block.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd};
 use std::path::Path;
 
@@ -147,6 +147,8 @@ fn execute_bare(op: Op) -> Result<Output, Errno> {
             advise(file, offset, len, libc::POSIX_FADV_WILLNEED)?
         }
         Op::Listen { address, options } => listen(address, options)?,
+        Op::Resolve { host } => resolve(&host),
+        Op::BytesAcked { socket } => bytes_acked(socket)?,
         Op::Shutdown { socket } => match rnet::shutdown(borrow(socket), rnet::Shutdown::Both) {
             Ok(()) | Err(rustix::io::Errno::NOTCONN) => Output::Unit,
             Err(errno) => return Err(errno.into()),
@@ -299,6 +301,25 @@ fn cache_counts(file: Fd, offset: u64, len: u64) -> Result<CacheStatCounts, Errn
     let result =
         unsafe { libc::syscall(SYS_CACHESTAT, file.0, &raw const range, &raw mut counts, 0) };
     if result == 0 { Ok(counts) } else { Err(Errno::last()) }
+}
+
+/// Addresses of a host, IPv4 first, as Java prefers them.
+fn resolve(host: &str) -> Output {
+    let found = (host, 0).to_socket_addrs().map(|found| found.map(|address| address.ip()));
+    let mut addresses: Vec<IpAddr> = found.map(Iterator::collect).unwrap_or_default();
+    addresses.sort_by_key(IpAddr::is_ipv6);
+    Output::Addresses(addresses)
+}
+
+fn bytes_acked(socket: Fd) -> Result<Output, Errno> {
+    // SAFETY: an all-zero tcp_info is valid.
+    let mut info: libc::tcp_info = unsafe { std::mem::zeroed() };
+    let mut len = size_of::<libc::tcp_info>() as libc::socklen_t;
+    let to = (&raw mut info).cast();
+    // SAFETY: the kernel writes `len` bytes at most, which is the structure's size.
+    let got =
+        unsafe { libc::getsockopt(socket.0, libc::IPPROTO_TCP, libc::TCP_INFO, to, &raw mut len) };
+    if got == 0 { Ok(Output::Count(info.tcpi_bytes_acked as usize)) } else { Err(Errno::last()) }
 }
 
 fn advise(file: Fd, offset: u64, len: u64, advice: i32) -> Result<Output, Errno> {

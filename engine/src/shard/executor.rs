@@ -10,6 +10,7 @@ use std::task::{Context, Poll, Waker};
 
 use super::ops::{OpFuture, OpStream, Ops};
 use super::pulse::Pulse;
+use super::sync::Budget;
 use super::task::{Registered, Task, TaskClass, TaskId, TaskWaker};
 use super::timer::{Sleep, Timers};
 use crate::io::{Completion, Driver, Mono, Op, Unpark};
@@ -24,6 +25,9 @@ const BACKGROUND_PER_TURN_MAX: usize = 32;
 /// A handle to the executor of this thread; clones are the same shard.
 #[derive(Clone)]
 pub struct Shard(pub(super) Rc<Inner>);
+
+/// Hosts that a shard looks up at a time.
+const LOOKUPS_MAX: usize = 4;
 
 /// Picks one of so many.
 pub type Pick = Box<dyn FnMut(usize) -> usize>;
@@ -74,6 +78,8 @@ pub(super) struct Inner {
     /// The driver's clock as of this turn.
     now: Cell<Mono>,
     pulse: Arc<Pulse>,
+    /// Turns of looking hosts up, each of which takes a thread.
+    pub(super) lookups: Rc<Budget>,
     /// What is done when the process has no descriptor left for a file.
     spare_files: RefCell<Option<Rc<dyn Fn()>>>,
 }
@@ -98,6 +104,7 @@ impl Shard {
             stopping: Cell::new(false),
             now: Cell::new(now),
             pulse: Arc::default(),
+            lookups: Budget::new(LOOKUPS_MAX),
             spare_files: RefCell::default(),
         }))
     }

@@ -27,6 +27,8 @@ use crate::types::ShardId;
 
 /// Messages one mailbox holds.
 pub const MAILBOX_MESSAGES_MAX: usize = 1024;
+/// Messages of one mailbox that are handled before the shard's tasks have their turn.
+const MESSAGES_PER_TURN_MAX: usize = 64;
 
 /// Whether a shard sleeps, so that a message must wake it.
 struct Parking(AtomicBool);
@@ -193,7 +195,8 @@ impl<T, F: FnMut(ShardId, T)> Source for Incoming<T, F> {
             let Some(inbox) = inbox else { continue };
             let from = ShardId(from as u16);
             let mut popped = false;
-            while let Some(message) = inbox.consumer.pop() {
+            for _ in 0..MESSAGES_PER_TURN_MAX {
+                let Some(message) = inbox.consumer.pop() else { break };
                 popped = true;
                 (self.on_message)(from, message);
             }

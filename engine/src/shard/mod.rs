@@ -24,6 +24,6 @@ pub use executor::{Pick, Shard, ShardOptions, Source};
 pub use file::{File, IoError};
 pub use ops::{OpFuture, OpStream};
 pub use pulse::Pulse;
-pub use socket::Socket;
+pub use socket::{Received, Socket};
 pub use task::TaskClass;
 pub use timer::{Sleep, Timeout};

@@ -109,10 +109,12 @@ impl Ops {
     }
 }
 
-/// Resolves to the operation's completion. Dropping it does not end the operation.
+/// Resolves to the operation's completion. Dropping it does not end the operation, but for a
+/// receive, which might never end by itself: the driver is asked to end that.
 pub struct OpFuture {
     shard: Shard,
     state: State,
+    waits_for_peer: bool,
 }
 
 enum State {
@@ -123,7 +125,16 @@ enum State {
 
 impl OpFuture {
     pub(super) fn new(shard: Shard, op: Op) -> Self {
-        Self { shard, state: State::Unsubmitted(Some(Box::new(op))) }
+        let waits_for_peer = matches!(op, Op::Recv { .. });
+        Self { shard, state: State::Unsubmitted(Some(Box::new(op))), waits_for_peer }
+    }
+
+    /// Asks the driver to end the operation early. Its completion arrives all the same, with what
+    /// has been done by then.
+    pub fn cancel(&mut self) {
+        if let State::InFlight(token) = self.state {
+            self.shard.0.driver.borrow_mut().cancel(token);
+        }
     }
 
     /// Starts the operation now instead of at the first poll.
@@ -184,6 +195,10 @@ impl Drop for OpFuture {
         let slot = ops.slots.get_mut(token).expect("the slot lives as long as the future");
         if let Slot::Waiting(_, started) = slot {
             *slot = Slot::Orphan(*started);
+            drop(ops);
+            if self.waits_for_peer {
+                self.cancel();
+            }
             return;
         }
         let done = ops.slots.remove(token);

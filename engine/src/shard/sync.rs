@@ -248,6 +248,11 @@ impl Budget {
         self.free.get()
     }
 
+    /// Whether anybody waits for units.
+    pub fn is_short(&self) -> bool {
+        self.queues.borrow().iter().any(|queue| !queue.is_empty())
+    }
+
     /// Takes `units` if they are free and nobody waits for any.
     pub fn try_take(self: &Rc<Self>, units: usize) -> Option<Share> {
         let units = units.min(self.total);
@@ -344,6 +349,11 @@ impl Drop for Ticket<'_> {
 }
 
 impl Share {
+    /// How many units it has.
+    pub fn units(&self) -> usize {
+        self.units
+    }
+
     /// Gives back all but `units`.
     pub fn shrink_to(&mut self, units: usize) {
         let surplus = self.units.saturating_sub(units);

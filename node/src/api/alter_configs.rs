@@ -17,7 +17,7 @@ pub(super) async fn answer(broker: &Rc<Broker>, incoming: &Incoming) -> Option<O
     let wanted = wanted
         .map(|r| (r.resource_type, r.resource_name.clone(), Wanted::of(wanted_configs(r))))
         .collect();
-    let outcomes = alter_all(broker, wanted, request.validate_only).await;
+    let outcomes = alter_all(broker, incoming, wanted, request.validate_only).await;
     let responses = request.resources.into_iter().zip(outcomes);
     let responses = responses.map(|(resource, (error, message))| AlterConfigsResourceResponse {
         error_code: error.code(),

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
+use super::Incoming;
 use crate::broker::{Broker, ControlCall, ControlReply};
 use crate::controller::{AlterConfigs, NewConfigs};
 use crate::error_code::ErrorCode;
@@ -42,15 +43,21 @@ pub(super) fn check(names: &[&str], without_value: &[&str]) -> Result<(), String
 /// Asks the controller for what makes sense; gives for each resource its error and sentence.
 pub(super) async fn alter_all(
     broker: &Rc<Broker>,
+    incoming: &Incoming,
     wanted: Vec<(i8, String, Wanted)>,
     validate_only: bool,
 ) -> Vec<(ErrorCode, Option<String>)> {
-    let named: Vec<(i8, String)> = wanted.iter().map(|(k, name, _)| (*k, name.clone())).collect();
+    let (mut seen, mut repeated) = (BTreeSet::new(), BTreeSet::new());
+    for (kind, name, _) in &wanted {
+        if !seen.insert((*kind, name.clone())) {
+            repeated.insert((*kind, name.clone()));
+        }
+    }
     let (mut outcomes, mut resources) = (Vec::with_capacity(wanted.len()), Vec::new());
     for (kind, name, wanted) in wanted {
-        let repeated = named.iter().filter(|(k, n)| *k == kind && *n == name).count() > 1;
+        let resource = (kind, name);
         outcomes.push(match wanted {
-            _ if repeated => {
+            _ if repeated.contains(&resource) => {
                 let message = "Each resource must appear at most once.".to_owned();
                 Some((ErrorCode::InvalidRequest, Some(message)))
             }
@@ -62,6 +69,7 @@ pub(super) async fn alter_all(
                 Some((ErrorCode::None, None))
             }
             Wanted::Configs(configs) => {
+                let (kind, name) = resource;
                 resources.push(AlterConfigs { kind, name, configs });
                 None
             }
@@ -69,7 +77,7 @@ pub(super) async fn alter_all(
     }
     let asked = resources.len();
     let call = ControlCall::AlterConfigs { resources, validate_only };
-    let decided = match broker.control(call).await {
+    let decided = match incoming.ask_controller(broker, call).await {
         ControlReply::Altered(decided) => decided,
         ControlReply::Refused(fault) => vec![Err(fault); asked],
         _ => unreachable!("altering configs has its own reply"),

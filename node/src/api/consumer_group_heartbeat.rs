@@ -1,19 +1,20 @@
 //! ConsumerGroupHeartbeat: a member of a group of the consumer protocol (KIP-848).
 
-use std::cell::Cell;
 use std::rc::Rc;
 
-use ringlog_engine::shard::sync::Share;
 use ringlog_wire::messages::consumer_group_heartbeat_response::{Assignment, TopicPartitions};
 use ringlog_wire::messages::{ConsumerGroupHeartbeatRequest, ConsumerGroupHeartbeatResponse};
 
 use super::java::java_address;
-use super::{Incoming, Outcome, RequestContext, ask_for_member};
+use super::{Incoming, Outcome, RequestContext};
 use crate::broker::Broker;
 use crate::error_code::ErrorCode;
 use crate::format::random_uuid;
 use crate::group::{self, ConsumerBeat, ConsumerHeartbeat, Fault, GroupAnswer, GroupRequest};
 
+/// Topics that a member may subscribe to by their names, and partitions that it may say it has.
+const TOPICS_MAX: usize = 10_000;
+const OWNED_MAX: usize = 100_000;
 /// From here on a client draws its member's id.
 const MEMBER_ID_FROM: i16 = 1;
 
@@ -21,11 +22,19 @@ pub(super) async fn answer(
     broker: &Rc<Broker>,
     context: &RequestContext,
     incoming: &Incoming,
-    requests: &Cell<Option<Share>>,
 ) -> Option<Outcome> {
     let request: ConsumerGroupHeartbeatRequest = incoming.decode()?;
+    let topics = request.subscribed_topic_names.as_ref().map_or(0, Vec::len);
+    let owned = request.topic_partitions.iter().flatten();
+    let owned: usize = owned.map(|topic| topic.partitions.len().max(1)).sum();
     let beat = match broker.serves_consumer_groups() {
-        true => beat(broker, context, incoming, request, requests).await,
+        true if topics > TOPICS_MAX || owned > OWNED_MAX => Err(Fault {
+            error: ErrorCode::InvalidRequest,
+            message: Some(format!(
+                "A member may name {TOPICS_MAX} topics and own {OWNED_MAX} partitions."
+            )),
+        }),
+        true => beat(broker, context, incoming, request).await,
         false => Err(Fault { error: ErrorCode::UnsupportedVersion, message: None }),
     };
     Some(incoming.respond(&match beat {
@@ -50,7 +59,6 @@ async fn beat(
     context: &RequestContext,
     incoming: &Incoming,
     request: ConsumerGroupHeartbeatRequest,
-    requests: &Cell<Option<Share>>,
 ) -> Result<ConsumerBeat, Fault> {
     let group = request.group_id.clone();
     let owned = request
@@ -73,7 +81,7 @@ async fn beat(
         new_id: random_uuid(&broker.shard).to_string(),
     };
     let beat = GroupRequest::ConsumerHeartbeat(heartbeat);
-    match ask_for_member(broker, &group, beat, requests).await {
+    match incoming.ask_for_member(broker, &group, beat).await {
         GroupAnswer::ConsumerHeartbeat(beat) => beat,
         GroupAnswer::Unavailable(error) => Err(Fault { error, message: None }),
         other => unreachable!("a heartbeat has a heartbeat's answer, not {other:?}"),

@@ -1,24 +1,28 @@
 //! CreateTopics.
 
+use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use ringlog_wire::Uuid;
 use ringlog_wire::messages::create_topics_response::{CreatableTopicConfigs, CreatableTopicResult};
 use ringlog_wire::messages::{CreateTopicsRequest, CreateTopicsResponse};
 
-use super::{Incoming, Outcome};
+use super::{Incoming, Outcome, repeated_names};
 use crate::broker::{Broker, ControlCall, ControlReply};
 use crate::controller::{NewTopic, NewTopicOutcome, TopicFault};
 use crate::error_code::ErrorCode;
 use crate::format::random_uuid;
 
+const METADATA_TOPIC: &str = "__cluster_metadata";
+
 pub(super) async fn answer(broker: &Rc<Broker>, incoming: &Incoming) -> Option<Outcome> {
     let request: CreateTopicsRequest = incoming.decode()?;
-    let repeated = |name: &str| request.topics.iter().filter(|t| t.name == name).count() > 1;
+    let repeated = repeated_names(request.topics.iter().map(|topic| topic.name.as_str()));
     let topics: Vec<NewTopic> = request
         .topics
         .iter()
-        .filter(|topic| !repeated(&topic.name) && topic.name != "__cluster_metadata")
+        .filter(|topic| !repeated.contains(topic.name.as_str()))
+        .filter(|topic| topic.name != METADATA_TOPIC)
         .map(|topic| NewTopic {
             name: topic.name.clone(),
             partitions: topic.num_partitions,
@@ -36,29 +40,29 @@ pub(super) async fn answer(broker: &Rc<Broker>, incoming: &Incoming) -> Option<O
     let asked: Vec<(String, Uuid)> = topics.iter().map(|t| (t.name.clone(), t.id)).collect();
     let validate_only = request.validate_only;
     let call = ControlCall::CreateTopics { topics, validate_only };
-    let results = match broker.control(call).await {
+    let results = match incoming.ask_controller(broker, call).await {
         ControlReply::Topics(results) => results,
         ControlReply::Refused(fault) => asked.iter().map(|_| Err(fault.clone())).collect(),
         _ => unreachable!("creating topics gives topics"),
     };
     let mut answered = Vec::new();
-    let mut said: Vec<&str> = Vec::new();
+    let mut said = BTreeSet::new();
+    let mut decided = asked.iter().zip(&results);
     for topic in &request.topics {
-        let at = asked.iter().position(|(name, _)| *name == topic.name);
-        if said.contains(&topic.name.as_str()) {
+        let name = topic.name.as_str();
+        if !said.insert(name) {
             continue;
         }
-        said.push(&topic.name);
-        answered.push(match at {
-            Some(at) => result_of(broker, &asked[at], &results[at]),
-            None if repeated(&topic.name) => {
-                failure(&topic.name, ErrorCode::InvalidRequest, "Duplicate topic name.")
+        let refused = |message| failure(name, ErrorCode::InvalidRequest, message);
+        answered.push(match name {
+            repeats if repeated.contains(repeats) => refused("Duplicate topic name."),
+            METADATA_TOPIC => {
+                refused("Creation of internal topic __cluster_metadata is prohibited.")
             }
-            None => failure(
-                &topic.name,
-                ErrorCode::InvalidRequest,
-                "Creation of internal topic __cluster_metadata is prohibited.",
-            ),
+            _ => {
+                let (asked, result) = decided.next().expect("every topic is decided on");
+                result_of(broker, asked, result)
+            }
         });
     }
     Some(incoming.respond(&CreateTopicsResponse { topics: answered, throttle_time_ms: 0 }))

@@ -11,7 +11,7 @@ use ringlog_wire::messages::delete_records_response::{
 use ringlog_wire::messages::{DeleteRecordsRequest, DeleteRecordsResponse};
 
 use super::{Incoming, Outcome};
-use crate::broker::{Broker, Call, DeleteUpTo, Reply};
+use crate::broker::{Broker, CALL_PARTITIONS_MAX, Call, DeleteUpTo, Reply};
 use crate::error_code::ErrorCode;
 
 /// The low watermark of a partition that was refused.
@@ -63,13 +63,16 @@ async fn delete(broker: &Rc<Broker>, wanted: BTreeMap<TopicPartition, i64>) -> A
         by_shard.entry(broker.owner_of(topic.id, partition)).or_default().push((key, target));
     }
     for (shard, asked) in by_shard {
-        let (keys, targets): (Vec<_>, Vec<_>) = asked.into_iter().unzip();
-        let answer = broker.call(shard, Call::DeleteRecords { targets }).await.await;
-        let Reply::RecordsDeleted(deleted) = answer else {
-            unreachable!("a deletion has a deletion's reply")
-        };
-        let starts = deleted.into_iter().map(|start| start.map(|start| start.0));
-        answers.extend(keys.into_iter().zip(starts));
+        for some in asked.chunks(CALL_PARTITIONS_MAX) {
+            let targets = some.iter().map(|(_, target)| *target).collect();
+            let answer = broker.call(shard, Call::DeleteRecords { targets }).await.await;
+            let Reply::RecordsDeleted(deleted) = answer else {
+                unreachable!("a deletion has a deletion's reply")
+            };
+            let starts = deleted.into_iter().map(|start| start.map(|start| start.0));
+            answers.extend(some.iter().map(|(key, _)| key.clone()).zip(starts));
+            broker.shard.yield_now().await;
+        }
     }
     // ORDER: what is answered as deleted does not come back after a crash.
     if answers.values().any(Result::is_ok) {

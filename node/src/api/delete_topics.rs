@@ -43,7 +43,10 @@ pub(super) async fn answer(broker: &Rc<Broker>, incoming: &Incoming) -> Option<O
         };
         return respond(topics.into_iter().map(|t| result(t, code, None)).collect());
     }
-    match broker.control(ControlCall::DeleteTopics { topics: topics.clone() }).await {
+    match incoming
+        .ask_controller(broker, ControlCall::DeleteTopics { topics: topics.clone() })
+        .await
+    {
         ControlReply::Deleted(outcomes) => respond(
             outcomes
                 .into_iter()

@@ -27,7 +27,7 @@ pub(super) async fn answer(broker: &Rc<Broker>, incoming: &Incoming) -> Option<O
     if asked != [(METADATA_TOPIC, 0)] || request.topics.len() != 1 {
         return Some(incoming.respond(&unknown(&request)));
     }
-    let response = match broker.control(ControlCall::DescribeQuorum).await {
+    let response = match incoming.ask_controller(broker, ControlCall::DescribeQuorum).await {
         ControlReply::Quorum(state) => describe(&state, broker, incoming.header.version),
         ControlReply::Refused(_) => of_partition(PartitionData {
             error_code: ErrorCode::NotLeaderOrFollower.code(),

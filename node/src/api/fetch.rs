@@ -1,5 +1,6 @@
 //! Fetch: record batches out of the logs, now or when there are enough of them.
 
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -11,14 +12,17 @@ use ringlog_wire::messages::FetchRequest;
 use ringlog_wire::{ApiKey, Uuid};
 
 use super::fetch_sessions::{FetchKey, FetchPlan};
-use super::{Incoming, Outcome, OutcomeFuture, RequestContext};
-use crate::broker::{Broker, Call, Piece, ReadOutcome, ReadSpec, Reply};
+use super::{Frame, Incoming, Outcome, OutcomeFuture, RequestContext, decode_bytes_max};
+use crate::broker::{Broker, CALL_PARTITIONS_MAX, Call, Piece, ReadOutcome, ReadSpec, Reply};
 use crate::error_code::ErrorCode;
 use crate::metadata::MetadataImage;
 use crate::wire::frame::{Part, Response, set_length, start_response};
 use crate::wire::hot::fetch::{FetchWriter, PartitionHead};
 
 const TOPIC_IDS_FROM: i16 = 13;
+/// A fetch is answered where its session is, so it may not take long to read: this is enough for
+/// a hundred thousand partitions.
+const REQUEST_BYTES_MAX: usize = 4 << 20;
 
 /// Another shard's watch is not called off when a first one has news. Whatever time a client gives
 /// its fetches, such a watch is gone after this one; who still waits watches anew.
@@ -29,16 +33,26 @@ struct Fetched {
     outcome: ReadOutcome,
 }
 
-pub(super) fn dispatch(
+pub(super) async fn dispatch(
     broker: Rc<Broker>,
     context: Rc<RequestContext>,
-    incoming: Incoming,
+    frame: Frame,
 ) -> Option<OutcomeFuture> {
+    let Frame { header, body, share } = frame;
+    if body.len() > REQUEST_BYTES_MAX {
+        tracing::warn!(peer = %context.peer, bytes = body.len(), "fetch_request_too_large");
+        return None;
+    }
+    let decoded = broker.decode_budget.take(decode_bytes_max(&broker, body.len())).await;
+    let (key, turn) = (ApiKey::Fetch, Cell::new(None));
+    let (share, decoded) = (Some(share), RefCell::new(decoded));
+    let incoming = Incoming { header, key, body, share, decoded, turn };
     let request: FetchRequest = incoming.decode()?;
-    let Incoming { header, body, share, .. } = incoming;
+    let Incoming { header, body, share, decoded, .. } = incoming;
     drop((body, share));
     let version = header.version;
     Some(Box::pin(async move {
+        let _decoded = decoded;
         let now_ms = broker.shard.now().0 / 1_000_000;
         let random = || broker.shard.random();
         let planned = context.sessions.borrow_mut().plan(&request, version, now_ms, random);
@@ -165,6 +179,9 @@ async fn read(broker: &Rc<Broker>, request: &FetchRequest, specs: &Resolved) -> 
         let rest = &specs[outcomes.len()..];
         let together = &rest[..fitting(rest, left)];
         let mut read = read_together(broker, together, left).await;
+        if together.len() == CALL_PARTITIONS_MAX {
+            broker.shard.yield_now().await;
+        }
         if nothing_yet {
             read_first_whole(broker, together, left, &mut read).await;
         }
@@ -190,7 +207,7 @@ fn fitting(specs: &[Asked], left: usize) -> usize {
         sum += spec.as_ref().map_or(0, |spec| spec.bytes_max.min(left));
         sum <= left
     };
-    specs.iter().take_while(fits).count().max(1)
+    specs.iter().take(CALL_PARTITIONS_MAX).take_while(fits).count().max(1)
 }
 
 /// As in Kafka, what is not known comes last.
@@ -269,8 +286,11 @@ async fn watch(broker: &Rc<Broker>, seen: Vec<(Uuid, i32, Offset)>, deadline: Mo
         by_shard.entry(shard).or_default().push((topic, partition, offset));
     }
     let mut answers = Vec::new();
-    for (shard, partitions) in by_shard {
-        answers.push(broker.call(shard, Call::Watch { partitions, deadline }).await);
+    for (shard, all) in by_shard {
+        for some in all.chunks(CALL_PARTITIONS_MAX) {
+            let partitions = some.to_vec();
+            answers.push(broker.call(shard, Call::Watch { partitions, deadline }).await);
+        }
     }
     if answers.is_empty() {
         return broker.shard.sleep_until(deadline).await;

@@ -1,21 +1,15 @@
 //! Heartbeat: a member of a classic group is alive.
 
-use std::cell::Cell;
 use std::rc::Rc;
 
-use ringlog_engine::shard::sync::Share;
 use ringlog_wire::messages::{HeartbeatRequest, HeartbeatResponse};
 
-use super::{Incoming, Outcome, ask_for_member};
+use super::{Incoming, Outcome};
 use crate::broker::Broker;
 use crate::error_code::ErrorCode;
 use crate::group::{GroupAnswer, GroupRequest, Heartbeat};
 
-pub(super) async fn answer(
-    broker: &Rc<Broker>,
-    incoming: &Incoming,
-    requests: &Cell<Option<Share>>,
-) -> Option<Outcome> {
+pub(super) async fn answer(broker: &Rc<Broker>, incoming: &Incoming) -> Option<Outcome> {
     let request: HeartbeatRequest = incoming.decode()?;
     let group = request.group_id.clone();
     let heartbeat = Heartbeat {
@@ -25,7 +19,7 @@ pub(super) async fn answer(
         instance: request.group_instance_id,
     };
     let beat = GroupRequest::Heartbeat(heartbeat);
-    let error = match ask_for_member(broker, &group, beat, requests).await {
+    let error = match incoming.ask_for_member(broker, &group, beat).await {
         GroupAnswer::Heartbeat(error) => error,
         // Nothing speaks against it: sessions begin when loading ends.
         GroupAnswer::Unavailable(ErrorCode::CoordinatorLoadInProgress) => ErrorCode::None,

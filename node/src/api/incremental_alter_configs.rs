@@ -30,7 +30,7 @@ pub(super) async fn answer(broker: &Rc<Broker>, incoming: &Incoming) -> Option<O
     let wanted = request.resources.iter();
     let wanted =
         wanted.map(|r| (r.resource_type, r.resource_name.clone(), wanted_of(r, node_id))).collect();
-    let outcomes = alter_all(broker, wanted, request.validate_only).await;
+    let outcomes = alter_all(broker, incoming, wanted, request.validate_only).await;
     let responses = request.resources.into_iter().zip(outcomes);
     let responses = responses.map(|(resource, (error, message))| AlterConfigsResourceResponse {
         error_code: error.code(),

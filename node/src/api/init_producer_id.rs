@@ -29,7 +29,7 @@ pub(super) async fn answer(broker: &Rc<Broker>, incoming: &Incoming) -> Option<O
     if (request.producer_id == -1) != (request.producer_epoch == -1) {
         return failed(ErrorCode::InvalidRequest);
     }
-    match broker.control(ControlCall::NextProducerId).await {
+    match incoming.ask_controller(broker, ControlCall::NextProducerId).await {
         ControlReply::ProducerId(Some(producer_id)) => {
             Some(incoming.respond(&InitProducerIdResponse {
                 error_code: ErrorCode::None.code(),

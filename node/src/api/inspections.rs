@@ -6,7 +6,7 @@ use std::rc::Rc;
 use ringlog_engine::types::ShardId;
 use ringlog_wire::Uuid;
 
-use crate::broker::{Broker, Call, Inspected, Inspection, Reply};
+use crate::broker::{Broker, CALL_PARTITIONS_MAX, Call, Inspected, Inspection, Reply};
 use crate::error_code::ErrorCode;
 
 /// Where in the request, and what is asked.
@@ -30,11 +30,16 @@ pub(super) async fn inspect(
         routed.push((topic.id, *index, *inspection));
     }
     for (shard, (slots, inspections)) in by_shard {
-        let answer = broker.call(shard, Call::Inspect { inspections }).await;
-        let Reply::Inspect(found) = answer.await else {
-            unreachable!("an inspection has an inspection's reply")
-        };
-        slots.into_iter().zip(found).for_each(|(slot, found)| answers[slot] = found);
+        let some = inspections.chunks(CALL_PARTITIONS_MAX);
+        for (slots, inspections) in slots.chunks(CALL_PARTITIONS_MAX).zip(some) {
+            let inspections = inspections.to_vec();
+            let answer = broker.call(shard, Call::Inspect { inspections }).await;
+            let Reply::Inspect(found) = answer.await else {
+                unreachable!("an inspection has an inspection's reply")
+            };
+            slots.iter().zip(found).for_each(|(slot, found)| answers[*slot] = found);
+            broker.shard.yield_now().await;
+        }
     }
     answers
 }

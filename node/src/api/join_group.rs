@@ -1,14 +1,12 @@
 //! JoinGroup: a member joins a classic group, and waits for the others.
 
-use std::cell::Cell;
 use std::rc::Rc;
 
-use ringlog_engine::shard::sync::Share;
 use ringlog_wire::messages::join_group_response::JoinGroupResponseMember;
 use ringlog_wire::messages::{JoinGroupRequest, JoinGroupResponse};
 
 use super::java::{java_address, java_uuid};
-use super::{Incoming, Outcome, RequestContext, ask_for_member};
+use super::{Incoming, Outcome, RequestContext};
 use crate::broker::Broker;
 use crate::format::random_uuid;
 use crate::group::{GroupAnswer, GroupRequest, JoinGroup, Joined, Protocol};
@@ -26,7 +24,6 @@ pub(super) async fn answer(
     broker: &Rc<Broker>,
     context: &RequestContext,
     incoming: &Incoming,
-    requests: &Cell<Option<Share>>,
 ) -> Option<Outcome> {
     let version = incoming.header.version;
     let request: JoinGroupRequest = incoming.decode()?;
@@ -50,7 +47,7 @@ pub(super) async fn answer(
         may_skip_assignment: version >= SKIP_ASSIGNMENT_FROM,
         new_id: java_uuid(random_uuid(&broker.shard)),
     };
-    let answer = ask_for_member(broker, &group, GroupRequest::Join(join), requests).await;
+    let answer = incoming.ask_for_member(broker, &group, GroupRequest::Join(join)).await;
     let joined = match answer {
         GroupAnswer::Joined(joined) => joined,
         GroupAnswer::Unavailable(error) => Joined::refused(member, error),

@@ -10,6 +10,8 @@ use crate::broker::Broker;
 use crate::error_code::ErrorCode;
 use crate::group::{GroupAnswer, GroupRequest, LeaveGroup, Leaving};
 
+/// Members that a coordinator lets go of at once.
+const CALL_MEMBERS_MAX: usize = 1024;
 /// From here on several members leave at once (KIP-345).
 const MEMBERS_FROM: i16 = 3;
 
@@ -25,13 +27,25 @@ pub(super) async fn answer(broker: &Rc<Broker>, incoming: &Incoming) -> Option<O
         }
         false => vec![Leaving { member: request.member_id, instance: None }],
     };
-    let group = request.group_id.clone();
-    let leave = LeaveGroup { group: request.group_id, members: members.clone() };
-    let left = match broker.ask_group(&group, GroupRequest::Leave(leave)).await.await {
-        GroupAnswer::Left(left) => left,
-        GroupAnswer::Unavailable(error) => Err(error),
-        other => unreachable!("leaving has its own answer, not {other:?}"),
+    let group = request.group_id;
+    let mut left: Result<_, ErrorCode> = Ok(Vec::with_capacity(members.len()));
+    // One that has no members to leave is asked about all the same.
+    let all: Vec<&[Leaving]> = match members.is_empty() {
+        true => vec![&[]],
+        false => members.chunks(CALL_MEMBERS_MAX).collect(),
     };
+    for some in all {
+        let leave = LeaveGroup { group: group.clone(), members: some.to_vec() };
+        let answer = match broker.ask_group(&group, GroupRequest::Leave(leave)).await.await {
+            GroupAnswer::Left(left) => left,
+            GroupAnswer::Unavailable(error) => Err(error),
+            other => unreachable!("leaving has its own answer, not {other:?}"),
+        };
+        left = left.and_then(|mut left: Vec<ErrorCode>| {
+            left.extend(answer?);
+            Ok(left)
+        });
+    }
     let response = match left {
         Err(error) => LeaveGroupResponse { error_code: error.code(), ..Default::default() },
         Ok(errors) if several => {

@@ -11,8 +11,9 @@ use ringlog_wire::messages::{ListOffsetsRequest, ListOffsetsResponse};
 
 use super::{Incoming, Outcome};
 use crate::broker::{
-    Broker, Call, EARLIEST_LOCAL_TIMESTAMP, EARLIEST_TIMESTAMP, LATEST_TIERED_TIMESTAMP,
-    LATEST_TIMESTAMP, ListOffsetAnswer, ListOffsetQuery, MAX_TIMESTAMP, Reply,
+    Broker, CALL_PARTITIONS_MAX, Call, EARLIEST_LOCAL_TIMESTAMP, EARLIEST_TIMESTAMP,
+    LATEST_TIERED_TIMESTAMP, LATEST_TIMESTAMP, ListOffsetAnswer, ListOffsetQuery, MAX_TIMESTAMP,
+    Reply,
 };
 use crate::error_code::ErrorCode;
 
@@ -60,13 +61,15 @@ pub(super) async fn answer(broker: &Rc<Broker>, incoming: &Incoming) -> Option<O
         }
     }
     for (shard, asked) in by_shard {
-        let (slots, queries): (Vec<_>, Vec<_>) = asked.into_iter().unzip();
-        let Reply::ListOffsets(found) =
-            broker.call(shard, Call::ListOffsets { queries }).await.await
-        else {
-            unreachable!("a lookup has a lookup's reply")
-        };
-        answers.extend(slots.into_iter().zip(found));
+        for some in asked.chunks(CALL_PARTITIONS_MAX) {
+            let queries = some.iter().map(|(_, query)| *query).collect();
+            let call = Call::ListOffsets { queries };
+            let Reply::ListOffsets(found) = broker.call(shard, call).await.await else {
+                unreachable!("a lookup has a lookup's reply")
+            };
+            answers.extend(some.iter().map(|(slot, _)| *slot).zip(found));
+            broker.shard.yield_now().await;
+        }
     }
     let epochs = incoming.header.version >= LEADER_EPOCH_FROM;
     let topics = request.topics.iter().enumerate().map(|(t, topic)| {

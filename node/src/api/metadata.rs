@@ -1,6 +1,6 @@
 //! Metadata: topics, partitions, leaders, brokers; and topics made on the way.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use ringlog_wire::messages::metadata_request::MetadataRequestTopic;
@@ -62,8 +62,8 @@ pub(super) async fn answer(
         let allowed = version < 4 || request.allow_auto_topic_creation;
         let created =
             match allowed && broker.config().current().boolean("auto.create.topics.enable") {
-                true => create_missing(broker, &image, &asked).await,
-                false => Vec::new(),
+                true => create_missing(broker, incoming, &image, &asked).await,
+                false => BTreeMap::new(),
             };
         image = broker.image();
         asked.iter().map(|topic| one(&image, topic, &created)).collect()
@@ -115,7 +115,7 @@ fn refuse(asked: &[MetadataRequestTopic], version: i16) -> Option<MetadataRespon
 fn one(
     image: &MetadataImage,
     asked: &MetadataRequestTopic,
-    created: &[(String, ErrorCode)],
+    created: &BTreeMap<String, ErrorCode>,
 ) -> MetadataResponseTopic {
     let missing = |error: ErrorCode| MetadataResponseTopic {
         error_code: error.code(),
@@ -127,8 +127,8 @@ fn one(
     match &asked.name {
         Some(name) => match image.topic_by_name(name) {
             Some(topic) => describe(image, topic),
-            None => missing(match created.iter().find(|(made, _)| made == name) {
-                Some((_, error)) => *error,
+            None => missing(match created.get(name) {
+                Some(error) => *error,
                 None if validate_topic_name(name).is_err() => ErrorCode::InvalidTopicException,
                 None => ErrorCode::UnknownTopicOrPartition,
             }),
@@ -143,9 +143,10 @@ fn one(
 /// Makes the topics that are missing, with the defaults; gives the errors.
 async fn create_missing(
     broker: &Rc<Broker>,
+    incoming: &Incoming,
     image: &MetadataImage,
     asked: &[MetadataRequestTopic],
-) -> Vec<(String, ErrorCode)> {
+) -> BTreeMap<String, ErrorCode> {
     let names: BTreeSet<&String> = asked
         .iter()
         .filter_map(|topic| topic.name.as_ref())
@@ -154,13 +155,13 @@ async fn create_missing(
         .take(AUTO_CREATE_MAX)
         .collect();
     if names.is_empty() {
-        return Vec::new();
+        return BTreeMap::new();
     }
     let topics = names.iter().map(|name| new_topic(broker, name)).collect();
     let call = ControlCall::CreateTopics { topics, validate_only: false };
-    let results = match broker.control(call).await {
+    let results = match incoming.ask_controller(broker, call).await {
         ControlReply::Topics(results) => results,
-        ControlReply::Refused(_) => return Vec::new(),
+        ControlReply::Refused(_) => return BTreeMap::new(),
         _ => unreachable!("creating topics gives topics"),
     };
     let failures = names.into_iter().zip(results).filter_map(|(name, result)| {

@@ -1,7 +1,9 @@
 //! OffsetCommit.
 
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
+use ringlog_wire::Uuid;
 use ringlog_wire::messages::offset_commit_request::OffsetCommitRequestTopic;
 use ringlog_wire::messages::offset_commit_response::{
     OffsetCommitResponsePartition, OffsetCommitResponseTopic,
@@ -9,7 +11,7 @@ use ringlog_wire::messages::offset_commit_response::{
 use ringlog_wire::messages::{OffsetCommitRequest, OffsetCommitResponse};
 
 use super::{Incoming, Outcome};
-use crate::broker::Broker;
+use crate::broker::{Broker, CALL_PARTITIONS_MAX};
 use crate::error_code::ErrorCode;
 use crate::group::{CommitOffsets, GroupAnswer, GroupRequest, OffsetToCommit};
 use crate::metadata::MetadataImage;
@@ -51,24 +53,26 @@ pub(super) async fn answer(broker: &Rc<Broker>, incoming: &Incoming) -> Option<O
             }
         }
     }
-    if !offsets.is_empty() {
-        let group = request.group_id.clone();
-        let commit = CommitOffsets {
-            group: request.group_id,
-            generation: request.generation_id_or_member_epoch,
-            member: request.member_id,
-            instance: request.group_instance_id,
-            retention_ms: request.retention_time_ms,
-            knows_missing_groups: version >= MISSING_GROUPS_FROM,
-            offsets,
-        };
+    let group = request.group_id.clone();
+    let commit = CommitOffsets {
+        group: request.group_id,
+        generation: request.generation_id_or_member_epoch,
+        member: request.member_id,
+        instance: request.group_instance_id,
+        retention_ms: request.retention_time_ms,
+        knows_missing_groups: version >= MISSING_GROUPS_FROM,
+        offsets: Vec::new(),
+    };
+    let some = offsets.chunks(CALL_PARTITIONS_MAX);
+    for (places, offsets) in places.chunks(CALL_PARTITIONS_MAX).zip(some) {
+        let commit = CommitOffsets { offsets: offsets.to_vec(), ..commit.clone() };
         let committed = match broker.ask_group(&group, GroupRequest::Commit(commit)).await.await {
             GroupAnswer::Committed(committed) => committed,
             GroupAnswer::Unavailable(error) => Err(error),
             other => unreachable!("a commit has a commit's answer, not {other:?}"),
         };
         let errors = committed.unwrap_or_else(|error| vec![error; places.len()]);
-        said.extend(places.into_iter().zip(errors).map(|((t, index), error)| (t, index, error)));
+        said.extend(places.iter().zip(errors).map(|((t, index), error)| (*t, *index, error)));
     }
     let topics = response(&topics, &said);
     Some(incoming.respond(&OffsetCommitResponse { topics, throttle_time_ms: 0 }))
@@ -92,11 +96,10 @@ fn resolve(
 /// What is wrong comes first, then what the group said; a topic that is named twice is one.
 fn response(topics: &[OffsetCommitRequestTopic], said: &[Said]) -> Vec<OffsetCommitResponseTopic> {
     let mut answered: Vec<OffsetCommitResponseTopic> = Vec::new();
+    let mut places: BTreeMap<(&str, Uuid), usize> = BTreeMap::new();
     for &(t, partition_index, error) in said {
         let topic = &topics[t];
-        let same =
-            |a: &OffsetCommitResponseTopic| a.name == topic.name && a.topic_id == topic.topic_id;
-        let at = answered.iter().position(same).unwrap_or_else(|| {
+        let at = *places.entry((&topic.name, topic.topic_id)).or_insert_with(|| {
             answered.push(OffsetCommitResponseTopic {
                 name: topic.name.clone(),
                 topic_id: topic.topic_id,

@@ -1,5 +1,6 @@
 //! OffsetDelete: offsets of topics that a group does not read any more.
 
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use ringlog_wire::messages::offset_delete_response::{
@@ -12,10 +13,17 @@ use crate::broker::Broker;
 use crate::error_code::ErrorCode;
 use crate::group::{DeleteOffsets, GroupAnswer, GroupRequest, TopicPartitions};
 
+/// What is said of the partitions of each topic, in the order in which topics were spoken of first.
+#[derive(Default)]
+struct Answered {
+    topics: Vec<OffsetDeleteResponseTopic>,
+    places: BTreeMap<String, usize>,
+}
+
 pub(super) async fn answer(broker: &Rc<Broker>, incoming: &Incoming) -> Option<Outcome> {
     let request: OffsetDeleteRequest = incoming.decode()?;
     let image = broker.image();
-    let mut answered: Vec<OffsetDeleteResponseTopic> = Vec::new();
+    let mut answered = Answered::default();
     let mut topics: Vec<TopicPartitions> = Vec::new();
     for topic in request.topics {
         let known = image.topic_by_name(&topic.name);
@@ -47,25 +55,22 @@ pub(super) async fn answer(broker: &Rc<Broker>, incoming: &Incoming) -> Option<O
             for (topic, errors) in topics.iter().zip(errors) {
                 add(&mut answered, &topic.topic, &topic.partitions, &errors);
             }
-            incoming.respond(&OffsetDeleteResponse { topics: answered, ..Default::default() })
+            let topics = answered.topics;
+            incoming.respond(&OffsetDeleteResponse { topics, ..Default::default() })
         }
     })
 }
 
 /// Says something of partitions of a topic, which may have been spoken of already.
-fn add(
-    answered: &mut Vec<OffsetDeleteResponseTopic>,
-    name: &str,
-    partitions: &[i32],
-    errors: &[ErrorCode],
-) {
+fn add(answered: &mut Answered, name: &str, partitions: &[i32], errors: &[ErrorCode]) {
     let said = partitions.iter().zip(errors).map(|(index, error)| OffsetDeleteResponsePartition {
         partition_index: *index,
         error_code: error.code(),
     });
-    match answered.iter_mut().find(|topic| topic.name == name) {
-        Some(topic) => topic.partitions.extend(said),
-        None => answered
-            .push(OffsetDeleteResponseTopic { name: name.to_owned(), partitions: said.collect() }),
-    }
+    let Answered { topics, places } = answered;
+    let place = *places.entry(name.to_owned()).or_insert_with(|| {
+        topics.push(OffsetDeleteResponseTopic { name: name.to_owned(), partitions: Vec::new() });
+        topics.len() - 1
+    });
+    topics[place].partitions.extend(said);
 }

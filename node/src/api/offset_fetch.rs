@@ -12,7 +12,7 @@ use ringlog_wire::messages::offset_fetch_response::{
 use ringlog_wire::messages::{OffsetFetchRequest, OffsetFetchResponse};
 
 use super::{Incoming, Outcome};
-use crate::broker::Broker;
+use crate::broker::{Broker, CALL_PARTITIONS_MAX};
 use crate::error_code::ErrorCode;
 use crate::group::{
     FetchOffsets, FetchedOffset, FetchedTopic, GroupAnswer, GroupRequest, TopicPartitions,
@@ -91,15 +91,13 @@ async fn fetch(
         member: asked.member_id,
         member_epoch: asked.member_epoch,
         require_stable,
-        topics: (!all).then(|| known.clone()),
+        topics: None,
     };
-    let group = asked.group_id.clone();
-    let fetched = match broker.ask_group(&group, GroupRequest::Fetch(request)).await.await {
-        GroupAnswer::Fetched(fetched) => fetched,
-        GroupAnswer::Unavailable(error) => Err(error),
-        other => unreachable!("a fetch of offsets has its own answer, not {other:?}"),
+    let parts = match all {
+        true => vec![None],
+        false => parts_of(&known).into_iter().map(Some).collect(),
     };
-    let (topics, error) = match fetched {
+    let (topics, error) = match fetch_parts(broker, request, parts).await {
         Ok(mut topics) => {
             if all && version >= TOPIC_IDS_FROM {
                 topics.iter_mut().for_each(|topic| {
@@ -117,6 +115,53 @@ async fn fetch(
     };
     let topics = topics.into_iter().map(topic).collect();
     OffsetFetchResponseGroup { group_id: asked.group_id, topics, error_code: error.code() }
+}
+
+/// Asks for one part after the other.
+async fn fetch_parts(
+    broker: &Rc<Broker>,
+    request: FetchOffsets,
+    parts: Vec<Option<Vec<TopicPartitions>>>,
+) -> Result<Vec<FetchedTopic>, ErrorCode> {
+    let mut fetched: Vec<FetchedTopic> = Vec::new();
+    for topics in parts {
+        let part = GroupRequest::Fetch(FetchOffsets { topics, ..request.clone() });
+        let answer = match broker.ask_group(&request.group, part).await.await {
+            GroupAnswer::Fetched(fetched) => fetched?,
+            GroupAnswer::Unavailable(error) => return Err(error),
+            other => unreachable!("a fetch of offsets has its own answer, not {other:?}"),
+        };
+        for topic in answer {
+            match fetched.last_mut().filter(|last| last.topic == topic.topic) {
+                // The rest of one that was too large for a part.
+                Some(last) => last.partitions.extend(topic.partitions),
+                None => fetched.push(topic),
+            }
+        }
+    }
+    Ok(fetched)
+}
+
+/// The topics in parts, each of which a coordinator can answer at once; at least one.
+fn parts_of(topics: &[TopicPartitions]) -> Vec<Vec<TopicPartitions>> {
+    let (mut parts, mut count) = (vec![Vec::new()], 0);
+    for topic in topics {
+        // A topic without partitions is one too.
+        for partitions in topic
+            .partitions
+            .chunks(CALL_PARTITIONS_MAX)
+            .chain(topic.partitions.is_empty().then_some(&[][..]))
+        {
+            count += partitions.len().max(1);
+            if count > CALL_PARTITIONS_MAX {
+                parts.push(Vec::new());
+                count = partitions.len().max(1);
+            }
+            let part = parts.last_mut().expect("there is one");
+            part.push(TopicPartitions { partitions: partitions.to_vec(), ..topic.clone() });
+        }
+    }
+    parts
 }
 
 fn failed(topics: Vec<TopicPartitions>, error: ErrorCode) -> Vec<FetchedTopic> {

@@ -3,13 +3,14 @@
 use std::rc::Rc;
 
 use ringlog_engine::io::{Buf, Mono};
-use ringlog_engine::log::Origin;
 use ringlog_engine::shard::sync::Share;
 use ringlog_engine::types::ShardId;
 use ringlog_wire::{ApiKey, Uuid};
 
-use super::{Incoming, Outcome, OutcomeFuture};
-use crate::broker::{Acks, Answer, AppendBatch, AppendOutcome, Broker, Call, Reply};
+use super::{Frame, Outcome, OutcomeFuture};
+use crate::broker::{
+    Acks, Answer, AppendBatch, AppendOutcome, Broker, CALL_PARTITIONS_MAX, Call, Reply,
+};
 use crate::error_code::ErrorCode;
 use crate::metadata::{MetadataImage, is_internal_topic};
 use crate::wire::frame::{Response, set_length, start_response};
@@ -20,6 +21,9 @@ const ZSTD_FROM: i16 = 7;
 const ZSTD_BITS: u8 = 4;
 const ATTRIBUTES_LOW_BYTE: usize = 22;
 const TRANSACTIONAL_BIT: u8 = 0x10;
+
+/// Bytes of batches of one request that a shard takes up at once, unless one batch has more.
+const CALL_BYTES_MAX: usize = 4 << 20;
 
 /// What a client must call itself to write into topics that are the cluster's own.
 const ADMIN_CLIENT: &str = "__admin_client";
@@ -41,11 +45,11 @@ struct Routed {
 /// Appends what the request holds. When this returns, every batch has its place in its log.
 pub(super) async fn dispatch(
     broker: Rc<Broker>,
-    incoming: Incoming,
-    requests: Share,
+    frame: Frame,
+    turn: Share,
 ) -> Option<OutcomeFuture> {
-    let version = incoming.header.version;
-    let Incoming { header, mut body, share, .. } = incoming;
+    let Frame { header, mut body, share } = frame;
+    let version = header.version;
     let request = ProduceRequest::parse(&body, version).ok()?;
     let acks = match request.acks {
         0 => Some(Acks::None),
@@ -73,13 +77,13 @@ pub(super) async fn dispatch(
             route(&broker, &request, &mut body, &mut outcomes, &mut routed);
         }
     }
+    let silent = acks == Some(Acks::None);
     let acks = acks.unwrap_or(Acks::None);
-    let silent = acks == Acks::None && refused.is_none();
     let deadline = broker.shard.now().plus_ms(request.timeout_ms.max(0) as u64);
     let answers = send(&broker, routed, acks, deadline).await;
     // What waits for its turn to be answered is not worked on: a peer that reads no answers must
     // not hold what others need.
-    drop(requests);
+    drop(turn);
     Some(Box::pin(async move {
         for (slots, answer) in answers {
             let Reply::Append(appended) = answer.await else {
@@ -126,13 +130,22 @@ async fn send(
     while let Some(first) = rest.next() {
         let shard = first.shard;
         let mut slots = vec![first.slot];
+        let mut bytes = first.batch.bytes.len();
         let mut batches = vec![first.batch];
-        while let Some(next) = rest.next_if(|next| next.shard == shard) {
+        while batches.len() < CALL_PARTITIONS_MAX
+            && bytes < CALL_BYTES_MAX
+            && let Some(next) = rest.next_if(|next| next.shard == shard)
+        {
             slots.push(next.slot);
+            bytes += next.batch.bytes.len();
             batches.push(next.batch);
         }
         let call = Call::Append { batches, acks, deadline };
         answers.push((slots, broker.call(shard, call).await));
+        if rest.peek().is_some_and(|next| next.shard == shard) {
+            // Others have their turn before the next part of a large request.
+            broker.shard.yield_now().await;
+        }
     }
     answers
 }
@@ -197,8 +210,7 @@ fn route(
             continue;
         }
         let shard = broker.owner_of(topic, records.index);
-        let origin = Origin::Client;
-        let batch = AppendBatch { topic, partition: records.index, bytes, origin };
+        let batch = AppendBatch { topic, partition: records.index, bytes, marker: None };
         routed.push(Routed { slot, shard, batch });
     }
 }

@@ -1,12 +1,10 @@
 //! SyncGroup: the leader assigns, and every member waits for what it is assigned.
 
-use std::cell::Cell;
 use std::rc::Rc;
 
-use ringlog_engine::shard::sync::Share;
 use ringlog_wire::messages::{SyncGroupRequest, SyncGroupResponse};
 
-use super::{Incoming, Outcome, ask_for_member};
+use super::{Incoming, Outcome};
 use crate::broker::Broker;
 use crate::error_code::ErrorCode;
 use crate::group::{GroupAnswer, GroupRequest, SyncGroup, Synced};
@@ -14,11 +12,7 @@ use crate::group::{GroupAnswer, GroupRequest, SyncGroup, Synced};
 /// From here on a member says what it believes the group to be (KIP-559).
 const PROTOCOL_FROM: i16 = 5;
 
-pub(super) async fn answer(
-    broker: &Rc<Broker>,
-    incoming: &Incoming,
-    requests: &Cell<Option<Share>>,
-) -> Option<Outcome> {
+pub(super) async fn answer(broker: &Rc<Broker>, incoming: &Incoming) -> Option<Outcome> {
     let request: SyncGroupRequest = incoming.decode()?;
     let says_protocol = request.protocol_type.is_some() && request.protocol_name.is_some();
     let synced = if incoming.header.version >= PROTOCOL_FROM && !says_protocol {
@@ -35,7 +29,7 @@ pub(super) async fn answer(
             protocol: request.protocol_name,
             assignments: assignments.map(|a| (a.member_id, a.assignment)).collect(),
         };
-        match ask_for_member(broker, &group, GroupRequest::Sync(sync), requests).await {
+        match incoming.ask_for_member(broker, &group, GroupRequest::Sync(sync)).await {
             GroupAnswer::Synced(synced) => synced,
             GroupAnswer::Unavailable(error) => Synced::refused(error),
             other => unreachable!("a sync has a sync's answer, not {other:?}"),

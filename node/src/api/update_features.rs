@@ -1,5 +1,6 @@
 //! UpdateFeatures: which levels of features the cluster has (KIP-584).
 
+use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use ringlog_wire::messages::update_features_request::FeatureUpdateKey;
@@ -16,15 +17,15 @@ const NO_RESULTS_FROM: i16 = 2;
 
 pub(super) async fn answer(broker: &Rc<Broker>, incoming: &Incoming) -> Option<Outcome> {
     let request: UpdateFeaturesRequest = incoming.decode()?;
-    let mut updates: Vec<FeatureUpdate> = Vec::new();
-    for asked in &request.feature_updates {
-        // The last one counts.
-        updates.retain(|update| update.name != asked.feature);
-        updates.push(update(asked));
-    }
+    // Of several for one feature the last counts, in its place.
+    let mut seen = BTreeSet::new();
+    let last_first = request.feature_updates.iter().rev();
+    let mut updates: Vec<FeatureUpdate> =
+        last_first.filter(|asked| seen.insert(&asked.feature)).map(update).collect();
+    updates.reverse();
     let call = ControlCall::UpdateFeatures { updates, validate_only: request.validate_only };
     let mut response = UpdateFeaturesResponse { error_message: None, ..Default::default() };
-    match broker.control(call).await {
+    match incoming.ask_controller(broker, call).await {
         ControlReply::Refused(fault) => {
             response.error_code = fault.error.code();
             let of_a_feature = fault.error == ErrorCode::InvalidUpdateVersion;

@@ -5,8 +5,8 @@ use std::rc::Rc;
 
 use ringlog_engine::batch::{BatchBuilder, ControlType, EndTxnMarker, RecordFields};
 use ringlog_engine::io::Buf;
-use ringlog_engine::log::Origin;
 use ringlog_engine::types::{ProducerEpoch, ProducerId, ShardId};
+use ringlog_wire::Uuid;
 use ringlog_wire::messages::write_txn_markers_request::WritableTxnMarker;
 use ringlog_wire::messages::write_txn_markers_response::{
     WritableTxnMarkerPartitionResult, WritableTxnMarkerResult, WritableTxnMarkerTopicResult,
@@ -14,7 +14,9 @@ use ringlog_wire::messages::write_txn_markers_response::{
 use ringlog_wire::messages::{WriteTxnMarkersRequest, WriteTxnMarkersResponse};
 
 use super::{Incoming, Outcome};
-use crate::broker::{Acks, AppendBatch, AppendOutcome, Broker, Call, Reply};
+use crate::broker::{
+    Acks, AppendBatch, AppendOutcome, Broker, CALL_PARTITIONS_MAX, Call, Reply, TxnMarker,
+};
 use crate::error_code::ErrorCode;
 
 /// A marker's partition by its topic's name, after its place in the request.
@@ -24,41 +26,58 @@ pub(super) async fn answer(broker: &Rc<Broker>, incoming: &Incoming) -> Option<O
     let request: WriteTxnMarkersRequest = incoming.decode()?;
     let image = broker.image();
     let mut errors: BTreeMap<Slot, ErrorCode> = BTreeMap::new();
-    let mut by_shard: BTreeMap<ShardId, (Vec<Slot>, Vec<AppendBatch>)> = BTreeMap::new();
+    let mut by_shard: BTreeMap<ShardId, Vec<(Uuid, Slot)>> = BTreeMap::new();
     for (m, marker) in request.markers.iter().enumerate() {
-        let bytes = batch_of(marker, broker.shard.unix_ms());
         for topic in &marker.topics {
             let known = image.topic_by_name(&topic.name);
             for &partition in &topic.partition_indexes {
                 let slot = (m, topic.name.clone(), partition);
-                let Some(topic) = known.filter(|t| t.partitions.contains_key(&partition)) else {
-                    errors.insert(slot, ErrorCode::UnknownTopicOrPartition);
-                    continue;
-                };
-                let (bytes, origin) = (Buf::copy_of(&bytes), Origin::Internal);
-                let batch = AppendBatch { topic: topic.id, partition, bytes, origin };
-                let shard = broker.owner_of(topic.id, partition);
-                let (slots, batches) = by_shard.entry(shard).or_default();
-                slots.push(slot);
-                batches.push(batch);
+                match known.filter(|topic| topic.partitions.contains_key(&partition)) {
+                    Some(topic) => {
+                        let shard = broker.owner_of(topic.id, partition);
+                        by_shard.entry(shard).or_default().push((topic.id, slot));
+                    }
+                    None => {
+                        errors.insert(slot, ErrorCode::UnknownTopicOrPartition);
+                    }
+                }
             }
         }
     }
     let timeout_ms = broker.config().current().int("request.timeout.ms").max(0) as u64;
     let deadline = broker.shard.now().plus_ms(timeout_ms);
-    let mut waits = Vec::new();
-    for (shard, (slots, batches)) in by_shard {
-        let call = Call::Append { batches, acks: Acks::All, deadline };
-        waits.push((slots, broker.call(shard, call).await));
-    }
-    for (slots, answer) in waits {
-        let Reply::Append(outcomes) = answer.await else {
-            unreachable!("an append has an append's reply")
-        };
-        errors.extend(slots.into_iter().zip(outcomes.into_iter().map(|outcome| match outcome {
-            AppendOutcome::Done { .. } => ErrorCode::None,
-            AppendOutcome::Refused { error, .. } => error,
-        })));
+    let calls = by_shard.values().map(|slots| slots.len().div_ceil(CALL_PARTITIONS_MAX)).max();
+    // One call of each shard at a time: batches take far more memory than their request.
+    for round in 0..calls.unwrap_or(0) {
+        let mut waits = Vec::new();
+        for (shard, slots) in &by_shard {
+            let Some(slots) = slots.chunks(CALL_PARTITIONS_MAX).nth(round) else { continue };
+            let batch = |(topic, (m, _, partition)): &(Uuid, Slot)| {
+                let marker = &request.markers[*m];
+                AppendBatch {
+                    topic: *topic,
+                    partition: *partition,
+                    bytes: Buf::copy_of(&batch_of(marker, broker.shard.unix_ms())),
+                    marker: Some(TxnMarker {
+                        producer: marker.producer_id,
+                        committed: marker.transaction_result,
+                    }),
+                }
+            };
+            let batches = slots.iter().map(batch).collect();
+            let call = Call::Append { batches, acks: Acks::All, deadline };
+            waits.push((slots, broker.call(*shard, call).await));
+        }
+        for (slots, answer) in waits {
+            let Reply::Append(outcomes) = answer.await else {
+                unreachable!("an append has an append's reply")
+            };
+            let outcomes = outcomes.into_iter().map(|outcome| match outcome {
+                AppendOutcome::Done { .. } => ErrorCode::None,
+                AppendOutcome::Refused { error, .. } => error,
+            });
+            errors.extend(slots.iter().map(|(_, slot)| slot.clone()).zip(outcomes));
+        }
     }
     let markers = respond(&request, errors);
     Some(incoming.respond(&WriteTxnMarkersResponse { markers }))

@@ -6,11 +6,10 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use ringlog_engine::dirs::OffsetCheckpoint;
-use ringlog_engine::io::{Buf, Fd, Mono};
-use ringlog_engine::log::Origin;
+use ringlog_engine::io::{Buf, Chunk, Fd, Mono};
 use ringlog_engine::shard::{IoError, TaskClass};
 use ringlog_engine::types::Offset;
-use ringlog_wire::Uuid;
+use ringlog_wire::{ApiKey, Uuid};
 
 use super::deletion::DeleteUpTo;
 use super::inspect::{Inspected, Inspection};
@@ -24,6 +23,7 @@ use crate::controller::{
 use crate::error_code::ErrorCode;
 use crate::group::{GroupAnswer, GroupRequest};
 use crate::metadata::{MetadataDelta, MetadataImage};
+use crate::wire::frame::RequestHeader;
 
 /// A message from one shard to another.
 pub enum Message {
@@ -43,6 +43,9 @@ pub enum Message {
     NotShed { kind: ListenerKind, count: usize },
 }
 
+/// Partitions that one call may be about: what it does at once is bounded by it.
+pub const CALL_PARTITIONS_MAX: usize = 1024;
+
 /// What one shard asks of another.
 pub enum Call {
     /// Append batches; reply once `acks` is satisfied or `deadline` has passed.
@@ -60,6 +63,8 @@ pub enum Call {
     Inspect { inspections: Vec<(Uuid, i32, Inspection)> },
     /// For the controller, on the control shard.
     Control(ControlCall),
+    /// For the control shard: a request that is too large for the shard that has received it.
+    Serve(Box<ForwardedRequest>),
     /// Have the logs that a new image says.
     ApplyMetadata(Arc<MetadataUpdate>),
     /// Report the bounds of all logs.
@@ -79,10 +84,23 @@ pub enum Call {
 }
 
 impl Call {
+    /// How many partitions it is about, if it names them.
+    pub(super) fn partitions(&self) -> usize {
+        match self {
+            Call::Append { batches, .. } => batches.len(),
+            Call::Read { reads } => reads.len(),
+            Call::Watch { partitions, .. } => partitions.len(),
+            Call::ListOffsets { queries } => queries.len(),
+            Call::Inspect { inspections } => inspections.len(),
+            Call::DeleteRecords { targets } => targets.len(),
+            _ => 0,
+        }
+    }
+
     /// Who goes first on the shard that is asked: members of a group may all ask at the same time.
     pub(super) fn class(&self) -> TaskClass {
         match self {
-            Call::Group { .. } => TaskClass::Background,
+            Call::Group { .. } | Call::Serve(_) => TaskClass::Background,
             _ => TaskClass::Foreground,
         }
     }
@@ -97,6 +115,7 @@ pub enum Reply {
     Group(GroupAnswer),
     Inspect(Vec<Result<Inspected, ErrorCode>>),
     Control(ControlReply),
+    Served(Served),
     MetadataApplied,
     Offsets(Vec<LogOffsets>),
     Measured(Box<Measures>),
@@ -109,6 +128,24 @@ pub enum Reply {
         all: bool,
         offline: bool,
     },
+}
+
+/// A request as a connection has brought it, for another shard.
+pub struct ForwardedRequest {
+    pub header: RequestHeader,
+    pub key: ApiKey,
+    pub body: Buf,
+    /// The listener's number.
+    pub listener: usize,
+    pub peer: IpAddr,
+}
+
+/// What became of it.
+pub enum Served {
+    /// The whole frame of its answer.
+    Respond(Vec<Chunk>),
+    Silent,
+    Close,
 }
 
 /// When a producer wants to hear back.
@@ -128,8 +165,16 @@ pub struct AppendBatch {
     pub partition: i32,
     /// The received bytes.
     pub bytes: Buf,
-    /// Who wrote it.
-    pub origin: Origin,
+    /// What the batch says, if it is a marker that a transaction coordinator has sent; a client
+    /// wrote it otherwise.
+    pub marker: Option<TxnMarker>,
+}
+
+/// A producer's transaction ends.
+#[derive(Clone, Copy)]
+pub struct TxnMarker {
+    pub producer: i64,
+    pub committed: bool,
 }
 
 /// What came of one batch.
@@ -207,6 +252,9 @@ pub struct LogOffsets {
     pub first_dirty: Option<Offset>,
 }
 
+/// A topic's name, how many partitions it is to have, and where the new ones go.
+pub type PartitionsWanted = (String, i32, Option<Vec<Assignment>>);
+
 /// What the controller is asked.
 pub enum ControlCall {
     CreateTopics {
@@ -214,7 +262,7 @@ pub enum ControlCall {
         validate_only: bool,
     },
     CreatePartitions {
-        topics: Vec<(String, i32, Option<Vec<Assignment>>)>,
+        topics: Vec<PartitionsWanted>,
         validate_only: bool,
     },
     DeleteTopics {

@@ -10,7 +10,7 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::net::{IpAddr, ToSocketAddrs};
+use std::net::IpAddr;
 
 use ringlog_engine::io::Mono;
 use ringlog_engine::shard::sync::Event;
@@ -27,6 +27,8 @@ const RATE_MAX: &str = "max.connection.creation.rate";
 pub struct Connections {
     counts: RefCell<Counts>,
     limits: RefCell<Limits>,
+    /// max.connections.per.ip.overrides.
+    address_limits: RefCell<BTreeMap<IpAddr, usize>>,
     rates: RefCell<Rates>,
     changed: Event,
 }
@@ -55,7 +57,6 @@ struct Limits {
     total_max: usize,
     listener_max: BTreeMap<usize, usize>,
     address_max: usize,
-    single_addresses_max: BTreeMap<IpAddr, usize>,
     rate_max: f64,
     listener_rate_max: BTreeMap<usize, f64>,
     /// Windows over which rates are measured, and their length.
@@ -80,17 +81,11 @@ impl Limits {
         let numbered = || listeners.iter().enumerate().map(|(i, listener)| (first + i, listener));
         let (inter_broker, _) = config.inter_broker_listener();
         let protected = numbered().find(|(_, l)| l.name == inter_broker).map(|(i, _)| i);
-        let overrides = config.max_connections_per_ip_overrides().unwrap_or_default();
-        let single = overrides
-            .into_iter()
-            .filter_map(|(host, max)| Some((address_of(&host)?, limit(max))))
-            .collect();
         let window_ms = 1000 * u64::try_from(config.int("quota.window.size.seconds")).unwrap_or(1);
         Self {
             total_max: limit(config.int(NODE_MAX)),
             listener_max: numbered().map(|(i, l)| (i, limit(own(l, NODE_MAX)))).collect(),
             address_max: limit(config.int("max.connections.per.ip")),
-            single_addresses_max: single,
             rate_max: f64::from(config.int(RATE_MAX)),
             listener_rate_max: numbered().map(|(i, l)| (i, f64::from(own(l, RATE_MAX)))).collect(),
             windows: (limit(config.int("quota.window.num")).max(1), window_ms.max(1)),
@@ -99,17 +94,16 @@ impl Limits {
     }
 }
 
-/// A host's first address. A name is looked up when the key is set, not when somebody connects.
-fn address_of(host: &str) -> Option<IpAddr> {
-    let host = host.trim_start_matches('[').trim_end_matches(']');
-    host.parse().ok().or_else(|| Some((host, 0).to_socket_addrs().ok()?.next()?.ip()))
-}
-
 impl Connections {
     /// Takes over the limits of a configuration, for the listeners from number `first` on.
     pub fn set_limits(&self, config: &RawConfig, listeners: &[Listener], first: usize) {
         *self.limits.borrow_mut() = Limits::of(config, listeners, first);
         self.changed.notify();
+    }
+
+    /// Takes over the limits of single addresses.
+    pub fn set_address_limits(&self, limits: BTreeMap<IpAddr, usize>) {
+        *self.address_limits.borrow_mut() = limits;
     }
 
     /// Counts a connection that has come, and says how long to let it wait because they come too
@@ -146,7 +140,7 @@ impl Connections {
     pub fn open(&self, listener: usize, address: IpAddr, shard: ShardId) -> bool {
         let (limits, mut counts) = (self.limits.borrow(), self.counts.borrow_mut());
         let of_address = counts.by_address.get(&address).copied().unwrap_or(0);
-        let single = limits.single_addresses_max.get(&address).copied();
+        let single = self.address_limits.borrow().get(&address).copied();
         if of_address >= single.unwrap_or(limits.address_max) {
             return false;
         }
@@ -243,9 +237,8 @@ mod tests {
 
     #[test]
     fn an_address_has_a_limit_and_some_have_their_own() {
-        let open = connections(
-            "max.connections.per.ip=1\nmax.connections.per.ip.overrides=10.0.0.2:2,10.0.0.3:0\n",
-        );
+        let open = connections("max.connections.per.ip=1\n");
+        open.set_address_limits(BTreeMap::from([(ip(2), 2), (ip(3), 0)]));
         assert!(open.open(0, ip(1), S) && !open.open(1, ip(1), S));
         assert!(open.open(0, ip(2), S) && open.open(0, ip(2), S) && !open.open(0, ip(2), S));
         assert!(!open.open(0, ip(3), S));

@@ -1,23 +1,25 @@
-//! The controller's shell, on the control shard: it takes requests one by one, lets the core decide,
-//! appends the records, applies them, and publishes the image to all shards.
+//! The controller's shell, on the control shard: it takes requests one by one, lets the core
+//! decide, appends the records, applies them, and publishes the image to all shards.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 
+use ringlog_engine::batch::BatchError;
+use ringlog_engine::log::AppendError;
 use ringlog_engine::shard::sync::{OneshotSender, Queue, oneshot};
 use ringlog_wire::records::metadata::{MetadataRecord, NoOpRecord};
 
-use super::calls::{Call, ControlCall, ControlReply, MetadataUpdate};
+use super::calls::{Call, ControlCall, ControlReply, MetadataUpdate, PartitionsWanted};
 use super::metadata_log::{BootstrapError, MetadataLog, OpenedMetadata};
 use super::shard_broker::Broker;
 use crate::controller::{
-    FeatureChanges, NodeIdentity, PRODUCER_ID_BLOCK, TopicFault, add_partitions,
-    allocate_producer_ids, alter_configs, bootstrap_records, create_topics, delete_topics,
-    registration_records, update_features,
+    AlterConfigs, FeatureChanges, NodeIdentity, PRODUCER_ID_BLOCK, RECORDS_PER_REQUEST_MAX,
+    TopicFault, add_partitions, allocate_producer_ids, alter_configs, bootstrap_records,
+    create_topics, delete_topics, excessive, registration_records, update_features,
 };
 use crate::error_code::ErrorCode;
-use crate::metadata::{MetadataDelta, MetadataImage};
+use crate::metadata::{ApplyError, MetadataDelta, MetadataImage};
 
 /// Requests that wait for the controller at most.
 const WAITING_MAX: usize = 1000;
@@ -26,6 +28,57 @@ const WAITING_MAX: usize = 1000;
 const REGISTRATION_RECORDS_MAX: usize = 500;
 /// How often what is too old or too much is looked for, besides after each snapshot.
 const CLEAN_INTERVAL_MS: i64 = 60_000;
+
+/// Resources that are decided on before others have their turn.
+const DECIDED_AT_ONCE: usize = 256;
+
+/// Why a decision does not take effect.
+enum Uncommitted {
+    /// It is not one that the log takes. Everything is as it was.
+    Refused(TopicFault),
+    /// The log has failed.
+    Failed(BootstrapError),
+}
+
+impl From<BootstrapError> for Uncommitted {
+    fn from(error: BootstrapError) -> Self {
+        match error {
+            // More than a segment of the metadata log holds.
+            BootstrapError::Append(
+                AppendError::LargerThanSegment { .. }
+                | AppendError::Batch(BatchError::TooLarge { .. }),
+            ) => Uncommitted::Refused(excessive()),
+            error => Uncommitted::Failed(error),
+        }
+    }
+}
+
+impl From<ApplyError> for Uncommitted {
+    fn from(error: ApplyError) -> Self {
+        tracing::error!(%error, "decision_contradicts_the_metadata");
+        let (error, message) = (ErrorCode::UnknownServerError, Some(error.to_string()));
+        Uncommitted::Refused(TopicFault { error, message })
+    }
+}
+
+impl Uncommitted {
+    /// At a start nothing may be refused.
+    fn at_start(self) -> BootstrapError {
+        match self {
+            Uncommitted::Failed(error) => error,
+            Uncommitted::Refused(fault) => {
+                BootstrapError::Unsupported(fault.message.unwrap_or_default())
+            }
+        }
+    }
+}
+
+fn check_count(records: &[MetadataRecord]) -> Result<(), Uncommitted> {
+    match records.len() > RECORDS_PER_REQUEST_MAX {
+        true => Err(Uncommitted::Refused(excessive())),
+        false => Ok(()),
+    }
+}
 
 /// The active controller.
 pub struct Control {
@@ -67,14 +120,16 @@ impl Control {
         });
         let mut delta = MetadataDelta::default();
         if let Some(from_file) = bootstrap {
-            control.commit(bootstrap_records(from_file), &mut delta).await?;
+            let committed = control.commit(bootstrap_records(from_file), &mut delta).await;
+            committed.map_err(Uncommitted::at_start)?;
         }
         let next_offset = control.log.end_offset();
         let (broker_epoch, records) =
             registration_records(&control.image.borrow(), node, next_offset);
         control.broker_epoch.set(broker_epoch);
         for batch in records.chunks(REGISTRATION_RECORDS_MAX) {
-            control.commit(batch.to_vec(), &mut delta).await?;
+            let committed = control.commit(batch.to_vec(), &mut delta).await;
+            committed.map_err(Uncommitted::at_start)?;
         }
         // The first image is all news.
         {
@@ -115,12 +170,15 @@ impl Control {
     async fn run_requests(self: Rc<Self>) {
         while let Some((call, reply)) = self.waiting.pop().await {
             let answer = self.decide(call).await;
-            let answer = answer.unwrap_or_else(|error| {
-                // Nothing it has promised is lost; but it can promise nothing more.
-                tracing::error!(%error, "metadata_log_failed");
-                self.failed.set(true);
-                let message = Some(error.to_string());
-                ControlReply::Refused(TopicFault { error: ErrorCode::KafkaStorageError, message })
+            let answer = answer.unwrap_or_else(|error| match error {
+                Uncommitted::Refused(fault) => ControlReply::Refused(fault),
+                Uncommitted::Failed(error) => {
+                    // Nothing it has promised is lost; but it can promise nothing more.
+                    tracing::error!(%error, "metadata_log_failed");
+                    self.failed.set(true);
+                    let (error, message) = (ErrorCode::KafkaStorageError, Some(error.to_string()));
+                    ControlReply::Refused(TopicFault { error, message })
+                }
             });
             reply.send(answer);
         }
@@ -139,7 +197,7 @@ impl Control {
     }
 
     /// NoOp records, index entries and snapshots.
-    async fn upkeep(&self) -> Result<(), BootstrapError> {
+    async fn upkeep(&self) -> Result<(), Uncommitted> {
         let config = self.broker.config();
         let config = config.current();
         let now_ms = self.broker.shard.unix_ms();
@@ -181,27 +239,30 @@ impl Control {
         &self,
         records: Vec<MetadataRecord>,
         delta: &mut MetadataDelta,
-    ) -> Result<(), BootstrapError> {
+    ) -> Result<(), Uncommitted> {
         if records.is_empty() {
             return Ok(());
         }
-        let image = self.image.borrow().clone();
-        self.log.append(&records, &image).await?;
-        let mut image = self.image.borrow_mut();
-        for record in records {
+        let before = self.image.borrow().clone();
+        // ORDER: what cannot be applied is not written. Every start would stumble over it.
+        let (mut image, mut changes) = (before.clone(), delta.clone());
+        for record in &records {
             match record {
                 MetadataRecord::BeginTransaction(_) | MetadataRecord::EndTransaction(_) => {}
-                record => image.apply(record, delta).expect("the core decided on this image"),
+                record => image.apply(record.clone(), &mut changes)?,
             }
         }
+        self.log.append(&records, &before).await?;
         image.end_offset = self.log.end_offset();
         image.epoch = self.log.epoch();
         image.last_timestamp = self.broker.shard.unix_ms();
         self.last_append_ms.set(image.last_timestamp);
+        *self.image.borrow_mut() = image;
+        *delta = changes;
         Ok(())
     }
 
-    async fn commit_and_publish(&self, records: Vec<MetadataRecord>) -> Result<(), BootstrapError> {
+    async fn commit_and_publish(&self, records: Vec<MetadataRecord>) -> Result<(), Uncommitted> {
         let mut delta = MetadataDelta::default();
         if records.is_empty() {
             return Ok(());
@@ -229,7 +290,7 @@ impl Control {
         self.broker.published.publish(Arc::clone(&update.image));
     }
 
-    async fn decide(&self, call: ControlCall) -> Result<ControlReply, BootstrapError> {
+    async fn decide(&self, call: ControlCall) -> Result<ControlReply, Uncommitted> {
         let image = self.image.borrow().clone();
         let config = self.broker.config();
         Ok(match call {
@@ -245,21 +306,11 @@ impl Control {
                 ControlReply::Topics(outcomes)
             }
             ControlCall::CreatePartitions { topics, validate_only } => {
-                let mut records = Vec::new();
-                let mut outcomes = Vec::with_capacity(topics.len());
-                for (name, count, assignments) in &topics {
-                    let start = self.broker.shard.random();
-                    let decided =
-                        add_partitions(&image, name, *count, assignments.as_deref(), start);
-                    outcomes.push(decided.map(|added| records.extend(added)));
-                }
-                if !validate_only {
-                    self.commit_and_publish(records).await?;
-                }
-                ControlReply::Partitions(outcomes)
+                self.create_partitions(&image, &topics, validate_only).await?
             }
             ControlCall::DeleteTopics { topics } => {
                 let (records, outcomes) = delete_topics(&image, &topics);
+                check_count(&records)?;
                 let any = !records.is_empty();
                 self.commit_and_publish(records).await?;
                 if any {
@@ -273,12 +324,7 @@ impl Control {
                 ControlReply::Deleted(outcomes)
             }
             ControlCall::AlterConfigs { resources, validate_only } => {
-                let node_id = self.broker.settings.node_id;
-                let (records, outcomes) = alter_configs(&image, &config, node_id, &resources);
-                if !validate_only {
-                    self.commit_and_publish(records).await?;
-                }
-                ControlReply::Altered(outcomes)
+                self.alter_configs(&image, &resources, validate_only).await?
             }
             ControlCall::UpdateFeatures { updates, validate_only } => {
                 match update_features(&image, self.node.node_id, &updates) {
@@ -300,10 +346,51 @@ impl Control {
         })
     }
 
-    async fn change_features(
+    async fn create_partitions(
         &self,
-        changes: FeatureChanges,
-    ) -> Result<ControlReply, BootstrapError> {
+        image: &MetadataImage,
+        topics: &[PartitionsWanted],
+        validate_only: bool,
+    ) -> Result<ControlReply, Uncommitted> {
+        let mut records = Vec::new();
+        let mut outcomes = Vec::with_capacity(topics.len());
+        for some in topics.chunks(DECIDED_AT_ONCE) {
+            for (name, count, assignments) in some {
+                let start = self.broker.shard.random();
+                let decided = add_partitions(image, name, *count, assignments.as_deref(), start);
+                outcomes.push(decided.map(|added| records.extend(added)));
+                check_count(&records)?;
+            }
+            self.broker.shard.yield_now().await;
+        }
+        if !validate_only {
+            self.commit_and_publish(records).await?;
+        }
+        Ok(ControlReply::Partitions(outcomes))
+    }
+
+    async fn alter_configs(
+        &self,
+        image: &MetadataImage,
+        resources: &[AlterConfigs],
+        validate_only: bool,
+    ) -> Result<ControlReply, Uncommitted> {
+        let (config, node_id) = (self.broker.config(), self.broker.settings.node_id);
+        let (mut records, mut outcomes) = (Vec::new(), Vec::with_capacity(resources.len()));
+        for some in resources.chunks(DECIDED_AT_ONCE) {
+            let (more, decided) = alter_configs(image, &config, node_id, some);
+            records.extend(more);
+            outcomes.extend(decided);
+            check_count(&records)?;
+            self.broker.shard.yield_now().await;
+        }
+        if !validate_only {
+            self.commit_and_publish(records).await?;
+        }
+        Ok(ControlReply::Altered(outcomes))
+    }
+
+    async fn change_features(&self, changes: FeatureChanges) -> Result<ControlReply, Uncommitted> {
         if changes.kraft_upgrade {
             self.log.upgrade_kraft(&self.node).await?;
             self.image.borrow_mut().kraft_version = 1;
@@ -312,7 +399,7 @@ impl Control {
         Ok(ControlReply::Done)
     }
 
-    async fn next_producer_id(&self, image: &MetadataImage) -> Result<Option<i64>, BootstrapError> {
+    async fn next_producer_id(&self, image: &MetadataImage) -> Result<Option<i64>, Uncommitted> {
         let (mut next, mut end) = self.producer_ids.get();
         if next == end {
             let node_id = self.broker.settings.node_id;

@@ -44,9 +44,24 @@ pub struct Counters {
     pub bytes_in: u64,
     /// Bytes of batches in answers to fetches on this shard's connections.
     pub bytes_out: u64,
+    /// Bytes of the largest request that was decoded here, those of Produce and Fetch aside: theirs
+    /// are bounded by what they append and read.
+    pub largest_request_bytes: usize,
+    /// Partitions of the largest call of another shard.
+    pub largest_call_partitions: usize,
 }
 
 impl Counters {
+    /// A request of so many bytes is decoded.
+    pub fn decoded(&mut self, bytes: usize) {
+        self.largest_request_bytes = self.largest_request_bytes.max(bytes);
+    }
+
+    /// A call about so many partitions has come.
+    pub fn called(&mut self, partitions: usize) {
+        self.largest_call_partitions = self.largest_call_partitions.max(partitions);
+    }
+
     /// A request was answered, so long after it was taken up.
     pub fn answered(&mut self, key: ApiKey, ns: u64) {
         let index = key as usize;

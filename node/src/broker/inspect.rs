@@ -62,14 +62,20 @@ pub struct ActiveProducer {
 }
 
 impl Broker {
-    pub(super) fn inspect(
+    pub(super) async fn inspect(
         &self,
         inspections: &[(Uuid, i32, Inspection)],
     ) -> Vec<Result<Inspected, ErrorCode>> {
-        let one = |(topic, index, inspection): &(Uuid, i32, Inspection)| {
-            look(&*self.partition(*topic, *index)?, *inspection)
-        };
-        inspections.iter().map(one).collect()
+        let mut found = Vec::with_capacity(inspections.len());
+        for (topic, index, inspection) in inspections {
+            let partition = self.partition(*topic, *index);
+            found.push(partition.and_then(|partition| look(&partition, *inspection)));
+            // A partition may have very many producers.
+            if *inspection == Inspection::Producers {
+                self.shard.yield_now().await;
+            }
+        }
+        found
     }
 }
 

@@ -9,7 +9,7 @@ use ringlog_engine::batch::{
     UNCOMPRESSED_BATCH_BYTES_MAX, decompress, records, validate_stored,
 };
 use ringlog_engine::dirs::write_partition_metadata;
-use ringlog_engine::io::Buf;
+use ringlog_engine::io::{Buf, WritePath};
 use ringlog_engine::log::{
     AppendError, Committer, CommitterOptions, LoadError, LoadOptions, Log, LogConfig, LogError,
     Origin, ReadError, ReadLimits,
@@ -81,9 +81,9 @@ pub enum BootstrapError {
         /// What is wrong.
         what: String,
     },
-    /// The quorum is not one this version can be part of.
+    /// The cluster is not one this version can serve.
     #[error("{0}")]
-    Quorum(String),
+    Unsupported(String),
 }
 
 /// The metadata log of the only voter.
@@ -128,7 +128,10 @@ impl MetadataLog {
             write_partition_metadata(shard, &dir, TopicId::METADATA).await?;
             shard.sync_dir(parent).await?;
         }
-        let committer = Committer::start(shard, CommitterOptions::default());
+        // The control shard accepts connections too: it must not stand still with this disk.
+        let options =
+            CommitterOptions { write_path: WritePath::Ring, ..CommitterOptions::default() };
+        let committer = Committer::start(shard, options);
         let load = LoadOptions {
             config: log_config(config),
             clean,
@@ -154,6 +157,7 @@ impl MetadataLog {
         this.load_snapshot(&mut image).await?;
         this.replay(&mut image).await?;
         this.check_voters()?;
+        check_cluster(&image, this.node_id)?;
         let bootstrap = match image.end_offset {
             0 => Some(this.read_bootstrap(parent).await?),
             _ => None,
@@ -199,6 +203,10 @@ impl MetadataLog {
         BootstrapError::Corrupt { path: self.dir.join(name), what: what.to_string() }
     }
 
+    fn corrupt_log(&self, what: impl ToString) -> BootstrapError {
+        BootstrapError::Corrupt { path: self.dir.clone(), what: what.to_string() }
+    }
+
     async fn load_snapshot(&mut self, image: &mut MetadataImage) -> Result<(), BootstrapError> {
         self.remove_leftovers().await?;
         let Some(SnapshotId { end_offset, epoch }) = self.snapshots().await?.pop() else {
@@ -221,11 +229,11 @@ impl MetadataLog {
         let mut at = Offset(image.end_offset).max(self.log.ends().log_start_offset);
         if at.0 > image.end_offset {
             let what = format!("it starts at {at}, and no snapshot covers what was before");
-            return Err(self.corrupt("", what));
+            return Err(self.corrupt_log(what));
         }
         if at > end {
             let what = format!("it ends at {end}, and a snapshot says that it reached {at}");
-            return Err(self.corrupt("", what));
+            return Err(self.corrupt_log(what));
         }
         while at < end {
             let limits = ReadLimits { bytes_max: REPLAY_BYTES, at_least_one_batch: true };
@@ -236,16 +244,16 @@ impl MetadataLog {
             while let Ok((header, batch)) = BatchHeader::parse_whole(rest) {
                 if header.last_offset() >= at {
                     self.since_snapshot_bytes.update(|bytes| bytes + header.size as u64);
-                    validate_stored(batch).map_err(|what| self.corrupt(LOG_NAME, what))?;
+                    validate_stored(batch).map_err(|what| self.corrupt_log(what))?;
                     Replay { image, log: self }
                         .apply_batch(&header, batch)
-                        .map_err(|what| self.corrupt(LOG_NAME, what))?;
+                        .map_err(|what| self.corrupt_log(what))?;
                     at = header.next_offset();
                 }
                 rest = &rest[header.size..];
             }
             if at == before {
-                return Err(self.corrupt(LOG_NAME, format!("no batch holds offset {at}")));
+                return Err(self.corrupt_log(format!("no batch holds offset {at}")));
             }
         }
         image.end_offset = image.end_offset.max(at.0);
@@ -259,7 +267,7 @@ impl MetadataLog {
         if ids == [self.node_id] {
             return Ok(());
         }
-        Err(BootstrapError::Quorum(format!(
+        Err(BootstrapError::Unsupported(format!(
             "the quorum's voters are {ids:?}; this version can only be the single voter of its \
              quorum, and this node is {}",
             self.node_id
@@ -343,9 +351,9 @@ impl MetadataLog {
 
     async fn append_batch(&self, batch: BatchBuilder) -> Result<i64, BootstrapError> {
         let bytes = batch.build().expect("uncompressed");
-        self.since_snapshot_bytes.update(|total| total + bytes.len() as u64);
         let epoch = LeaderEpoch(self.epoch);
         let appended = self.log.append(Buf::copy_of(&bytes), Origin::Internal, epoch)?;
+        self.since_snapshot_bytes.update(|total| total + bytes.len() as u64);
         self.log.flush().await?;
         Ok(appended.first_offset.0)
     }
@@ -374,7 +382,7 @@ impl MetadataLog {
             (ControlType::KraftVersion, version.to_vec(0)),
             (ControlType::KraftVoters, voters.to_vec(0)),
         ] {
-            let value = value.map_err(|error| self.corrupt(LOG_NAME, error))?;
+            let value = value.map_err(|error| self.corrupt_log(error))?;
             let key = kind.key();
             let fields = RecordFields { key: Some(&key), value: Some(&value), headers: &[] };
             batch.append(self.shard.unix_ms(), &fields);
@@ -400,7 +408,7 @@ impl MetadataLog {
             value.clear();
             record
                 .encode_frame(record_version(record, elr), &mut value)
-                .map_err(|error| self.corrupt(LOG_NAME, error))?;
+                .map_err(|error| self.corrupt_log(error))?;
             batch.append(now_ms, &RecordFields { value: Some(&value), ..RecordFields::default() });
         }
         self.append_batch(batch).await
@@ -418,6 +426,26 @@ impl MetadataLog {
         self.committer.stop();
         Ok(())
     }
+}
+
+/// Refuses a cluster that this version would damage or leave open.
+fn check_cluster(image: &MetadataImage, node_id: i32) -> Result<(), BootstrapError> {
+    let others: Vec<i32> = image.brokers.keys().copied().filter(|id| *id != node_id).collect();
+    if !others.is_empty() {
+        return Err(BootstrapError::Unsupported(format!(
+            "the metadata log names other brokers, {others:?}: this version runs as a single node, \
+             and would make itself the leader of their partitions, without what it has not \
+             replicated. Unregister them with the brokers of the cluster, or start Apache Kafka"
+        )));
+    }
+    let entries = image.access_control_entries().len();
+    if entries > 0 {
+        return Err(BootstrapError::Unsupported(format!(
+            "the metadata log has {entries} access control entries: this version has no authorizer \
+             (authorizer.class.name), and would let everybody do everything"
+        )));
+    }
+    Ok(())
 }
 
 /// metadata.log.segment.bytes and .ms; retention is by snapshots, not by the log's own age.

@@ -24,8 +24,9 @@ mod shard_broker;
 mod upkeep;
 
 pub use calls::{
-    Acks, AppendBatch, AppendOutcome, Call, ControlCall, ControlReply, ListOffsetAnswer,
-    ListOffsetQuery, Message, MetadataUpdate, QuorumState, ReadOutcome, ReadSpec, Reply,
+    Acks, AppendBatch, AppendOutcome, CALL_PARTITIONS_MAX, Call, ControlCall, ControlReply,
+    ForwardedRequest, ListOffsetAnswer, ListOffsetQuery, Message, MetadataUpdate, QuorumState,
+    ReadOutcome, ReadSpec, Reply, Served, TxnMarker,
 };
 pub use connections::Connections;
 pub use control::Control;

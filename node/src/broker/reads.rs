@@ -5,7 +5,9 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use ringlog_engine::io::{BUF_ALIGN, Buf, Fd, SendPath};
-use ringlog_engine::log::{AbortedTxn, COLD_BYTES_MAX, FileRange, IoMode, ReadError, ReadLimits};
+use ringlog_engine::log::{
+    AbortedTxn, COLD_BYTES_MAX, FileRange, IoMode, LogError, ReadError, ReadLimits,
+};
 use ringlog_engine::shard::File;
 use ringlog_engine::types::LeaderEpoch;
 
@@ -158,6 +160,10 @@ impl Broker {
             Err(error) => return failure(error),
         }
         let failed = |error: ReadError| {
+            // Its topic was deleted meanwhile, or the node stops: nothing is wrong with it.
+            if matches!(error, ReadError::Log(LogError::Closed)) {
+                return failure(ErrorCode::NotLeaderOrFollower);
+            }
             tracing::error!(topic = %partition.topic_name, partition = partition.index, %error,
                 "read_failed");
             // What is damaged stays so: a consumer that tried again would try for ever.

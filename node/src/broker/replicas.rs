@@ -111,6 +111,8 @@ impl Broker {
             }
             if self.is_control() {
                 self.limit_connections(config.current());
+                let (this, config) = (Rc::clone(self), config.current().clone());
+                self.shard.spawn(async move { this.limit_addresses(&config).await });
                 self.shed_excess();
             }
             *self.config.borrow_mut() = Rc::new(config);

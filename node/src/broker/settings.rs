@@ -35,6 +35,8 @@ pub const LARGE_FRAME_BYTES: usize = 4 << 20;
 const MEMORY_PARTS: u64 = 4;
 /// More than this a shard does not keep for reuse: the allocator has it back.
 const POOL_BYTES_MAX: u64 = 64 << 20;
+/// No request is decoded that takes more: more than a million names.
+pub const ONE_DECODED_BYTES_MAX: usize = 32 << 20;
 /// Logs that a shard opens or closes at a time, at most, and the share of the descriptors for it.
 const LOGS_AT_ONCE_MAX: usize = 64;
 const DESCRIPTORS_FOR_OPENING: usize = 16;
@@ -143,6 +145,10 @@ pub struct RequestLimits {
     pub tail_bytes: usize,
     /// Bytes of one frame.
     pub one_frame_bytes: usize,
+    /// Bytes of requests that are decoded, on a shard that has partitions.
+    pub decoded_bytes: usize,
+    /// The same on the control shard, where the large ones are.
+    pub control_decoded_bytes: usize,
     /// Incremental fetch sessions.
     pub fetch_sessions: usize,
 }
@@ -214,15 +220,18 @@ impl RequestLimits {
         let slots = config.int("max.incremental.fetch.session.cache.slots");
         let requests = config.int("queued.max.requests").max(1) as usize;
         Self {
-            frame_bytes: of_shard(bytes / 4 * 3),
+            frame_bytes: of_shard(bytes / 2),
             large_frame_bytes,
             count: requests.div_ceil(shards),
             fetch_bytes: fit(of_key("fetch.max.bytes"), read_bytes),
             read_bytes,
             ahead_bytes: of_shard(part / 4),
             tail_bytes: of_shard(part) / config.log_dirs().len().max(1),
-            pool_bytes: of_shard(part.min(POOL_BYTES_MAX * shards as u64)),
+            // The control shard has one too.
+            pool_bytes: (part as usize / (shards + 1)).min(POOL_BYTES_MAX as usize),
             one_frame_bytes: fit(of_key("socket.request.max.bytes"), large_frame_bytes),
+            decoded_bytes: of_shard(bytes / 8),
+            control_decoded_bytes: (bytes / 8) as usize,
             fetch_sessions: (slots.max(0) as usize).div_ceil(shards),
         }
     }
@@ -244,15 +253,17 @@ mod tests {
             RequestLimits::of(&config, 2, 64_000)
         };
         let unlimited = RequestLimits {
-            frame_bytes: 3000,
+            frame_bytes: 2000,
             large_frame_bytes: 1000,
             count: 250,
             fetch_bytes: 55 << 20,
             read_bytes: 4000,
             ahead_bytes: 1000,
             tail_bytes: 4000,
-            pool_bytes: 4000,
+            pool_bytes: 2666,
             one_frame_bytes: 100 << 20,
+            decoded_bytes: 500,
+            control_decoded_bytes: 1000,
             fetch_sessions: 500,
         };
         assert_eq!(of(""), unlimited);
@@ -261,8 +272,10 @@ mod tests {
                    queued.max.requests=5\nfetch.max.bytes=2000\n\
                    max.incremental.fetch.session.cache.slots=3\n";
         let limited = RequestLimits {
-            frame_bytes: 1500,
+            frame_bytes: 1000,
             large_frame_bytes: 500,
+            decoded_bytes: 250,
+            control_decoded_bytes: 500,
             count: 3,
             fetch_bytes: 2000,
             one_frame_bytes: 4000,
@@ -271,13 +284,15 @@ mod tests {
         };
         assert_eq!(of(set), limited);
         let kept_small = RequestLimits {
-            frame_bytes: 300,
+            frame_bytes: 200,
             large_frame_bytes: 100,
+            decoded_bytes: 50,
+            control_decoded_bytes: 100,
             fetch_bytes: 400,
             read_bytes: 400,
             ahead_bytes: 100,
             tail_bytes: 400,
-            pool_bytes: 400,
+            pool_bytes: 266,
             one_frame_bytes: 100,
             ..unlimited
         };

@@ -21,7 +21,10 @@ use ringlog_engine::stdx::slab::Slab;
 use ringlog_engine::types::{Offset, ShardId};
 use ringlog_wire::Uuid;
 
-use super::calls::{Acks, AppendBatch, AppendOutcome, Call, ControlReply, Message, Reply};
+use super::calls::{
+    Acks, AppendBatch, AppendOutcome, CALL_PARTITIONS_MAX, Call, ControlCall, ControlReply,
+    ForwardedRequest, Message, Reply, Served,
+};
 use super::connections::Connections;
 use super::control::Control;
 use super::counters::Counters;
@@ -30,7 +33,7 @@ use super::measures::CompactionCounts;
 use super::partition::Partition;
 use super::published::PublishedImage;
 use super::reads::Leases;
-use super::settings::{COLD_READ_BYTES, Settings};
+use super::settings::{COLD_READ_BYTES, ONE_DECODED_BYTES_MAX, Settings};
 use crate::config::BrokerConfig;
 use crate::controller::TopicFault;
 use crate::coordinator::GroupCoordinators;
@@ -39,6 +42,12 @@ use crate::metadata::MetadataImage;
 
 /// A call's answer, once its first, immediate step is done.
 pub type Answer = Pin<Box<dyn Future<Output = Reply>>>;
+
+/// How a request that another shard has forwarded is answered.
+pub type OnForwarded = Rc<dyn Fn(ForwardedRequest) -> Pin<Box<dyn Future<Output = Served>>>>;
+
+/// Large requests that the control shard works on at a time.
+const LARGE_REQUESTS_MAX: usize = 4;
 
 /// A shard's partitions by topic and number; those that could not be opened say why.
 pub(super) type Partitions = FxHashMap<(Uuid, i32), Result<Rc<Partition>, ErrorCode>>;
@@ -61,6 +70,8 @@ pub struct ServedConnection {
     pub listener: usize,
     /// When it last brought or took anything.
     pub last_used: Cell<Mono>,
+    /// How far its peer had come in reading, and when that was seen.
+    pub read_by_peer: Cell<(usize, Mono)>,
     /// It is being closed because there are too many.
     pub shed: Cell<bool>,
 }
@@ -90,6 +101,12 @@ pub struct Broker {
     pub(super) cold_budget: Rc<Budget>,
     /// Requests that are being worked on.
     pub request_budget: Rc<Budget>,
+    /// The control shard: large ones that are.
+    pub large_request_budget: Rc<Budget>,
+    /// Requests that are decoded, in bytes.
+    pub decode_budget: Rc<Budget>,
+    /// What one request may take of it.
+    pub one_decoded_bytes: usize,
     /// Connections handed over by the accepting shard.
     pub connections: Queue<NewConnection>,
     /// The node is shutting down: no new requests.
@@ -110,6 +127,8 @@ pub struct Broker {
     pub(super) open_connections: Connections,
     /// The control shard: the connections of controllers.
     pub(super) controller_connections: Connections,
+    /// How often the limits of single addresses have been taken over.
+    pub(super) address_limits_taken: Cell<u64>,
     pub(super) served: RefCell<Slab<Rc<ServedConnection>>>,
     pub(super) dir_health: RefCell<Vec<DirHealth>>,
     /// The control shard: who writes the checkpoint files. Two at once would write the same
@@ -122,6 +141,8 @@ pub struct Broker {
     pub(super) past_cache_counts: Cell<CacheCounts>,
     /// The group coordinators of this shard.
     pub groups: GroupCoordinators,
+    /// The control shard: answers what other shards forward.
+    on_forwarded: RefCell<Option<OnForwarded>>,
     mesh: RefCell<Option<Mesh<Message>>>,
     calls: RefCell<Slab<OneshotSender<Reply>>>,
     /// Calls of other shards that are not begun.
@@ -145,6 +166,10 @@ impl Broker {
             ..CommitterOptions::default()
         };
         let committers = settings.dirs.iter().map(|_| Committer::start(shard, options)).collect();
+        let decoded_bytes = match shard.id() == settings.control_shard() {
+            true => settings.requests.control_decoded_bytes,
+            false => settings.requests.decoded_bytes,
+        };
         ringlog_engine::io::set_pool_limit(settings.requests.pool_bytes);
         let broker = Rc::new(Broker {
             shard: shard.clone(),
@@ -153,6 +178,9 @@ impl Broker {
             read_budget: Budget::new(settings.requests.read_bytes),
             cold_budget: Budget::new(COLD_READ_BYTES),
             request_budget: Budget::new(settings.requests.count),
+            large_request_budget: Budget::new(LARGE_REQUESTS_MAX),
+            decode_budget: Budget::new(decoded_bytes),
+            one_decoded_bytes: decoded_bytes.min(ONE_DECODED_BYTES_MAX),
             connections: Queue::default(),
             stopping: Cell::new(false),
             control: RefCell::new(None),
@@ -166,6 +194,7 @@ impl Broker {
             leases: RefCell::default(),
             open_connections: Connections::default(),
             controller_connections: Connections::default(),
+            address_limits_taken: Cell::new(0),
             served: RefCell::default(),
             dir_health: RefCell::new(vec![DirHealth::default(); settings.dirs.len()]),
             checkpoint_turn: Budget::new(1),
@@ -173,6 +202,7 @@ impl Broker {
             compaction_counts: Cell::default(),
             past_cache_counts: Cell::default(),
             groups: GroupCoordinators::default(),
+            on_forwarded: RefCell::new(None),
             mesh: RefCell::new(None),
             calls: RefCell::default(),
             put_off: RefCell::default(),
@@ -185,6 +215,11 @@ impl Broker {
     /// Gives the broker its way to the other shards.
     pub fn connect(&self, mesh: Mesh<Message>) {
         *self.mesh.borrow_mut() = Some(mesh);
+    }
+
+    /// Has requests that other shards forward answered by `serve`.
+    pub fn on_forwarded(&self, serve: OnForwarded) {
+        *self.on_forwarded.borrow_mut() = Some(serve);
     }
 
     /// Makes this shard the controller's.
@@ -317,15 +352,28 @@ impl Broker {
     }
 
     /// Asks the controller.
-    pub async fn control(self: &Rc<Self>, call: super::calls::ControlCall) -> ControlReply {
+    pub async fn control(self: &Rc<Self>, call: ControlCall) -> ControlReply {
         match self.call(self.settings.control_shard(), Call::Control(call)).await.await {
             Reply::Control(reply) => reply,
             _ => unreachable!("a control call has a control reply"),
         }
     }
 
+    async fn ask_control(&self, call: ControlCall) -> ControlReply {
+        let control = self.control.borrow().clone();
+        match control {
+            Some(control) => control.ask(call).await,
+            None => {
+                ControlReply::Refused(TopicFault { error: ErrorCode::NotController, message: None })
+            }
+        }
+    }
+
     /// Does a call's immediate step; the rest is in the answer.
     fn begin(self: &Rc<Self>, call: Call) -> Answer {
+        let partitions = call.partitions();
+        assert!(partitions <= CALL_PARTITIONS_MAX, "a call about {partitions} partitions");
+        self.counters.borrow_mut().called(partitions);
         let this = Rc::clone(self);
         match call {
             Call::Append { batches, acks, deadline } => self.begin_append(batches, acks, deadline),
@@ -343,21 +391,16 @@ impl Broker {
                 self.groups.ask(topic, partition, *request)
             }
             Call::Inspect { inspections } => {
-                let inspected = self.inspect(&inspections);
-                Box::pin(async move { Reply::Inspect(inspected) })
+                Box::pin(async move { Reply::Inspect(this.inspect(&inspections).await) })
             }
             Call::Control(call) => {
-                let control = self.control.borrow().clone();
-                Box::pin(async move {
-                    let reply = match control {
-                        Some(control) => control.ask(call).await,
-                        None => ControlReply::Refused(TopicFault {
-                            error: ErrorCode::NotController,
-                            message: None,
-                        }),
-                    };
-                    Reply::Control(reply)
-                })
+                Box::pin(async move { Reply::Control(this.ask_control(call).await) })
+            }
+            Call::Serve(forwarded) => {
+                let serve = self.on_forwarded.borrow().clone();
+                let serve = serve.expect("only the control shard is asked to");
+                let served = serve(*forwarded);
+                Box::pin(async move { Reply::Served(served.await) })
             }
             Call::ApplyMetadata(update) => Box::pin(async move {
                 this.apply_metadata(&update).await;
@@ -440,16 +483,23 @@ impl Broker {
         if acks == Acks::All && !partition.has_enough_replicas() {
             return Err(refused(ErrorCode::NotEnoughReplicas, None));
         }
-        if batch.origin == Origin::Client && !self.dir_has_room(partition.dir) {
+        if batch.marker.is_none() && !self.dir_has_room(partition.dir) {
             return Err(refused(ErrorCode::KafkaStorageError, None));
         }
+        if batch.marker.is_some() && !self.groups.takes_markers(&partition) {
+            return Err(refused(ErrorCode::NotLeaderOrFollower, None));
+        }
+        let origin = if batch.marker.is_some() { Origin::Internal } else { Origin::Client };
         let epoch = partition.leader_epoch();
         let bytes = batch.bytes.len();
-        match partition.log.append(batch.bytes, batch.origin, epoch) {
+        match partition.log.append(batch.bytes, origin, epoch) {
             Ok(appended) => {
                 if !appended.duplicate {
                     let records = appended.last_offset.0 - appended.first_offset.0 + 1;
                     self.counters.borrow_mut().appended(records, bytes);
+                }
+                if let Some(marker) = batch.marker {
+                    self.groups.end_transaction(&partition, marker);
                 }
                 let outcome = AppendOutcome::Done {
                     base_offset: appended.first_offset,

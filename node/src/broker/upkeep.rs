@@ -40,6 +40,8 @@ impl Broker {
         self.shard.spawn(async move { this.run_compaction().await });
         let this = Rc::clone(self);
         self.shard.spawn(async move { this.run_scrubbing().await });
+        let this = Rc::clone(self);
+        self.shard.spawn(async move { this.run_stalled_readers().await });
         GroupCoordinators::start(self);
     }
 

@@ -1,9 +1,10 @@
 //! Listening sockets: one per listener, their connections dealt round robin to the shards.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::rc::Rc;
 
 use ringlog_engine::io::{Errno, Fd, ListenOptions, Output};
+use ringlog_engine::shard::Shard;
 use ringlog_engine::types::ShardId;
 
 use crate::broker::{Broker, Message};
@@ -26,15 +27,14 @@ pub struct Bound {
 
 /// Where to listen: of a host's addresses an IPv4 one if there is any, as Java picks them; without
 /// a host, all interfaces of both kinds, or of IPv4 where there is no IPv6.
-fn addresses_of(listener: &Listener) -> Result<Vec<SocketAddr>, String> {
+async fn addresses_of(shard: &Shard, listener: &Listener) -> Result<Vec<SocketAddr>, String> {
     let Some(host) = &listener.host else {
         let any: [IpAddr; 2] = [Ipv6Addr::UNSPECIFIED.into(), Ipv4Addr::UNSPECIFIED.into()];
         return Ok(any.map(|ip| SocketAddr::new(ip, listener.port)).to_vec());
     };
-    let found = (host.as_str(), listener.port).to_socket_addrs();
-    let found: Vec<SocketAddr> = found.map_err(|error| format!("{listener}: {error}"))?.collect();
-    let picked = found.iter().find(|address| address.is_ipv4()).or(found.first());
-    picked.map(|address| vec![*address]).ok_or_else(|| format!("{listener}: no address"))
+    let picked = shard.resolve(host).await.into_iter().next();
+    let picked = picked.ok_or_else(|| format!("{listener}: the host is not known"))?;
+    Ok(vec![SocketAddr::new(picked, listener.port)])
 }
 
 /// Opens the listening sockets.
@@ -55,7 +55,7 @@ pub async fn bind_listeners(broker: &Broker, listeners: &[Listener]) -> Result<V
     };
     let mut bound = Vec::new();
     for (index, listener) in listeners.iter().enumerate() {
-        let mut addresses = addresses_of(listener)?.into_iter().peekable();
+        let mut addresses = addresses_of(&broker.shard, listener).await?.into_iter().peekable();
         while let Some(address) = addresses.next() {
             match listen(broker, address, options).await {
                 Ok((fd, port)) => {

@@ -7,8 +7,8 @@
 
 use std::rc::Rc;
 
-use ringlog_engine::io::{Buf, Errno, Output, Payload};
-use ringlog_engine::shard::{OpStream, Socket};
+use ringlog_engine::io::{Buf, Errno, Mono, Output, Payload};
+use ringlog_engine::shard::{OpStream, Received, Socket};
 
 use crate::broker::{Broker, LARGE_FRAME_BYTES};
 use crate::wire::frame::RequestFrame;
@@ -19,9 +19,13 @@ const OWN_BUFFER_BYTES: usize = 16 << 10;
 const PEEK_BYTES: usize = 4096;
 /// After so many small frames a connection goes back to multishot receives.
 const SMALL_FRAMES_TO_CALM: u32 = 16;
-/// A frame whose bytes stop coming for this long is given up, so that its memory is not held by a
-/// peer that does nothing.
+/// A frame is given up if less than [`STALL_BYTES_MIN`] of it come in this long (or in
+/// connections.max.idle.ms, if that is shorter), so that its memory is not held by a peer that does
+/// nothing, or next to nothing.
 const STALL_MS: u64 = 30_000;
+/// A slow line of 300 baud brings this much in that time; a peer that sends a byte now and then to
+/// keep a frame's memory does not.
+const STALL_BYTES_MIN: usize = 1 << 10;
 const LENGTH_BYTES: usize = 4;
 
 /// Why there are no more frames.
@@ -43,6 +47,7 @@ pub struct FrameReader {
     broker: Rc<Broker>,
     frame_bytes_max: usize,
     idle_ms: u64,
+    stall_ms: u64,
     stream: Option<OpStream>,
     pending: Buf,
     small_frames: u32,
@@ -57,6 +62,7 @@ impl FrameReader {
             socket,
             frame_bytes_max,
             idle_ms,
+            stall_ms: STALL_MS.min(idle_ms),
             stream,
             pending: Buf::with_capacity(0),
             small_frames: 0,
@@ -66,8 +72,8 @@ impl FrameReader {
     /// The next frame.
     pub async fn next(&mut self) -> Result<RequestFrame, FrameEnd> {
         while self.pending.len() < LENGTH_BYTES {
-            let wait_ms = if self.pending.is_empty() { self.idle_ms } else { STALL_MS };
-            let more = self.receive(wait_ms).await?;
+            let wait_ms = if self.pending.is_empty() { self.idle_ms } else { self.stall_ms };
+            let more = self.receive(self.broker.shard.now().plus_ms(wait_ms)).await?;
             if more.is_empty() {
                 let clean = self.pending.is_empty();
                 return Err(if clean { FrameEnd::Closed } else { FrameEnd::Broken });
@@ -114,21 +120,38 @@ impl FrameReader {
             self.end_stream(&mut frame, size).await?;
         }
         while frame.len() < size {
-            let left = size - frame.len();
-            if self.stream.is_some() {
-                let more = self.receive(STALL_MS).await?;
-                if more.is_empty() {
-                    return Err(FrameEnd::Broken);
-                }
-                self.take_up(&mut frame, more, left);
-                continue;
+            let wanted = STALL_BYTES_MIN.min(size - frame.len()) + frame.len();
+            let deadline = self.broker.shard.now().plus_ms(self.stall_ms);
+            frame = self.receive_window(frame, size, deadline).await?;
+            if frame.len() < wanted {
+                return Err(FrameEnd::Broken);
             }
-            let receive = self.socket.receive_exact(frame, left);
-            let deadline = self.broker.shard.now().plus_ms(STALL_MS);
-            return match self.broker.shard.timeout_at(deadline, receive).await {
-                Ok(Ok(frame)) if frame.len() == size => Ok(frame),
-                _ => Err(FrameEnd::Broken),
-            };
+        }
+        Ok(frame)
+    }
+
+    /// Receives of a frame of `size` bytes what comes until `deadline`.
+    async fn receive_window(
+        &mut self,
+        mut frame: Buf,
+        size: usize,
+        deadline: Mono,
+    ) -> Result<Buf, FrameEnd> {
+        while frame.len() < size {
+            let left = size - frame.len();
+            if self.stream.is_none() {
+                let received = self.socket.receive_until(frame, left, Some(deadline)).await;
+                return match received {
+                    Ok((frame, Received::All | Received::Late)) => Ok(frame),
+                    Ok((_, Received::Closed)) | Err(_) => Err(FrameEnd::Broken),
+                };
+            }
+            match self.receive(deadline).await {
+                Ok(more) if more.is_empty() => return Err(FrameEnd::Broken),
+                Ok(more) => self.take_up(&mut frame, more, left),
+                Err(FrameEnd::Idle) => break,
+                Err(end) => return Err(end),
+            }
         }
         Ok(frame)
     }
@@ -161,8 +184,7 @@ impl FrameReader {
     }
 
     /// What the peer sends next; empty if it closed.
-    async fn receive(&mut self, wait_ms: u64) -> Result<Buf, FrameEnd> {
-        let deadline = self.broker.shard.now().plus_ms(wait_ms);
+    async fn receive(&mut self, deadline: Mono) -> Result<Buf, FrameEnd> {
         if let Some(stream) = &mut self.stream {
             let next = self.broker.shard.timeout_at(deadline, stream.next()).await;
             return match next.map_err(|_| FrameEnd::Idle)? {

@@ -48,6 +48,7 @@ pub async fn run_connections(broker: Rc<Broker>) {
                 socket: Socket::adopt(&this.shard, connection.socket),
                 listener,
                 last_used: Cell::new(this.shard.now()),
+                read_by_peer: Cell::new((0, this.shard.now())),
                 shed: Cell::new(false),
             });
             let id = this.note_served(&served);
@@ -89,13 +90,27 @@ async fn serve(
     });
     let end = read_requests(broker, served, &context, &queue, &broken).await;
     match end {
-        FrameEnd::BadLength(length) => tracing::warn!(%peer, length, "bad_frame_length"),
+        FrameEnd::BadLength(length) => {
+            let hint = spoken_instead(length);
+            tracing::warn!(%peer, length, hint, "bad_frame_length");
+        }
         FrameEnd::Idle => tracing::debug!(%peer, "connection_idle"),
         FrameEnd::Closed | FrameEnd::Broken => {}
     }
     // What was asked is still answered.
     queue.close();
     written.await;
+}
+
+/// What a peer speaks whose first bytes, taken for a frame's length, are this.
+fn spoken_instead(length: i32) -> &'static str {
+    match &length.to_be_bytes() {
+        b"GET " | b"HEAD" | b"POST" | b"PUT " | b"DELE" | b"OPTI" | b"CONN" | b"PATC" | b"PRI " => {
+            "an HTTP request; this port speaks Kafka's protocol"
+        }
+        [0x16, 3, ..] => "a TLS handshake; this listener is not encrypted",
+        _ => "larger than socket.request.max.bytes allows, or no Kafka request",
+    }
 }
 
 async fn read_requests(

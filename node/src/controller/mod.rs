@@ -13,6 +13,8 @@ mod topics;
 
 use ringlog_wire::records::metadata::MetadataRecord;
 
+use crate::error_code::ErrorCode;
+
 pub use configs::{
     AlterConfigs, NewConfigs, RESOURCE_BROKER, RESOURCE_BROKER_LOGGER, RESOURCE_CLIENT_METRICS,
     RESOURCE_GROUP, RESOURCE_TOPIC, alter_configs,
@@ -26,6 +28,17 @@ pub use topics::{
     DeletedTopic, NewTopic, NewTopicOutcome, NewTopicResult, TopicFault, TopicSelector,
     add_partitions, create_topics, delete_topics, validate_topic_name,
 };
+
+/// Records that one request may lead to (Kafka's `QuorumController.MAX_RECORDS_PER_USER_OP`).
+pub const RECORDS_PER_REQUEST_MAX: usize = 10_000;
+
+/// What a request hears that leads to more records than one decision may have.
+pub fn excessive() -> TopicFault {
+    TopicFault {
+        error: ErrorCode::PolicyViolation,
+        message: Some("Unable to perform excessively large batch operation.".to_owned()),
+    }
+}
 
 /// The version a record is written in at metadata.version 4.1-IV1.
 pub fn record_version(record: &MetadataRecord, elr_enabled: bool) -> i16 {

@@ -415,7 +415,7 @@ pub fn add_partitions(
 }
 
 /// A topic as a DeleteTopics request names it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct TopicSelector {
     /// By name.
     pub name: Option<String>,
@@ -429,14 +429,19 @@ pub fn delete_topics(
     selectors: &[TopicSelector],
 ) -> (Vec<MetadataRecord>, Vec<DeletedTopic>) {
     let mut outcomes: Vec<DeletedTopic> = Vec::with_capacity(selectors.len());
-    let ids: Vec<Uuid> =
+    let ids: BTreeSet<Uuid> =
         selectors.iter().filter(|s| s.name.is_none()).map(|selector| selector.id).collect();
+    let names: BTreeSet<&String> = selectors.iter().filter_map(|s| s.name.as_ref()).collect();
+    let mut seen = BTreeSet::new();
+    let repeats: BTreeSet<&TopicSelector> =
+        selectors.iter().filter(|selector| !seen.insert(*selector)).collect();
+    let mut answered = BTreeSet::new();
     for selector in selectors {
         // What is repeated is refused, and answered once.
-        if outcomes.iter().any(|(seen, _)| seen == selector) {
+        if !answered.insert(selector) {
             continue;
         }
-        let repeated = selectors.iter().filter(|other| *other == selector).count() > 1;
+        let repeated = repeats.contains(selector);
         let invalid = |message: &str| Err(fault(ErrorCode::InvalidRequest, message));
         let outcome = match (&selector.name, selector.id.is_zero()) {
             (None, true) => invalid("Neither topic name nor id were specified."),
@@ -460,7 +465,8 @@ pub fn delete_topics(
                 let message = "The provided topic name maps to an ID that was already supplied.";
                 outcomes.push((named(topic), Err(fault(ErrorCode::InvalidRequest, message))));
             }
-            Ok(topic) if named_too(image, selectors, selector, topic) => {}
+            // The name is what is answered.
+            Ok(topic) if selector.name.is_none() && names.contains(&topic.name) => {}
             Ok(topic) => outcomes.push((named(topic), Ok(()))),
             Err(fault) => outcomes.push((selector.clone(), Err(fault))),
         }
@@ -469,16 +475,4 @@ pub fn delete_topics(
     let records = deleted.map(|(topic, _)| RemoveTopicRecord { topic_id: topic.id }.into());
     let records = records.collect();
     (records, outcomes)
-}
-
-/// Whether a topic that `selector` names by its id is also named by its name.
-fn named_too(
-    image: &MetadataImage,
-    selectors: &[TopicSelector],
-    selector: &TopicSelector,
-    topic: &TopicImage,
-) -> bool {
-    let by_name = |other: &TopicSelector| other.name.as_ref() == Some(&topic.name);
-    let known = image.topic_by_name(&topic.name).is_some();
-    selector.name.is_none() && known && selectors.iter().any(by_name)
 }

@@ -10,8 +10,8 @@ use ringlog_engine::stdx::NS_PER_MS;
 use ringlog_wire::Uuid;
 
 use super::OFFSETS_TOPIC;
-use super::partition::Coordinator;
-use crate::broker::{Answer, Broker, MetadataUpdate, Reply};
+use super::partition::{Coordinator, Phase};
+use crate::broker::{Answer, Broker, MetadataUpdate, Partition, Reply, TxnMarker};
 use crate::error_code::ErrorCode;
 use crate::group::{GroupAnswer, GroupRequest};
 
@@ -51,10 +51,14 @@ impl GroupCoordinators {
         }
         let Some(topic) = topic else { return };
         let config = broker.config();
+        let named = |id| image.topic(id).map(|topic| topic.name.clone());
+        let removed = update.delta.topics_removed.values().cloned();
+        let changed: Vec<String> =
+            update.delta.topics_changed.iter().copied().filter_map(named).chain(removed).collect();
         let buffer_bytes = config.current().int("offsets.load.buffer.size").max(1) as usize;
         self.each(|coordinator| {
             coordinator.follow(config.current());
-            coordinator.set_image(image);
+            coordinator.set_image(image, &changed);
         });
         for &index in topic.partitions.keys() {
             let Ok(partition) = broker.partition(topic.id, index) else { continue };
@@ -62,7 +66,7 @@ impl GroupCoordinators {
                 continue;
             }
             let coordinator = Coordinator::new(&broker.shard, partition, config.current());
-            coordinator.set_image(image);
+            coordinator.set_image(image, &[]);
             self.of.borrow_mut().insert(index, Rc::clone(&coordinator));
             let this = Rc::clone(broker);
             broker.shard.spawn(async move {
@@ -89,6 +93,28 @@ impl GroupCoordinators {
                 Err(error) => unavailable(error),
             })
         })
+    }
+
+    /// Whether transactions may end in a partition: not before the coordinator of a partition of
+    /// groups has read its log (Kafka's code for that is the one of a partition that is led
+    /// elsewhere).
+    pub fn takes_markers(&self, partition: &Partition) -> bool {
+        *partition.topic_name != *OFFSETS_TOPIC || self.active(partition).is_some()
+    }
+
+    /// A producer's transaction has ended in a partition: offsets that it committed count now, if
+    /// the partition is one of groups.
+    pub fn end_transaction(&self, partition: &Partition, marker: TxnMarker) {
+        if let Some(coordinator) = self.active(partition) {
+            let mut core = coordinator.core.borrow_mut();
+            core.end_transaction(marker.producer, marker.committed);
+        }
+    }
+
+    fn active(&self, partition: &Partition) -> Option<Rc<Coordinator>> {
+        let coordinator = self.of.borrow().get(&partition.index).cloned()?;
+        let same = coordinator.partition.topic == partition.topic;
+        (same && coordinator.phase.get() == Phase::Active).then_some(coordinator)
     }
 
     fn each(&self, act: impl Fn(&Rc<Coordinator>)) {

@@ -116,9 +116,9 @@ impl Coordinator {
         self.core.borrow_mut().set_limits(limits(config, &self.partition));
     }
 
-    /// Takes over new metadata.
-    pub(super) fn set_image(&self, image: &Arc<MetadataImage>) {
-        self.core.borrow_mut().set_image(Arc::clone(image));
+    /// Takes over new metadata, in which topics of these names were made, changed or deleted.
+    pub(super) fn set_image(&self, image: &Arc<MetadataImage>, changed: &[String]) {
+        self.core.borrow_mut().set_image(Arc::clone(image), changed);
     }
 
     pub(super) fn now(&self) -> Now {

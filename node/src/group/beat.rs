@@ -272,7 +272,7 @@ impl GroupCore {
             if let Some(regex) = updated.regex()
                 && !self.consumers[id].regexes.contains_key(regex)
             {
-                self.resolve_regex(id, regex, now, out);
+                self.resolve_regex(id, regex, None, now, out);
             }
         }
         self.follow_topics(id, bump, now, out);
@@ -281,17 +281,22 @@ impl GroupCore {
     /// Counts a new epoch if `bump` says so, or the topics that the group reads have changed.
     pub(super) fn follow_topics(&mut self, id: &str, bump: bool, now: Now, out: &mut Effects) {
         let group = &self.consumers[id];
-        if !bump && !group.refresh {
+        let last = self.topic_changes.last();
+        let behind = group.seen_changes != Some(last);
+        if !bump && !behind {
             return;
         }
-        if group.refresh {
+        if behind {
+            let changed = group.seen_changes.and_then(|seen| self.topic_changes.since(seen));
+            let changed: Option<BTreeSet<String>> =
+                changed.map(|names| names.map(str::to_owned).collect());
             let regexes: Vec<String> = group.regexes.keys().cloned().collect();
             for regex in regexes {
-                self.resolve_regex(id, &regex, now, out);
+                self.resolve_regex(id, &regex, changed.as_ref(), now, out);
             }
         }
         let group = self.consumers.get_mut(id).expect("it is there");
-        group.refresh = false;
+        group.seen_changes = Some(last);
         let hash = group.hash(&self.image);
         if bump || hash != group.metadata_hash {
             let value = ConsumerGroupMetadataValue { epoch: group.epoch + 1, metadata_hash: hash };
@@ -300,14 +305,32 @@ impl GroupCore {
         }
     }
 
-    /// Looks up the topics that match; writes them down if they are others than before.
-    fn resolve_regex(&mut self, id: &str, regex: &str, now: Now, out: &mut Effects) {
+    /// Looks up the topics that match, of those that have changed if they are known; writes them
+    /// down if they are others than before.
+    fn resolve_regex(
+        &mut self,
+        id: &str,
+        regex: &str,
+        changed: Option<&BTreeSet<String>>,
+        now: Now,
+        out: &mut Effects,
+    ) {
         // Checked when a member brought it; one that another version has taken matches nothing.
         let compiled = compile(regex).ok();
         let matches = |topic: &str| compiled.as_ref().is_some_and(|regex| regex.is_match(topic));
-        let topics = self.image.topics_by_name().map(|topic| &topic.name);
-        let topics: BTreeSet<String> = topics.filter(|topic| matches(topic)).cloned().collect();
         let before = self.consumers[id].regexes.get(regex);
+        let topics: BTreeSet<String> = match (before, changed) {
+            (Some(before), Some(changed)) => {
+                let kept = before.topics.difference(changed).cloned();
+                let there = |topic: &&String| self.image.topic_by_name(topic).is_some();
+                let new = changed.iter().filter(there).filter(|topic| matches(topic)).cloned();
+                kept.chain(new).collect()
+            }
+            _ => {
+                let all = self.image.topics_by_name().map(|topic| &topic.name);
+                all.filter(|topic| matches(topic)).cloned().collect()
+            }
+        };
         if before.is_none_or(|before| before.topics != topics) {
             let value = ConsumerGroupRegularExpressionValue {
                 topics: topics.into_iter().collect(),

@@ -231,8 +231,8 @@ pub struct ConsumerGroup {
     pub target: BTreeMap<String, Assignment>,
     /// Regular expressions that members subscribe by.
     pub regexes: BTreeMap<String, Resolved>,
-    /// Topics may have changed since the hash was made.
-    pub refresh: bool,
+    /// Up to which change of topics it has looked; `None`: all topics are to be looked at.
+    pub seen_changes: Option<u64>,
     /// Who has a partition now: the epoch in which it was given.
     owned: BTreeMap<(Uuid, i32), i32>,
 }
@@ -244,7 +244,7 @@ fn each(assignment: &Assignment) -> impl Iterator<Item = (Uuid, i32)> {
 impl ConsumerGroup {
     /// A group without anything.
     pub fn new(id: &str) -> Self {
-        Self { id: id.to_owned(), refresh: true, ..Self::default() }
+        Self { id: id.to_owned(), ..Self::default() }
     }
 
     /// Kafka's word for its state.

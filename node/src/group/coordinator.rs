@@ -15,6 +15,7 @@ use super::request::{
     CommitOffsets, DeleteOffsets, FetchOffsets, GroupAnswer, GroupRequest, LeaveGroup, Ticket,
 };
 use super::timers::{Timer, Timers};
+use super::topic_changes::TopicChanges;
 use crate::error_code::ErrorCode;
 use crate::metadata::MetadataImage;
 
@@ -100,6 +101,7 @@ pub struct GroupCore {
     /// Groups of the consumer protocol: an id is in one of the two.
     pub(super) consumers: BTreeMap<String, ConsumerGroup>,
     pub(super) image: Arc<MetadataImage>,
+    pub(super) topic_changes: TopicChanges,
     pub(super) offsets: Offsets,
     pub(super) timers: Timers,
 }
@@ -112,6 +114,7 @@ impl GroupCore {
             groups: BTreeMap::new(),
             consumers: BTreeMap::new(),
             image: Arc::default(),
+            topic_changes: TopicChanges::default(),
             offsets: Offsets::default(),
             timers: Timers::default(),
         }
@@ -127,10 +130,10 @@ impl GroupCore {
         self.limits = limits;
     }
 
-    /// Follows the metadata: topics that consumer groups read may have changed.
-    pub fn set_image(&mut self, image: Arc<MetadataImage>) {
+    /// Follows the metadata, in which topics of these names were made, changed or deleted.
+    pub fn set_image(&mut self, image: Arc<MetadataImage>, changed: &[String]) {
         self.image = image;
-        self.consumers.values_mut().for_each(|group| group.refresh = true);
+        changed.iter().for_each(|name| self.topic_changes.push(name.clone()));
     }
 
     /// Takes over a record of the log. `producer` wrote it in a transaction.

@@ -27,6 +27,7 @@ mod record;
 mod request;
 mod sync;
 mod timers;
+mod topic_changes;
 
 #[cfg(test)]
 mod tests;

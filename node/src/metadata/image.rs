@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use ringlog_wire::Uuid;
 use ringlog_wire::records::metadata::{
-    BrokerRegistrationChangeRecord, ConfigRecord, FeatureLevelRecord, MetadataRecord,
-    PartitionChangeRecord, PartitionRecord, ProducerIdsRecord, RegisterBrokerRecord,
-    RegisterControllerRecord, TopicRecord,
+    BrokerRegistrationChangeRecord, ClearElrRecord, ConfigRecord, FeatureLevelRecord,
+    MetadataRecord, PartitionChangeRecord, PartitionRecord, ProducerIdsRecord,
+    RegisterBrokerRecord, RegisterControllerRecord, TopicRecord,
 };
 use thiserror::Error;
 
@@ -75,6 +75,7 @@ pub struct MetadataImage {
     pub controllers: BTreeMap<i32, Arc<RegisterControllerRecord>>,
     topics: Arc<BTreeMap<Uuid, Arc<TopicImage>>>,
     names: Arc<BTreeMap<String, Uuid>>,
+    partition_count: usize,
     configs: Arc<BTreeMap<ConfigResource, BTreeMap<String, String>>>,
     /// The block of producer ids handed out last, and by whom.
     pub producer_ids: Option<ProducerIdsRecord>,
@@ -105,6 +106,11 @@ impl MetadataImage {
     /// All topics, by name, from `start` on.
     pub fn topics_from(&self, start: &str) -> impl Iterator<Item = &Arc<TopicImage>> {
         self.names.range(start.to_owned()..).filter_map(|(_, id)| self.topics.get(id))
+    }
+
+    /// How many partitions all topics have.
+    pub fn partition_count(&self) -> usize {
+        self.partition_count
     }
 
     /// How many topics there are.
@@ -157,6 +163,7 @@ impl MetadataImage {
             MetadataRecord::RemoveTopic(record) => self.remove_topic(record.topic_id, delta)?,
             MetadataRecord::Partition(record) => self.add_partition(record, delta)?,
             MetadataRecord::PartitionChange(record) => self.change_partition(&record, delta)?,
+            MetadataRecord::ClearElr(record) => self.clear_elr(&record, delta)?,
             MetadataRecord::Config(record) => self.set_config(record, delta),
             MetadataRecord::FeatureLevel(record) => self.set_feature(record),
             MetadataRecord::ProducerIds(record) => self.producer_ids = Some(record),
@@ -220,6 +227,7 @@ impl MetadataImage {
             return Err(error("RemoveTopicRecord", format!("there is no topic {id}")));
         };
         Arc::make_mut(&mut self.names).remove(&topic.name);
+        self.partition_count -= topic.partitions.len();
         // A deleted topic's configs go with it.
         let resource = (2, topic.name.clone());
         if self.configs.contains_key(&resource) {
@@ -243,7 +251,8 @@ impl MetadataImage {
     ) -> Result<(), ApplyError> {
         let (id, partition) = (record.topic_id, record.partition_id);
         let topic = self.topic_mut("PartitionRecord", id)?;
-        topic.partitions.insert(partition, PartitionImage::from_record(record));
+        let before = topic.partitions.insert(partition, PartitionImage::from_record(record));
+        self.partition_count += usize::from(before.is_none());
         delta.topics_changed.insert(id);
         Ok(())
     }
@@ -261,6 +270,56 @@ impl MetadataImage {
         *partition = partition.merged(change);
         delta.topics_changed.insert(id);
         Ok(())
+    }
+
+    /// Empties the eligible leader replicas of a topic, or of all without a name (Kafka's
+    /// `TopicsDelta.replay(ClearElrRecord)`).
+    fn clear_elr(
+        &mut self,
+        record: &ClearElrRecord,
+        delta: &mut MetadataDelta,
+    ) -> Result<(), ApplyError> {
+        let topics: Vec<Uuid> = match record.topic_name.as_str() {
+            "" => self.topics.keys().copied().collect(),
+            name => {
+                let id = self.names.get(name).copied();
+                let unknown = || error("ClearElrRecord", format!("there is no topic {name}"));
+                vec![id.ok_or_else(unknown)?]
+            }
+        };
+        for id in topics {
+            let has_elr = |p: &PartitionImage| !(p.elr.is_empty() && p.last_known_elr.is_empty());
+            if !self.topics[&id].partitions.values().any(has_elr) {
+                continue;
+            }
+            let topic = self.topic_mut("ClearElrRecord", id)?;
+            for partition in topic.partitions.values_mut().filter(|p| has_elr(p)) {
+                *partition = partition.merged(&PartitionChangeRecord {
+                    eligible_leader_replicas: Some(Vec::new()),
+                    last_known_elr: Some(Vec::new()),
+                    ..PartitionChangeRecord::default()
+                });
+            }
+            delta.topics_changed.insert(id);
+        }
+        Ok(())
+    }
+
+    /// Ids of the access control entries that are in force.
+    pub fn access_control_entries(&self) -> BTreeSet<Uuid> {
+        let mut ids = BTreeSet::new();
+        for record in self.others.iter() {
+            match record {
+                MetadataRecord::AccessControlEntry(entry) => {
+                    ids.insert(entry.id);
+                }
+                MetadataRecord::RemoveAccessControlEntry(entry) => {
+                    ids.remove(&entry.id);
+                }
+                _ => {}
+            }
+        }
+        ids
     }
 
     fn set_config(&mut self, record: ConfigRecord, delta: &mut MetadataDelta) {

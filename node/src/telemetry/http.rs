@@ -1,6 +1,6 @@
 //! As much of HTTP/1.1 as it takes to answer GET, one request to a connection.
 
-use std::net::ToSocketAddrs;
+use std::net::SocketAddr;
 use std::rc::Rc;
 
 use ringlog_engine::io::{Buf, Fd, ListenOptions, Output};
@@ -32,8 +32,10 @@ pub async fn start(broker: &Rc<Broker>) -> Result<(), String> {
         return Ok(());
     }
     let failed = |error: &dyn std::fmt::Display| format!("ringlog.http.listener {text}: {error}");
-    let address = text.to_socket_addrs().map_err(|error| failed(&error))?.next();
-    let address = address.ok_or_else(|| failed(&"no address"))?;
+    let (host, port) = text.rsplit_once(':').ok_or_else(|| failed(&"it is no host:port"))?;
+    let port = port.parse().map_err(|_| failed(&"it has no port"))?;
+    let address = broker.shard.resolve(host).await.into_iter().next();
+    let address = SocketAddr::new(address.ok_or_else(|| failed(&"the host is not known"))?, port);
     let options =
         ListenOptions { backlog: BACKLOG, receive_buffer_bytes: None, send_buffer_bytes: None };
     let listening = broker.shard.listen(address, options).await;

@@ -12,13 +12,22 @@ const LINES_AT_ONCE: usize = 256;
 type ShardRow = (&'static str, &'static str, &'static str, fn(&Measures) -> u64);
 type PartitionRow = (&'static str, &'static str, fn(&PartitionMeasures) -> i64);
 
-const SHARD_ROWS: [ShardRow; 10] = [
+const SHARD_ROWS: [ShardRow; 12] = [
     ("connections", "gauge", "Connections.", |m| m.connections as u64),
     ("partitions", "gauge", "Partitions that are online.", |m| m.partitions.len() as u64),
     ("requests_in_work", "gauge", "Requests worked on.", |m| m.requests_in_work as u64),
     ("request_bytes", "gauge", "Memory that requests hold.", |m| m.request_bytes as u64),
     ("calls_waiting", "gauge", "Calls to other shards, unanswered.", |m| m.calls_waiting as u64),
     ("dirty_bytes", "gauge", "Bytes written and not yet flushed.", |m| m.dirty_bytes),
+    (
+        "largest_request_bytes",
+        "gauge",
+        "The largest request that was taken apart here, but for Produce and Fetch.",
+        |m| m.done.largest_request_bytes as u64,
+    ),
+    ("largest_call_partitions", "gauge", "Partitions of the largest call of another shard.", |m| {
+        m.done.largest_call_partitions as u64
+    }),
     ("syncs_total", "counter", "Flushes.", |m| m.syncs),
     ("records_in_total", "counter", "Records appended to its logs.", |m| m.done.records_in),
     ("bytes_in_total", "counter", "Bytes of their batches.", |m| m.done.bytes_in),

@@ -98,6 +98,12 @@ impl LoopDisk {
         assert_eq!(done, 0, "{}", std::io::Error::last_os_error());
     }
 
+    /// Has every write wait for as long as the answer is kept.
+    pub fn freeze(&self) -> Frozen {
+        run(Command::new("fsfreeze").arg("-f").arg(&self.at));
+        Frozen(self.at.clone())
+    }
+
     /// Mounts it as the next boot does.
     pub fn mount_again(&self) {
         // What the process had in flight lets go of its files a little after it is gone.
@@ -111,6 +117,15 @@ impl LoopDisk {
             std::thread::park_timeout(Duration::from_millis(10));
         }
         self.mount();
+    }
+}
+
+/// A file system that stands still.
+pub struct Frozen(PathBuf);
+
+impl Drop for Frozen {
+    fn drop(&mut self) {
+        let _ = Command::new("fsfreeze").arg("-u").arg(&self.0).output();
     }
 }
 

@@ -352,6 +352,11 @@ impl Client {
         out
     }
 
+    /// The number of the last request whose frame was made.
+    pub fn last_correlation(&self) -> i32 {
+        self.correlation
+    }
+
     /// Sends a request without waiting.
     pub fn send<R: Request>(&mut self, request: &R, version: i16) -> i32 {
         let frame = self.frame(request, version);

@@ -1,7 +1,7 @@
 //! Transactions written by hand: batches and markers, without a coordinator.
 
 use ringlog_engine::batch::{BatchBuilder, RecordFields};
-use ringlog_engine::types::{ProducerEpoch, ProducerId};
+use ringlog_engine::types::{Offset, ProducerEpoch, ProducerId};
 use ringlog_wire::messages::write_txn_markers_request::{
     WritableTxnMarker, WritableTxnMarkerTopic,
 };
@@ -19,7 +19,19 @@ pub fn batch_of(
     transactional: bool,
     records: &[KeyValue<'_>],
 ) -> Vec<u8> {
+    batch_at(0, producer, sequence, transactional, records)
+}
+
+/// The same, with the offset that it has in a log.
+pub fn batch_at(
+    base_offset: i64,
+    producer: i64,
+    sequence: i32,
+    transactional: bool,
+    records: &[KeyValue<'_>],
+) -> Vec<u8> {
     let mut builder = BatchBuilder::default();
+    builder.base_offset = Offset(base_offset);
     builder.producer = Some((ProducerId(producer), ProducerEpoch(0), sequence));
     builder.transactional = transactional;
     for (key, value) in records {
@@ -40,11 +52,20 @@ pub fn produce_in_txn(client: &mut Client, topic: &str, batch: Vec<u8>) -> i64 {
 
 /// Ends a producer's transaction in partition 0.
 pub fn end_txn(client: &mut Client, topic: &str, producer: i64, commit: bool) {
+    end_txn_in(client, (topic, 0), producer, commit);
+}
+
+/// Ends a producer's transaction in a partition.
+pub fn end_txn_in(client: &mut Client, partition: (&str, i32), producer: i64, commit: bool) {
+    let topic = WritableTxnMarkerTopic {
+        name: partition.0.to_owned(),
+        partition_indexes: vec![partition.1],
+    };
     let marker = WritableTxnMarker {
         producer_id: producer,
         producer_epoch: 0,
         transaction_result: commit,
-        topics: vec![WritableTxnMarkerTopic { name: topic.to_owned(), partition_indexes: vec![0] }],
+        topics: vec![topic],
         coordinator_epoch: 0,
     };
     let request = WriteTxnMarkersRequest { markers: vec![marker] };

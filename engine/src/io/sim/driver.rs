@@ -449,6 +449,8 @@ impl World {
                 self.net.connect(client, server, address.port())?;
                 Ok(Output::Fd(Fd(client)))
             }
+            Op::Resolve { host } => Ok(Output::Addresses(host.parse().into_iter().collect())),
+            Op::BytesAcked { .. } => Ok(Output::Count(0)),
             Op::Shutdown { socket } => {
                 self.net.shutdown(socket.0);
                 Ok(Output::Unit)

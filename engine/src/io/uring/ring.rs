@@ -339,9 +339,8 @@ impl UringDriver {
                 self.finish_recv_multi(token, flight, entry, result, completions)
             }
             Op::SendFile { .. } => {
-                if let Some(completion) = self.finish_send_file(token, flight, result) {
-                    completions.push(completion);
-                }
+                let result = result.and(Err(Errno::EAGAIN));
+                completions.push(flight.complete(token, result, false));
             }
             Op::Connect { .. } => {
                 let socket = flight.connecting.take().expect("a connect has its socket");
@@ -436,18 +435,14 @@ impl UringDriver {
         }
     }
 
-    fn finish_send_file(
-        &mut self,
-        token: Token,
-        flight: InFlight,
-        ready: Result<usize, Errno>,
-    ) -> Option<Completion> {
+    /// Sends what the socket takes at once; if it takes nothing, completes with EAGAIN when it has
+    /// room again.
+    fn send_file(&mut self, token: Token, flight: InFlight) -> Option<Completion> {
         let Op::SendFile { socket, file, offset, len, path, .. } = flight.op else {
             unreachable!("called for SendFile only")
         };
-        let result = ready.and_then(|_| sys::sendfile_nowait(socket, file, offset, len, path));
-        match result {
-            Err(Errno::EAGAIN) if !flight.cancelled => self.start(token, flight),
+        match sys::sendfile_nowait(socket, file, offset, len, path) {
+            Err(Errno::EAGAIN) => self.start(token, flight),
             result => Some(flight.complete(token, result, false)),
         }
     }
@@ -513,7 +508,7 @@ impl Driver for UringDriver {
                 let (result, payload) = sys::execute(op);
                 Some(Completion { token, result, payload, more: false })
             }
-            Op::SendFile { .. } => self.finish_send_file(token, InFlight::new(op), Ok(0)),
+            Op::SendFile { .. } => self.send_file(token, InFlight::new(op)),
             Op::Read { .. }
             | Op::Write { .. }
             | Op::Fdatasync { .. }

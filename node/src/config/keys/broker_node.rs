@@ -115,9 +115,10 @@ pub(super) static KEYS: &[ConfigKey] = &[
         .at_least(1)
         .acts()
         .doc("Most partitions that one DescribeTopicPartitions answer contains."),
-    key("authorizer.class.name", String, Text(""), Low, ReadOnly).valid(Valid::NonNull).doc(
-        "Class that decides who may do what. Empty switches authorization off; Kafka's \
-        StandardAuthorizer keeps ACLs in the metadata log.",
+    key("authorizer.class.name", String, Text(""), Low, ReadOnly).valid(Valid::NonNull).acts().doc(
+        "Class that decides who may do what. Empty switches authorization off; anything \
+            else, and a metadata log that has ACLs, is refused at the start: there is no \
+            authorizer yet.",
     ),
     key("early.start.listeners", String, Null, High, ReadOnly).doc(
         "Listeners that accept connections before the authorizer has loaded its ACLs. By \

@@ -31,9 +31,13 @@ fn image(partitions: i32, others: &[&str]) -> Arc<MetadataImage> {
     Arc::new(image)
 }
 
+fn names(of: &[&str]) -> Vec<String> {
+    of.iter().map(|name| (*name).to_owned()).collect()
+}
+
 fn world(partitions: i32) -> World {
     let mut world = World::new();
-    world.core.set_image(image(partitions, &[]));
+    world.core.set_image(image(partitions, &[]), &[]);
     world
 }
 
@@ -139,7 +143,7 @@ fn g07_members_come_and_go_and_no_partition_is_read_twice() {
     assert_eq!(described(&mut world).state, "Stable");
     // So it is for a coordinator that has read the log.
     let mut loaded = world.reload();
-    loaded.core.set_image(image(12, &[]));
+    loaded.core.set_image(image(12, &[]), &[]);
     settle(&mut loaded, &mut consumers.clone());
     assert_eq!(described(&mut loaded), described(&mut world));
     let gone = consumers.remove(0);
@@ -149,7 +153,7 @@ fn g07_members_come_and_go_and_no_partition_is_read_twice() {
     assert_eq!(counts(&consumers), [6, 6]);
     assert_eq!(error(beat(&mut world, gone.request())), ErrorCode::UnknownMemberId);
     // The topic grows; one is silent for a session's length.
-    world.core.set_image(image(14, &[]));
+    world.core.set_image(image(14, &[]), &names(&["t"]));
     settle(&mut world, &mut consumers);
     assert_eq!(counts(&consumers), [7, 7]);
     for _ in 0..3 {
@@ -226,7 +230,8 @@ fn topics_are_found_by_regular_expression_as_they_come() {
         ConsumerHeartbeat { topics: None, regex: Some("t|x-[0-9]+".into()), ..hello("a") };
     let joined = beat(&mut world, request).expect("it joins");
     assert_eq!(joined.assignment.expect("one").keys().collect::<Vec<_>>(), [&T]);
-    world.core.set_image(image(2, &["x-1", "xx-2", "x-12"]));
+    let others = ["x-1", "xx-2", "x-12"];
+    world.core.set_image(image(2, &others), &names(&others));
     let next = ConsumerHeartbeat { epoch: joined.epoch, rebalance_timeout_ms: -1, ..hello("a") };
     let next = ConsumerHeartbeat { topics: None, ..next };
     let assigned = beat(&mut world, next).expect("a member").assignment.expect("more");
@@ -236,6 +241,35 @@ fn topics_are_found_by_regular_expression_as_they_come() {
     let huge =
         ConsumerHeartbeat { topics: None, regex: Some("(a{1000}){1000}".into()), ..hello("b") };
     assert_eq!(error(beat(&mut world, huge)), ErrorCode::InvalidRegularExpression);
+}
+
+/// Matching every topic whenever anything changes would keep a shard busy: only those that have
+/// changed are looked at. One that the update does not name shows it.
+#[test]
+fn rn09_regular_expressions_look_at_changed_topics_only() {
+    let mut world = world(2);
+    let request = ConsumerHeartbeat { topics: None, regex: Some("x.*".into()), ..hello("a") };
+    let joined = beat(&mut world, request).expect("it joins");
+    let resolved = |world: &World| {
+        world.core.consumers["g"].regexes["x.*"].topics.iter().cloned().collect::<Vec<_>>()
+    };
+    let mut epoch = joined.epoch;
+    let mut again = |world: &mut World| {
+        let next = ConsumerHeartbeat { epoch, rebalance_timeout_ms: -1, ..hello("a") };
+        let next = ConsumerHeartbeat { topics: None, owned: None, ..next };
+        epoch = beat(world, next).expect("a member").epoch;
+    };
+    world.core.set_image(image(2, &["x-1", "x-2"]), &names(&["x-1"]));
+    again(&mut world);
+    assert_eq!(resolved(&world), ["x-1"]);
+    world.core.set_image(image(2, &["x-2"]), &names(&["x-1", "t"]));
+    again(&mut world);
+    assert_eq!(resolved(&world), Vec::<String>::new());
+    // Too many changes to be remembered: everything is looked at.
+    let many: Vec<String> = (0..10_000).map(|i| format!("y-{i}")).collect();
+    world.core.set_image(image(2, &["x-2"]), &many);
+    again(&mut world);
+    assert_eq!(resolved(&world), ["x-2"]);
 }
 
 #[test]
@@ -309,7 +343,7 @@ fn a_group_changes_its_protocol_and_back_with_its_members_in_it() {
     }
     assert_eq!(new.has.len(), 1, "{:?}", described(&mut world));
     let mut loaded = world.reload();
-    loaded.core.set_image(image(4, &[]));
+    loaded.core.set_image(image(4, &[]), &[]);
     assert_eq!(described(&mut loaded), described(&mut world));
     // It goes: what is left is a classic group again, and rebalances.
     let leave = ConsumerHeartbeat { epoch: -1, ..new.request() };
@@ -332,7 +366,7 @@ fn a_deleted_topic_is_taken_from_its_readers() {
     let mut emptied = MetadataImage::clone(&image(4, &[]));
     let gone = RemoveTopicRecord { topic_id: T };
     emptied.apply(gone.into(), &mut MetadataDelta::default()).expect("a record");
-    world.core.set_image(Arc::new(emptied));
+    world.core.set_image(Arc::new(emptied), &names(&["t"]));
     settle(&mut world, &mut consumers);
     assert_eq!(counts(&consumers), [0]);
     // With its last member a group is empty, and a classic one may have its name.
