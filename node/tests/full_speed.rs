@@ -281,7 +281,7 @@ fn run_in(mode: &str, seconds: u64, prng: &mut Prng) {
 }
 
 #[test]
-fn e02_e03_e09_full_speed_in_both_modes_loses_nothing() {
+fn p01_d17_full_speed_in_both_modes_loses_nothing() {
     let from_env = |name: &str| std::env::var(name).ok().and_then(|value| value.parse().ok());
     let seed = from_env("FULL_SPEED_SEED").unwrap_or_else(|| u64::from(std::process::id()));
     let seconds = from_env("FULL_SPEED_SECONDS").unwrap_or(SECONDS);
