@@ -89,12 +89,13 @@ pub fn run(config: RawConfig, format_itself: bool) -> Result<(), String> {
     check_supported(&config)?;
     let stop_signals =
         StopSignals::block().map_err(|e| format!("signals cannot be blocked: {e}"))?;
-    let options = uring_options(&config)?;
+    let mut options = uring_options(&config)?;
     let choice = driver_choice(&config);
     let cpus = cpus_of(&config)?;
     let (settings, dirs) = open_dirs(config, format_itself, cpus.len())?;
     let (settings, published) = (Arc::new(settings), Arc::new(PublishedImage::default()));
     let shards = settings.all_shards().count();
+    options.provided_buffer_bytes = settings.requests.receive_buffer_bytes;
     let (drivers, lacking) =
         DriverPlan::new(choice, shards, &options).map_err(|error| error.to_string())?;
     if let Some(error) = lacking {
@@ -114,7 +115,6 @@ pub fn run(config: RawConfig, format_itself: bool) -> Result<(), String> {
             // The control shard has little to do, and goes where there is room.
             cpu: cpus.get(index).copied().flatten(),
             drivers: drivers.clone(),
-            buffer_bytes: options.provided_buffer_bytes,
             settings: Arc::clone(&settings),
             published: Arc::clone(&published),
             mailboxes,
@@ -377,8 +377,6 @@ struct ShardThread {
     index: usize,
     cpu: Option<usize>,
     drivers: DriverPlan,
-    /// What a connection receives at once.
-    buffer_bytes: usize,
     settings: Arc<Settings>,
     published: Arc<PublishedImage>,
     mailboxes: Mailboxes<Message>,
@@ -432,9 +430,10 @@ impl ShardThread {
             }
         };
         let id = ShardId(self.index as u16);
-        let ahead_bytes = self.settings.requests.ahead_bytes;
+        let limits = &self.settings.requests;
         let options = ShardOptions {
-            arrived_buffers_max: (ahead_bytes / self.buffer_bytes).max(1),
+            // Half of it: as much again may come before all connections are paused.
+            arrived_buffers_max: (limits.ahead_bytes / 2 / limits.receive_buffer_bytes).max(1),
             ..ShardOptions::default()
         };
         let shard = Shard::new(id, driver, options);

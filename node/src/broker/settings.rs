@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use ringlog_engine::dirs::TopicPartition;
-use ringlog_engine::io::WritePath;
+use ringlog_engine::io::{BUF_ALIGN, WritePath};
 use ringlog_engine::log::IoMode;
 use ringlog_engine::types::{Offset, ShardId};
 use ringlog_wire::Uuid;
@@ -35,6 +35,11 @@ pub const LARGE_FRAME_BYTES: usize = 4 << 20;
 const MEMORY_PARTS: u64 = 4;
 /// More than this a shard does not keep for reuse: the allocator has it back.
 const POOL_BYTES_MAX: u64 = 64 << 20;
+/// Buffers that fit into what may be received ahead. The kernel fills up to 32 for a connection
+/// before the shard can tell it to pause (MULTISHOT_MAX_RETRY in io_uring), so where memory is
+/// scarce they are small.
+const RECEIVE_BUFFERS_AHEAD: usize = 512;
+const RECEIVE_BUFFER_BYTES_MAX: usize = 16 << 10;
 /// No request is decoded that takes more: more than a million names.
 pub const ONE_DECODED_BYTES_MAX: usize = 32 << 20;
 /// Logs that a shard opens or closes at a time, at most, and the share of the descriptors for it.
@@ -141,6 +146,8 @@ pub struct RequestLimits {
     pub pool_bytes: usize,
     /// Bytes received for connections that have not come to them yet.
     pub ahead_bytes: usize,
+    /// Size of the buffers that connections receive into.
+    pub receive_buffer_bytes: usize,
     /// Bytes of the ends of logs, for each log directory.
     pub tail_bytes: usize,
     /// Bytes of one frame.
@@ -213,6 +220,7 @@ impl RequestLimits {
         let of_shard = |bytes: u64| (bytes / shards as u64).max(1) as usize;
         let large_frame_bytes = of_shard(bytes / 4);
         let read_bytes = of_shard(part);
+        let ahead_bytes = of_shard(part / 4);
         let of_key = |key: &str| config.int(key).max(0) as usize;
         // Kafka takes one frame and one answer of any size that its keys allow, whatever is free.
         // Who sets a limit means it.
@@ -225,7 +233,10 @@ impl RequestLimits {
             count: requests.div_ceil(shards),
             fetch_bytes: fit(of_key("fetch.max.bytes"), read_bytes),
             read_bytes,
-            ahead_bytes: of_shard(part / 4),
+            ahead_bytes,
+            receive_buffer_bytes: (ahead_bytes / RECEIVE_BUFFERS_AHEAD)
+                .next_power_of_two()
+                .clamp(BUF_ALIGN, RECEIVE_BUFFER_BYTES_MAX),
             tail_bytes: of_shard(part) / config.log_dirs().len().max(1),
             // The control shard has one too.
             pool_bytes: (part as usize / (shards + 1)).min(POOL_BYTES_MAX as usize),
@@ -259,6 +270,7 @@ mod tests {
             fetch_bytes: 55 << 20,
             read_bytes: 4000,
             ahead_bytes: 1000,
+            receive_buffer_bytes: 4096,
             tail_bytes: 4000,
             pool_bytes: 2666,
             one_frame_bytes: 100 << 20,

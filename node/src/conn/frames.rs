@@ -53,6 +53,11 @@ pub struct FrameReader {
     small_frames: u32,
 }
 
+/// What a frame of `size` bytes takes: a buffer of its own has a power of two.
+fn memory_of(size: usize) -> usize {
+    if size >= OWN_BUFFER_BYTES { size.next_power_of_two() } else { size }
+}
+
 impl FrameReader {
     /// A reader whose frames may have `frame_bytes_max` bytes.
     pub fn new(broker: &Rc<Broker>, socket: Socket, frame_bytes_max: usize, idle_ms: u64) -> Self {
@@ -90,7 +95,7 @@ impl FrameReader {
             true => &self.broker.large_frame_budget,
             false => &self.broker.frame_budget,
         };
-        let share = budget.take(size).await;
+        let share = budget.take(memory_of(size)).await;
         self.pending.advance(LENGTH_BYTES);
         self.note_size(size);
         if self.pending.len() >= size {
