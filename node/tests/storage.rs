@@ -9,7 +9,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use ringlog_engine::batch::{BatchBuilder, BatchHeader, RecordFields};
-use support::{Node, PATIENCE, batch, have_kafka, kafka, read_values, text};
+use support::{Client, Node, PATIENCE, batch, have_kafka, kafka, read_values, text};
 
 /// The recovery points of topics of one partition, as the node has last written them down.
 fn recovery_points(node: &Node) -> BTreeMap<String, i64> {
@@ -227,4 +227,56 @@ fn d06_direct_writes_leave_no_zeros_once_a_log_is_idle_or_closed() {
     node.restart();
     let (values, error) = read_values(&mut node.client(), "t", 0);
     assert_eq!((values.len(), error), (42, 0));
+}
+
+/// A log is being rolled, synced and written down while its topic goes: what those leave behind
+/// goes too, and nothing of it keeps the directory.
+#[test]
+fn a_topic_that_is_deleted_while_it_is_written_leaves_nothing() {
+    let mut node = Node::start(&[
+        "log.segment.delete.delay.ms=0",
+        "log.flush.offset.checkpoint.interval.ms=1",
+        "log.segment.bytes=1048576",
+    ]);
+    let value = vec![b'x'; 100_000];
+    let port = node.port;
+    for round in 0..60 {
+        let name = format!("t{round}");
+        node.client().create_topic(&name, 3, &[]);
+        let writers: Vec<_> = (0..3)
+            .map(|partition| {
+                let records = batch(&[&value], Some((1000 + i64::from(partition), 0, 0)));
+                let (name, value) = (name.clone(), value.clone());
+                std::thread::spawn(move || {
+                    let mut client = Client::try_connect(port).expect("the node listens");
+                    let mut next = records;
+                    for sequence in 1..1000 {
+                        if client.produce(&name, partition, -1, next).error != 0 {
+                            return;
+                        }
+                        let producer = 1000 + i64::from(partition);
+                        next = batch(&[&value], Some((producer, 0, sequence)));
+                    }
+                })
+            })
+            .collect();
+        let mut client = node.client();
+        while client.latest_offset(&name, 0) < 1 + round % 12 {
+            assert!(node.is_alive(), "{}", node.log());
+        }
+        client.delete_topic(&name);
+        writers.into_iter().for_each(|writer| writer.join().expect("writes until it is refused"));
+    }
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let names = std::fs::read_dir(node.data()).expect("there").flatten();
+        let names = names.map(|entry| entry.file_name().to_string_lossy().into_owned());
+        let left: Vec<String> = names.filter(|name| name.ends_with("-delete")).collect();
+        if left.is_empty() {
+            break;
+        }
+        assert!(Instant::now() < deadline, "{left:?}: {}", node.log());
+        std::thread::park_timeout(Duration::from_millis(5));
+    }
+    assert!(!node.log().contains("delete_failed"), "{}", node.log());
 }

@@ -23,6 +23,9 @@ const RESOURCE_TOPIC: i8 = 2;
 const RESOURCE_BROKER: i8 = 4;
 /// The topic part of a deleted directory's name is cut so that the whole fits a file name.
 const FILE_NAME_BYTES_MAX: usize = 255;
+/// How often a directory is tried to be removed that is still added to, and the pause between.
+const REMOVE_TRIES: usize = 100;
+const REMOVE_PAUSE_MS: u64 = 20;
 /// In ListOffsets: the end.
 pub const LATEST_TIMESTAMP: i64 = -1;
 /// The start.
@@ -364,10 +367,21 @@ impl Broker {
         }
     }
 
-    /// Removes a partition's directory with the files in it.
+    /// Removes a partition's directory with the files in it. A round of the log's committer that
+    /// began before the log was abandoned may still rename one, or add one: then once more.
     pub async fn remove_tree(&self, dir: &Path) -> Result<(), IoError> {
-        for name in self.shard.list_dir(dir).await? {
-            self.shard.unlink(&dir.join(name)).await?;
+        for _ in 0..REMOVE_TRIES {
+            for name in self.shard.list_dir(dir).await? {
+                match self.shard.unlink(&dir.join(name)).await {
+                    Err(error) if error.errno != Errno::ENOENT => return Err(error),
+                    _ => {}
+                }
+            }
+            match self.shard.remove_dir(dir).await {
+                Err(error) if error.errno == Errno::ENOTEMPTY => {}
+                removed => return removed,
+            }
+            self.shard.sleep_ms(REMOVE_PAUSE_MS).await;
         }
         self.shard.remove_dir(dir).await
     }
