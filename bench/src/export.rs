@@ -36,7 +36,7 @@ pub fn csv(folder: &Path) -> Result<String> {
                 let bytes = round.records_per_second * measured.value_bytes as f64;
                 let cells = [
                     quoted(&result.env.target),
-                    quoted(&measured.durability),
+                    measured.durability.name().to_owned(),
                     quoted(&measured.name),
                     measured.kind.name().to_owned(),
                     measured.driver.name().to_owned(),

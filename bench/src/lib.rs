@@ -15,7 +15,9 @@ pub mod client;
 pub mod compare;
 pub mod experiment;
 pub mod export;
+pub mod figures;
 pub mod groups;
+pub mod host;
 pub mod io_study;
 #[cfg(feature = "librdkafka")]
 pub mod librdkafka;

@@ -19,7 +19,7 @@ use ringlog_bench::groups::{GroupProtocol, GroupsOptions};
 use ringlog_bench::io_study::{self, IoArgs};
 use ringlog_bench::null_broker::run_null_broker;
 use ringlog_bench::results::RunResult;
-use ringlog_bench::run::{RunOptions, TargetChoice, run};
+use ringlog_bench::run::{RunOptions, RunTools, resume, run};
 use ringlog_bench::target::{default_data_dir, die_with_parent, run_node, this_program};
 use ringlog_bench::{export, groups, report};
 
@@ -76,17 +76,27 @@ enum Command {
 #[derive(clap::Args)]
 struct RunArgs {
     /// The profile.
-    profile: PathBuf,
+    #[arg(required_unless_present = "resume")]
+    profile: Option<PathBuf>,
+    /// Goes on with an interrupted run in this folder, after the last experiment that had ended.
+    #[arg(long, exclusive = true)]
+    resume: Option<PathBuf>,
     /// Seconds measured of each experiment and load, instead of the profile's.
     #[arg(long)]
     seconds: Option<f64>,
     /// How often each experiment is run, instead of the profile's. Four and more can be compared.
     #[arg(long)]
     rounds: Option<u32>,
-    /// What is started and measured. Given more than once, targets take turns in every round
-    /// (A B B A), and of two it is said which is faster [default: node].
-    #[arg(long = "target", value_enum)]
-    targets: Vec<StartedTarget>,
+    /// What is started and measured: node (a Ringlog node of this build), kafka (Apache Kafka as
+    /// it is shipped), kafka-tuned (as its documentation advises), either of them with a release
+    /// behind it (kafka@3.9.1), null (a broker that checks records and stores none: what no broker
+    /// can beat under this load), or a target that the profile names. Given more than once, targets
+    /// take turns in every round (A B B A), and of two it is said which is faster [default: node].
+    #[arg(long = "target")]
+    targets: Vec<String>,
+    /// Nodes of each target that is started.
+    #[arg(long, default_value_t = 1)]
+    nodes: usize,
     /// A broker of your own, as HOST:PORT.
     #[arg(long)]
     bootstrap: Option<Endpoint>,
@@ -216,16 +226,6 @@ fn key_value(text: &str) -> Result<(String, String), String> {
     Ok((key.to_owned(), value.to_owned()))
 }
 
-#[derive(Clone, Copy, ValueEnum)]
-enum StartedTarget {
-    /// A Ringlog node of this build.
-    Node,
-    /// Apache Kafka, fetched from a Maven repository.
-    Kafka,
-    /// A broker that checks records and stores none: what no broker can beat under this load.
-    Null,
-}
-
 fn main() -> ExitCode {
     match execute(Args::parse().command) {
         Ok(code) => code,
@@ -239,7 +239,7 @@ fn main() -> ExitCode {
 
 fn execute(command: Command) -> Result<ExitCode> {
     match command {
-        Command::Run(args) => run(&args.options()?)?,
+        Command::Run(args) => args.run()?,
         Command::Report(args) => println!("{}", rebuild(&args)?.display()),
         Command::Export(args) => match args.format {
             ExportFormat::Csv => print!("{}", export::csv(&args.folder)?),
@@ -308,27 +308,30 @@ fn uring_free_unix_ms() -> i64 {
 }
 
 impl RunArgs {
-    fn options(self) -> Result<RunOptions> {
-        let started = self.targets.iter().map(|target| match target {
-            StartedTarget::Node => TargetChoice::Node,
-            StartedTarget::Kafka => TargetChoice::Kafka,
-            StartedTarget::Null => TargetChoice::Null,
-        });
-        let remote = self.bootstrap.map(|endpoint| TargetChoice::Remote(endpoint, self.pid));
-        let mut targets: Vec<TargetChoice> = started.chain(remote).collect();
-        if targets.is_empty() {
-            targets.push(TargetChoice::Node);
+    fn run(self) -> Result<()> {
+        let secret = self.secret_file.as_deref().map(Secret::read).transpose()?;
+        let tools = RunTools { program: this_program()?, secret };
+        if let Some(folder) = &self.resume {
+            return resume(folder, tools);
         }
-        Ok(RunOptions {
-            profile: self.profile,
+        let profile = self.profile.context("a profile is needed")?;
+        let mut targets = self.targets;
+        if targets.is_empty() && self.bootstrap.is_none() {
+            targets.push("node".to_owned());
+        }
+        let options = RunOptions {
+            profile: String::new(),
             seconds: self.seconds,
             rounds: self.rounds,
             targets,
+            bootstrap: self.bootstrap.map(|endpoint| endpoint.to_string()),
+            pid: self.pid,
+            nodes: self.nodes,
             data_dir: self.data_dir.unwrap_or_else(default_data_dir),
-            program: this_program()?,
-            out: self.out,
-            secret: self.secret_file.as_deref().map(Secret::read).transpose()?,
-        })
+            started_unix_ms: 0,
+            resumed: Vec::new(),
+        };
+        run(&profile, options, self.out.as_deref(), tools)
     }
 }
 

@@ -3,7 +3,7 @@
 
 use indicatif::{ProgressBar, ProgressFinish, ProgressStyle};
 
-use crate::experiment::Live;
+use crate::figures::Live;
 
 /// Steps of the bar for each second.
 const STEPS_PER_SECOND: f64 = 10.0;

@@ -2,12 +2,14 @@
 
 use std::fmt::Write;
 
+use crate::figures::{align, figure, grouped, known};
 use crate::profile::Reference;
 use crate::results::{ExperimentSummary, Measured, RunResult};
 
-const HEADER: [&str; 13] = [
+const HEADER: [&str; 15] = [
     "experiment",
     "load",
+    "durability",
     "records/s",
     "MB/s",
     "mean",
@@ -17,11 +19,12 @@ const HEADER: [&str; 13] = [
     "p999",
     "max",
     "cpu-s/GiB",
+    "us/record",
     "RSS MiB",
     "lost",
 ];
 /// Columns of words, which begin at the left.
-const WORDS: usize = 2;
+const WORDS: usize = 3;
 
 type Row = [String; HEADER.len()];
 
@@ -42,13 +45,17 @@ const GENERATOR_HEADER: [&str; 9] = [
 pub fn line(measured: &Measured) -> String {
     let summary = ExperimentSummary::of(measured);
     let mut line = format!(
-        "{:<14} {:<6} {:>10.0} records/s  p50 {:>8.2} ms  p99 {:>8.2} ms",
+        "{:<14} {:<9} {:>10} records/s  p50 {:>6} ms  p99 {:>6} ms",
         summary.name,
-        summary.mode.name(),
-        summary.records_per_second,
-        summary.latency_ms.p50,
-        summary.latency_ms.p99,
+        summary.load,
+        grouped(summary.records_per_second),
+        figure(summary.latency_ms.p50),
+        figure(summary.latency_ms.p99),
     );
+    let cold = measured.rounds.len() - measured.counted().count();
+    if cold > 0 {
+        let _ = write!(line, "  ({cold} rounds before it was warm)");
+    }
     if summary.limited_by_generator == Some(true) {
         line.push_str("  limited by the generator");
     }
@@ -77,11 +84,11 @@ pub fn render(result: &RunResult) -> String {
     let mut text = format!(
         "durability {durability}, target {target}; latency in ms, MB of 2^20 bytes, GiB of values\n"
     );
-    text.push_str(&align(&rows));
+    text.push_str(&align(&rows, WORDS));
     for measured in &result.measured {
         for (reason, count) in &measured.outcome.recording.reasons {
-            let (name, mode) = (&measured.name, measured.mode.name());
-            let _ = writeln!(text, "{name} {mode}: {count} lost: {reason}");
+            let title = measured.title();
+            let _ = writeln!(text, "{title}: {count} lost: {reason}");
         }
     }
     text
@@ -89,12 +96,8 @@ pub fn render(result: &RunResult) -> String {
 
 /// What part of the figures is the generator's: the same load against a broker that stores nothing,
 /// and the processor time of both sides.
-pub fn generator(result: &RunResult) -> String {
+fn generator(result: &RunResult) -> String {
     let mut rows = vec![GENERATOR_HEADER.map(str::to_owned)];
-    let number = |value: Option<f64>, digits: usize| match value {
-        Some(value) if value.is_finite() => format!("{value:.digits$}"),
-        _ => "-".to_owned(),
-    };
     for measured in &result.measured {
         let summary = ExperimentSummary::of(measured);
         let floor = summary.generator_floor;
@@ -105,37 +108,45 @@ pub fn generator(result: &RunResult) -> String {
             (summary.generator_cpu_seconds_per_gib, summary.generator_system_seconds_per_gib);
         rows.push([
             summary.name.to_owned(),
-            summary.mode.name().to_owned(),
-            number(floor.map(|floor| floor.records_per_second), 0),
-            number(floor.map(|floor| floor.p50_ms), 2),
-            number(floor.map(|floor| floor.p99_ms), 2),
-            number(user(broker, system), 2),
-            number(system, 2),
-            number(user(own, own_system), 2),
-            number(own_system, 2),
+            summary.load.to_owned(),
+            known(floor.map(|floor| floor.records_per_second)),
+            known(floor.map(|floor| floor.p50_ms)),
+            known(floor.map(|floor| floor.p99_ms)),
+            known(user(broker, system)),
+            known(system),
+            known(user(own, own_system)),
+            known(own_system),
         ]);
     }
     format!(
         "the floor: the same load where nothing is stored, latency in ms; processor seconds for \
          each GiB of values\n{}",
-        align(&rows)
+        align(&rows, 2)
     )
 }
 
-fn align<const N: usize>(rows: &[[String; N]]) -> String {
-    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max();
-    let widths: Vec<usize> = (0..N).map(|column| width(column).unwrap_or(0)).collect();
-    let mut text = String::new();
-    for row in rows {
-        let mut line = String::new();
-        for (column, (cell, width)) in row.iter().zip(&widths).enumerate() {
-            let _ = match column < WORDS {
-                true => write!(line, "{cell:<width$}  "),
-                false => write!(line, "{cell:>width$}  "),
-            };
-        }
-        text.push_str(line.trim_end());
-        text.push('\n');
+/// What was found, as a file that is read without a browser.
+pub fn verdict(result: &RunResult) -> String {
+    let env = &result.env;
+    let mut text = format!(
+        "# {}, {}\n\nTarget {}, durability {}. {} round(s) of {} s. {}.\n",
+        result.profile.profile.title,
+        env.started,
+        env.target,
+        env.durability,
+        env.rounds,
+        env.seconds,
+        env.host.cpu_model.as_deref().unwrap_or("a processor that does not say its name"),
+    );
+    if let Some(why) = &result.partial {
+        text.push_str(&format!("\nNot whole: {why}\n"));
+    }
+    text.push_str(&format!("\n```text\n{}```\n", render(result)));
+    text.push_str(&format!("\n```text\n{}```\n", generator(result)));
+    let limited = result.measured.iter().filter(|m| m.is_limited_by_generator() == Some(true));
+    for measured in limited {
+        let (name, mode) = (&measured.name, measured.mode.name());
+        text.push_str(&format!("\n{name}, {mode}: limited by the generator.\n"));
     }
     text
 }
@@ -143,43 +154,41 @@ fn align<const N: usize>(rows: &[[String; N]]) -> String {
 fn row(measured: &Measured) -> Row {
     let summary = ExperimentSummary::of(measured);
     let latency = summary.latency_ms;
-    let ms = |value: f64| match value.is_finite() {
-        true => format!("{value:.2}"),
-        false => "-".to_owned(),
-    };
     [
         summary.name.to_owned(),
-        summary.mode.name().to_owned(),
-        format!("{:.0}", summary.records_per_second),
-        format!("{:.1}", summary.mb_per_second),
-        ms(latency.mean),
-        ms(latency.p50),
-        ms(latency.p95),
-        ms(latency.p99),
-        ms(latency.p999),
-        ms(latency.max),
-        summary.broker_cpu_seconds_per_gib.map_or(String::new(), |cpu| format!("{cpu:.2}")),
-        summary.broker_rss_bytes.map_or(String::new(), |bytes| (bytes >> 20).to_string()),
+        summary.load.to_owned(),
+        summary.durability.to_string(),
+        figure(summary.records_per_second),
+        figure(summary.mb_per_second),
+        figure(latency.mean),
+        figure(latency.p50),
+        figure(latency.p95),
+        figure(latency.p99),
+        figure(latency.p999),
+        figure(latency.max),
+        known(summary.broker_cpu_seconds_per_gib),
+        known(summary.broker_cpu_us_per_record),
+        known(summary.broker_rss_bytes.map(|bytes| (bytes >> 20) as f64)),
         summary.errors.to_string(),
     ]
 }
 
 fn reference_row(label: &str, reference: &Reference) -> Row {
     let latency = &reference.latency_ms;
-    let ms = |value: f64| format!("{value:.2}");
-    [
-        format!("  {label}"),
-        String::new(),
-        format!("{:.0}", reference.records_per_second),
-        format!("{:.1}", reference.mb_per_second),
-        ms(latency.mean),
-        ms(latency.p50),
-        ms(latency.p95),
-        ms(latency.p99),
-        ms(latency.p999),
-        ms(latency.max),
-        String::new(),
-        String::new(),
-        String::new(),
-    ]
+    let mut row = Row::default();
+    row[0] = format!("  {label}");
+    let figures = [
+        reference.records_per_second,
+        reference.mb_per_second,
+        latency.mean,
+        latency.p50,
+        latency.p95,
+        latency.p99,
+        latency.p999,
+        latency.max,
+    ];
+    for (cell, value) in row[WORDS..].iter_mut().zip(figures) {
+        *cell = figure(value);
+    }
+    row
 }

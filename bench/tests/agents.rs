@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use ringlog_bench::results::read_interval_log;
+use ringlog_bench::results::read_latency_log;
 use serde_json::Value;
 use support::PROGRAM;
 use tempfile::TempDir;
@@ -88,7 +88,7 @@ impl Hosts {
     /// Records that were meant to be sent in the window, by their latencies.
     fn sent_in_window(&self, log: &str) -> u64 {
         let bytes = fs::read(self.out().join(log)).expect(log);
-        read_interval_log(&bytes).expect("a log").0.len()
+        read_latency_log(&bytes).expect("a log").len()
     }
 
     fn json(&self, name: &str) -> Value {
@@ -131,7 +131,7 @@ fn two_hosts_load_one_broker_and_are_counted_as_one() {
         assert!(number(load, "/broker_cpu_seconds_per_gib") >= 0.0);
     }
     // Half of the rate from each, whenever it was acknowledged: 500 records in half a second.
-    assert!(hosts.sent_in_window("02-16384-5-open.hlog").abs_diff(1000) <= 4);
+    assert!(hosts.sent_in_window("02-16384-5-sync-open.hlog").abs_diff(1000) <= 4);
     assert_eq!(number(1, "/target_rate"), 2000.0);
     let env = hosts.json("env.json");
     let agents = env["agents"].as_array().expect("agents");
@@ -151,7 +151,7 @@ fn both_ends_of_a_record_are_on_one_host() {
     let experiment = &hosts.json("summary.json")["experiments"][0];
     let number = |path: &str| experiment.pointer(path).and_then(Value::as_f64).expect(path);
     // Two consumers of each host get that host's half; with the other's it were twice as many.
-    assert!(hosts.sent_in_window("01-16384-5-open.hlog").abs_diff(1000) <= 8);
+    assert!(hosts.sent_in_window("01-16384-5-sync-open.hlog").abs_diff(1000) <= 8);
     assert!(number("/latency_ms/p50") > 0.0 && number("/errors") == 0.0, "{experiment}");
 }
 
@@ -190,7 +190,7 @@ fn an_agent_that_dies_ends_the_run_and_what_was_measured_is_marked() {
     let load = "[[load]]\nmode = \"open\"\nrate = 100\n[sweep.producer]\n\"linger.ms\" = \
                 [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]\n";
     let run = hosts.run(load, &KNOWN).spawn().expect("it runs");
-    wait_for(&hosts.out().join("01-linger.ms-0-open.hlog"));
+    wait_for(&hosts.out().join("01-linger.ms-0-sync-open.hlog"));
     // Meanwhile nobody else has it.
     let other = hosts.run(load, &["--out", "b", "--secret-file", "secret"]).output();
     let said = stderr(&other.expect("it runs"));

@@ -200,7 +200,7 @@ fn a_stalled_node_fills_buffer_memory_and_no_more() {
         while producer.observer(|counts| counts.batches.is_empty()) {
             shard.sleep_ms(1).await;
         }
-        let pid = target.child.as_ref().expect("ours").pid() as i32;
+        let pid = target.children[0].pid() as i32;
         let pid = Pid::from_raw(pid).expect("a process");
         kill_process(pid, Signal::STOP).expect("stopped");
         let mut taken = 1;

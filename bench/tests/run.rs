@@ -128,7 +128,7 @@ fn a_run_leaves_a_whole_result() {
     let stdout = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     assert!(output.stderr.is_empty(), "no bar where there is no terminal");
-    assert!(stdout.contains("Seed notes") && stdout.contains("12345"), "{stdout}");
+    assert!(stdout.contains("Seed notes") && stdout.contains("12,345"), "{stdout}");
     assert!(stdout.contains("durability sync"), "{stdout}");
 
     let summary = setting.json("summary.json");
@@ -161,6 +161,8 @@ fn a_run_leaves_a_whole_result() {
         let found = env.pointer(path).and_then(Value::as_str);
         assert!(found.is_some_and(|found| found.starts_with(text)), "{path}: {found:?}");
     }
+    let floors = env["device_floors"].as_array().expect("an array");
+    assert!(floors.iter().any(|floor| floor["what"] == "append, then fdatasync"), "{env}");
     for path in ["/kernel", "/cpus", "/data/kind", "/data/mount_options", "/limits/nofile"] {
         assert!(env["host"].pointer(path).is_some_and(|value| !value.is_null()), "{path}");
     }
@@ -195,15 +197,22 @@ fn rounds_are_samples_and_a_warm_up_goes_on_while_it_must() {
             assert!(round["steady"].is_boolean(), "{round}");
         }
     }
-    assert!(setting.out().join("01-100000-5-closed.hlog").exists());
-    assert!(setting.out().join("01-100000-5-closed-round-2.hlog").exists());
+    let log = fs::read(setting.out().join("01-100000-5-sync-closed.hlog")).expect("a log");
+    let entries = IntervalLogIterator::new(&log).map(|entry| entry.expect("valid"));
+    let rounds = entries.filter(|entry| matches!(entry, LogEntry::Interval(_))).count();
+    assert_eq!(rounds, 2, "a histogram for each round");
 }
 
 /// The schema, and what must hold of any experiment.
 fn check_experiment(experiment: &Value) {
     let mut expected = [
         "name",
+        "axes",
         "mode",
+        "load",
+        "trend",
+        "machine",
+        "broker_cpu_us_per_record",
         "target_rate",
         "records_per_second",
         "mb_per_second",
@@ -287,10 +296,10 @@ fn check_report(out: &Path, summary: &Value) {
 fn check_interval_logs(out: &Path) {
     let mut deserializer = Deserializer::new();
     for name in [
-        "01-100000-5-closed.hlog",
-        "02-100000-5-open.hlog",
-        "03-16384-0-closed.hlog",
-        "04-16384-0-open.hlog",
+        "01-100000-5-sync-closed.hlog",
+        "02-100000-5-sync-open.hlog",
+        "03-16384-0-sync-closed.hlog",
+        "04-16384-0-sync-open.hlog",
     ] {
         let log = fs::read(out.join(name)).expect(name);
         let mut records = 0;
@@ -425,13 +434,13 @@ fn hundreds_of_producers_have_connections_of_their_own() {
 }
 
 #[test]
-fn an_interrupted_run_keeps_what_it_had_and_says_that_it_is_not_whole() {
+fn an_interrupted_run_keeps_what_it_had_and_goes_on_where_it_was() {
     let profile = PROFILE.replace("seconds = 0.5", "seconds = 0.25");
     let setting = Setting::new(&profile);
     let child = setting.start(&[]);
-    let first = setting.out().join("01-100000-5-closed.hlog");
+    let first = setting.out().join("finished.jsonl");
     let since = Instant::now();
-    while !first.exists() {
+    while !fs::read(&first).is_ok_and(|bytes| bytes.ends_with(b"\n")) {
         assert!(since.elapsed() < PATIENCE, "no {}", first.display());
         std::thread::yield_now();
     }
@@ -440,13 +449,34 @@ fn an_interrupted_run_keeps_what_it_had_and_says_that_it_is_not_whole() {
     let output = child.wait_with_output().expect("it ends");
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.code() == Some(1) && stderr.contains("interrupted"), "{stderr}");
+    assert!(stderr.contains("run --resume out"), "{stderr}");
     let summary = setting.json("summary.json");
     assert!(summary["partial"].as_str().is_some_and(|why| why.contains("interrupted")));
     let measured = summary["experiments"].as_array().map(Vec::len);
-    assert!(measured.is_some_and(|count| (1..4).contains(&count)), "{measured:?}");
+    assert!(measured.is_some_and(|count| (2..4).contains(&count)), "{measured:?}");
     assert!(setting.out().join("INCOMPLETE").exists());
     let html = fs::read_to_string(setting.out().join("report.html")).expect("a report");
     assert!(html.contains("Not whole:"), "the page says so too");
+    setting.assert_no_data();
+
+    let kept = summary["experiments"][0]["rounds"].clone();
+    let resumed = Command::new(PROGRAM)
+        .current_dir(setting.dir.path())
+        .args(["run", "--resume", "out"])
+        .output()
+        .expect("it runs");
+    assert!(resumed.status.success(), "{}", String::from_utf8_lossy(&resumed.stderr));
+    let said = String::from_utf8_lossy(&resumed.stdout).into_owned();
+    assert!(said.contains("1 of 2 experiments have ended"), "{said}");
+    let summary = setting.json("summary.json");
+    assert_eq!(summary["experiments"].as_array().map(Vec::len), Some(4));
+    assert!(summary["partial"].is_null() && !setting.out().join("INCOMPLETE").exists());
+    let (one, other) = (&summary["experiments"][0]["rounds"][0], &kept[0]);
+    assert_eq!(one["records_per_second"], other["records_per_second"], "it was not run again");
+    assert_eq!(one["latency_ms"], other["latency_ms"]);
+    let env = setting.json("env.json");
+    assert_eq!(env["resumed"].as_array().map(Vec::len), Some(1), "{env}");
+    assert!(!first.exists());
     setting.assert_no_data();
 }
 

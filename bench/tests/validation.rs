@@ -10,7 +10,8 @@ use std::rc::Rc;
 
 use anyhow::Result;
 use ringlog_bench::client::{Endpoint, TopicSpec};
-use ringlog_bench::experiment::{self, Live, LoadRun, Outcome, Times, ToolOrNative, Watch};
+use ringlog_bench::experiment::{self, LoadRun, ToolOrNative, Watch};
+use ringlog_bench::figures::{Live, Outcome, Times};
 use ringlog_bench::load::{Pace, ValuesSpec};
 use ringlog_bench::null_broker::{NullBroker, ProduceSeen, Reaction, serve};
 use ringlog_bench::producer::ProducerSettings;

@@ -52,13 +52,15 @@ fn consumers_catch_up_with_what_was_stored() {
 fn targets_take_turns_and_brokers_are_started_anew_for_what_a_sweep_asks() {
     let profile = format!(
         "{HEAD}{TOPIC}[[load]]\nmode = \"closed\"\n\
-         [sweep.broker]\n\"ringlog.durability\" = [\"sync\", \"replicated\"]\n"
+         [sweep.broker]\n\"ringlog.shards\" = [1, 2]\n"
     );
+    let profile = format!("durability = [\"sync\", \"replicated\"]\n{profile}");
     let args = ["--target", "node", "--target", "null", "--rounds", "2", "--seconds", "0.25"];
     let run = run(&profile, &args).ok();
     let found = run.experiments("1-ringlog");
     let durabilities: Vec<&Value> = found.iter().map(|e| &e["durability"]).collect();
-    assert_eq!(durabilities, ["sync", "replicated"]);
+    assert_eq!(durabilities, ["sync", "sync", "replicated", "replicated"]);
+    assert_eq!(found[1]["axes"], serde_json::json!([{"key": "shards", "value": "2"}]));
     for experiment in &found {
         assert_eq!(experiment["rounds"].as_array().map(Vec::len), Some(2));
         let ceiling = number(experiment, "/generator_ceiling_records_per_second");
@@ -70,7 +72,10 @@ fn targets_take_turns_and_brokers_are_started_anew_for_what_a_sweep_asks() {
     assert!(null.iter().all(|e| e["durability"] == "none"), "{null:?}");
     let out = run.dir.path().join("out");
     let verdict = fs::read_to_string(out.join("verdict.md")).expect("a verdict");
-    assert!(verdict.contains("A: durability sync; ringlog") && verdict.contains("too few rounds"));
+    assert!(
+        verdict.contains("A: durability replicated and sync; ringlog")
+            && verdict.contains("too few rounds")
+    );
     for folder in ["", "1-ringlog", "2-null"] {
         assert!(!out.join(folder).join("INCOMPLETE").exists(), "{folder}");
     }
@@ -92,7 +97,10 @@ fn the_highest_rate_within_a_bound_is_searched_for() {
     let within = sustained.clone().all(|one| number(one, "/p99_ms") <= 1000.0);
     let highest = sustained.map(|one| number(one, "/rate")).fold(0.0, f64::max);
     assert!(within && rate == highest && rate > 0.0, "{experiment}");
-    assert!(tried.iter().any(|one| one["sustained"] == false), "{experiment}");
+    let failed = tried.iter().filter(|one| one["sustained"] == false);
+    let lowest = failed.map(|one| number(one, "/rate")).fold(f64::MAX, f64::min);
+    let found = number(experiment, "/records_per_second");
+    assert!((highest..=lowest).contains(&found), "between both: {experiment}");
 }
 
 #[test]
@@ -108,34 +116,81 @@ fn a_broker_of_ones_own_is_not_told_what_to_be() {
 }
 
 #[test]
+fn what_kafka_has_no_word_for_cannot_be_measured_of_it() {
+    let profile = format!(
+        "{HEAD}{TOPIC}[[load]]\nmode = \"closed\"\n[sweep.broker]\n\"ringlog.shards\" = [1, 2]\n"
+    );
+    let run = run(&profile, &["--target", "kafka"]);
+    let said = run.stderr();
+    assert!(said.contains("ringlog.shards, which is no property of Apache Kafka"), "{said}");
+    let both = "durability = [\"sync\"]\n".to_owned()
+        + &profile.replace("ringlog.shards", "ringlog.durability");
+    let said = support::runs::run(&both, &[]).stderr();
+    assert!(said.contains("broker.ringlog.durability: say durability ="), "{said}");
+}
+
+/// Each target promises the same by its own means, which is read of the topic; and Kafka's tools
+/// are drivers.
+#[test]
 fn kafka_is_a_target_and_its_tools_are_drivers() {
     if !support::have_kafka() {
         return;
     }
     let profile = format!(
-        "{HEAD}{TOPIC}[broker]\n\"ringlog.durability\" = \"replicated\"\n\
+        "durability = [\"replicated\", \"sync\"]\n{HEAD}{TOPIC}\
          [producer]\n\"linger.ms\" = 5\n[[load]]\nmode = \"closed\"\n\
+         [[load]]\nmode = \"open\"\nrate = 1000\n\
          [[experiment]]\nname = \"native\"\n\
          [[experiment]]\nname = \"java\"\ndriver = \"java\"\n"
     );
     let run = run(&profile, &["--target", "kafka", "--target", "node"]).ok();
     for folder in ["1-kafka", "2-ringlog"] {
         let found = run.experiments(folder);
-        let [native, java] = found.as_slice() else { panic!("{found:?}") };
-        assert_eq!([&native["driver"], &java["driver"]], ["native", "java"]);
-        for experiment in [native, java] {
+        assert_eq!(found.len(), 8, "{found:?}");
+        for (index, experiment) in found.iter().enumerate() {
+            let promise = if index < 4 { "replicated" } else { "sync" };
             assert_eq!(
                 (&experiment["errors"], &experiment["durability"]),
-                (&0.into(), &"replicated".into())
+                (&0.into(), &promise.into())
             );
+            let by_tool = experiment["driver"] == "java";
+            let load = match (experiment["mode"].as_str(), by_tool) {
+                (Some("open"), true) => "throttled",
+                (mode, _) => mode.expect("text"),
+            };
+            assert_eq!(experiment["load"], load, "a tool that waits is no open loop");
             assert!(number(experiment, "/records_per_second") > 0.0, "{experiment}");
             assert!(number(experiment, "/broker_cpu_seconds_per_gib") >= 0.0);
             assert!(number(experiment, "/latency_ms/p99") > 0.0, "{experiment}");
+            if by_tool {
+                let size = number(experiment, "/client_metrics/batch-size-avg");
+                assert!(size > 100.0, "{experiment}");
+            }
         }
-        assert!(number(java, "/client_metrics/batch-size-avg") > 100.0, "{java}");
     }
     let env = fs::read_to_string(run.dir.path().join("out/1-kafka/env.json")).expect("env.json");
-    assert!(env.contains("Apache Kafka 4.") && env.contains("-Xmx1g"), "{env}");
+    for words in ["Apache Kafka 4.", "-Xmx1G", "-XX:MaxGCPauseMillis=20", "as shipped"] {
+        assert!(env.contains(words), "{words}: {env}");
+    }
     let verdict = fs::read_to_string(run.dir.path().join("out/verdict.md")).expect("a verdict");
-    assert!(verdict.contains("A: durability replicated; kafka"), "{verdict}");
+    assert!(verdict.contains("A: durability replicated and sync; kafka"), "{verdict}");
+    assert!(verdict.contains("replicated against sync"), "our sync, its page cache: {verdict}");
+}
+
+/// Three nodes of Kafka are one target: their processor time is added up.
+#[test]
+fn a_cluster_is_a_target() {
+    if !support::have_kafka() {
+        return;
+    }
+    let profile = format!(
+        "{HEAD}{TOPIC}[producer]\n\"linger.ms\" = 5\n[[load]]\nmode = \"closed\"\n[[experiment]]\n"
+    );
+    let three = run(&profile, &["--target", "kafka", "--nodes", "3"]).ok();
+    let found = three.experiments("");
+    assert!(number(&found[0], "/records_per_second") > 0.0 && found[0]["errors"] == 0);
+    let env = fs::read_to_string(three.dir.path().join("out/env.json")).expect("env.json");
+    assert!(env.contains("\"nodes\": 3"), "{env}");
+    let said = run(&profile, &["--nodes", "3"]).stderr();
+    assert!(said.contains("ringlog is one node: it makes no cluster of 3"), "{said}");
 }

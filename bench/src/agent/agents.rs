@@ -10,15 +10,15 @@ use ringlog_engine::shard::{Shard, Socket};
 
 use super::link::{Link, command};
 use super::secret::Secret;
-use super::words::{AgentEnv, Order, Plan, Word};
+use super::words::{Order, Plan, Word};
 use crate::client::Endpoint;
 use crate::experiment::{
-    BrokerUse, DRAIN_MS, Live, LoadRun, Outcome, START_DELAY_MS, ToolOrNative, Watch,
-    merged_metrics,
+    DRAIN_MS, LoadRun, START_DELAY_MS, Watch, clean_up, merged_metrics, prepare,
 };
+use crate::figures::{BrokerUse, Live, MachineUse, Outcome};
+use crate::host::{AgentEnv, MachineSample, Versions};
 use crate::load::Pace;
 use crate::profile::Kind;
-use crate::results::Versions;
 use crate::target::{ProcessSample, ProcessWatch};
 
 /// How long an agent may take to be reached and to say who it is.
@@ -59,6 +59,14 @@ pub struct Place {
     pub null: bool,
 }
 
+impl Place {
+    /// Whether agents send to one topic. Where records are read too, clocks of two hosts would meet
+    /// in one: every agent has its own.
+    fn shares_topic(self, run: &LoadRun) -> bool {
+        run.kind == Kind::Produce && !self.null
+    }
+}
+
 /// How agents are getting on.
 #[derive(Default)]
 struct Progress {
@@ -92,8 +100,29 @@ impl Agents {
         self.all.iter().map(|agent| agent.env.clone()).collect()
     }
 
-    /// Has them carry out a load, together. One that fails or goes ends it.
+    /// Has them carry out a load, together. One that fails or goes ends it. Of the broker it is
+    /// theirs to ask, but for a topic that they share.
     pub async fn measure(
+        &self,
+        shard: &Shard,
+        bootstrap: &Endpoint,
+        process: Option<ProcessWatch>,
+        (run, place): (&LoadRun, Place),
+        watch: Rc<RefCell<dyn Watch>>,
+    ) -> Result<Outcome> {
+        if !place.shares_topic(run) {
+            return self.carry_out(shard, bootstrap, process, (run, place), watch).await;
+        }
+        let (_, durability) = prepare(shard, bootstrap, run).await?;
+        let outcome = self.carry_out(shard, bootstrap, process, (run, place), watch).await;
+        let cleaned = clean_up(shard, bootstrap, run).await;
+        // The first failure is the cause of the second.
+        let outcome = outcome?;
+        cleaned?;
+        Ok(Outcome { durability, ..outcome })
+    }
+
+    async fn carry_out(
         &self,
         shard: &Shard,
         bootstrap: &Endpoint,
@@ -132,11 +161,12 @@ impl Agents {
         }
         let whole = progress.whole.context("no agent has counted anything")?;
         let client_metrics = merged_metrics(&progress.metrics, &whole.lateness);
-        Ok(Outcome { broker: edges.seen(), client_metrics, ..whole })
+        let (broker, machine) = edges.seen();
+        Ok(Outcome { broker, machine, client_metrics, ..whole })
     }
 
     fn plan(&self, bootstrap: &Endpoint, run: &LoadRun, place: Place, index: usize) -> Plan {
-        let topic_is_shared = run.topic_is_shared();
+        let topic_is_shared = place.shares_topic(run);
         let name = &run.topic.name;
         Plan {
             profile: self.profile.clone(),
@@ -153,6 +183,7 @@ impl Agents {
                 true => name.clone(),
                 false => format!("{name}-{}", index + 1),
             },
+            topic_configs: run.topic.configs.clone(),
             // All windows are to begin together: nobody puts his off.
             warmup_seconds: run.times.warmup_max,
             seconds: run.times.measured,
@@ -251,6 +282,8 @@ struct BrokerEdges {
     deadline: Mono,
     before: Option<ProcessSample>,
     after: Option<ProcessSample>,
+    machine_before: Option<MachineSample>,
+    machine_after: Option<MachineSample>,
 }
 
 impl BrokerEdges {
@@ -262,10 +295,25 @@ impl BrokerEdges {
         let opens = begun.plus_ms(START_DELAY_MS + ms(run.times.warmup_max));
         let closes = opens.plus_ms(ms(run.times.measured));
         let deadline = closes.plus_ms(DRAIN_MS + LATE_MS);
-        Ok(BrokerEdges { process, opens, closes, deadline, before: None, after: None })
+        Ok(BrokerEdges {
+            process,
+            opens,
+            closes,
+            deadline,
+            before: None,
+            after: None,
+            machine_before: None,
+            machine_after: None,
+        })
     }
 
     fn look(&mut self, now: Mono) -> Result<()> {
+        if now >= self.opens && self.machine_before.is_none() {
+            self.machine_before = Some(MachineSample::take());
+        }
+        if now >= self.closes && self.machine_after.is_none() {
+            self.machine_after = Some(MachineSample::take());
+        }
         let Some(process) = &self.process else { return Ok(()) };
         if now >= self.opens && self.before.is_none() {
             self.before = Some(process.sample()?);
@@ -276,18 +324,10 @@ impl BrokerEdges {
         Ok(())
     }
 
-    fn seen(self) -> Option<BrokerUse> {
-        self.before.zip(self.after).map(|(before, after)| after.since(&before))
-    }
-}
-
-impl LoadRun {
-    /// Whether agents send to one topic. Where records are read too, clocks of two hosts would meet
-    /// in one: every agent has its own.
-    pub fn topic_is_shared(&self) -> bool {
-        match &self.driver {
-            ToolOrNative::Agents(_, place) => self.kind == Kind::Produce && !place.null,
-            _ => false,
-        }
+    fn seen(self) -> (Option<BrokerUse>, Option<MachineUse>) {
+        (
+            self.before.zip(self.after).map(|(before, after)| after.since(&before)),
+            self.machine_before.zip(self.machine_after).map(|(before, after)| after.since(&before)),
+        )
     }
 }

@@ -13,18 +13,6 @@ mod secret;
 mod serve;
 mod words;
 
-use std::cell::Cell;
-
 pub use agents::{Agents, Place};
 pub use secret::Secret;
 pub use serve::serve;
-pub use words::AgentEnv;
-
-/// What one host's part of a load waits for before it begins, once it is ready to.
-#[derive(Debug, Default)]
-pub struct Gate {
-    /// All is prepared.
-    pub ready: Cell<bool>,
-    /// The others are ready too.
-    pub begun: Cell<bool>,
-}

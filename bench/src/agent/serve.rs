@@ -9,15 +9,15 @@ use anyhow::{Context, Result, anyhow, bail, ensure};
 use ringlog_engine::io::{ListenOptions, Output, StopSignals};
 use ringlog_engine::shard::{Shard, Socket};
 
-use super::Gate;
 use super::link::{Link, welcome};
 use super::secret::Secret;
-use super::words::{Hello, Order, Part, Plan, Word};
+use super::words::{Hello, Order, Plan, Word};
 use crate::client::{Endpoint, TopicSpec};
-use crate::experiment::{self, HostPart, Live, LoadRun, Times, ToolOrNative, Watch};
+use crate::experiment::{self, Gate, HostPart, LoadRun, ToolOrNative, Watch};
+use crate::figures::{Live, SavedOutcome, Times};
+use crate::host::{Host, Versions};
 use crate::load::Pace;
 use crate::profile::{Driver, LoadedProfile, check_rate, check_seconds};
-use crate::results::{Host, Versions};
 use crate::target::{Target, TargetSpec};
 use crate::uring_shard;
 
@@ -137,7 +137,7 @@ impl Agent {
         link: &AgentLink,
         plan: Plan,
         null: &mut Option<Target>,
-    ) -> Result<Part> {
+    ) -> Result<SavedOutcome> {
         let gate = Rc::new(Gate::default());
         let run = load_run(&plan, Rc::clone(&gate))?;
         let bootstrap = match &plan.bootstrap {
@@ -147,13 +147,14 @@ impl Agent {
         let reporter = Reporter { link: link.clone(), gate, said_ready: false };
         let watch = Rc::new(RefCell::new(reporter));
         let outcome = experiment::run(&self.shard, &bootstrap, None, &run, watch).await?;
-        Ok(Part::of(&outcome))
+        Ok(SavedOutcome::of(&outcome))
     }
 
     async fn null_broker(&self, null: &mut Option<Target>) -> Result<Endpoint> {
         if null.is_none() {
             let (program, data_dir) = (self.program.clone(), self.data_dir.clone());
-            *null = Some(TargetSpec::Null { program, data_dir }.start(&self.shard).await?);
+            let spec = TargetSpec::null(program, data_dir);
+            *null = Some(spec.start(&self.shard, None).await?);
         }
         Ok(null.as_ref().context("just started")?.bootstrap.clone())
     }
@@ -174,7 +175,8 @@ fn load_run(plan: &Plan, gate: Rc<Gate>) -> Result<LoadRun> {
             Pace::Open(rate)
         }
     };
-    let topic = TopicSpec { name: plan.topic.clone(), ..experiment.topic_spec() };
+    let (name, configs) = (plan.topic.clone(), plan.topic_configs.clone());
+    let topic = TopicSpec { name, configs, ..experiment.topic_spec() };
     let times = Times {
         warmup: plan.warmup_seconds,
         warmup_max: plan.warmup_seconds,

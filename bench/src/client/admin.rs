@@ -1,15 +1,12 @@
-//! Topics for experiments, and what brokers say of their own durability.
+//! Topics for experiments.
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Result, bail, ensure};
 use ringlog_engine::io::Mono;
 use ringlog_engine::shard::Shard;
 use ringlog_wire::messages::create_topics_request::{CreatableTopic, CreatableTopicConfig};
 use ringlog_wire::messages::delete_topics_request::DeleteTopicState;
-use ringlog_wire::messages::describe_configs_request::DescribeConfigsResource;
 use ringlog_wire::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
-use ringlog_wire::messages::{
-    CreateTopicsRequest, DeleteTopicsRequest, DescribeConfigsRequest, ListOffsetsRequest,
-};
+use ringlog_wire::messages::{CreateTopicsRequest, DeleteTopicsRequest, ListOffsetsRequest};
 use ringlog_wire::{ApiKey, Uuid};
 
 use super::cluster::{Cluster, fetch_cluster};
@@ -17,8 +14,6 @@ use super::connection::Connection;
 use super::errors::{error_name, is_retriable};
 
 const TOPIC_ALREADY_EXISTS: i16 = 36;
-/// The kind of resource that a broker is in DescribeConfigs.
-const RESOURCE_BROKER: i8 = 4;
 /// How long a broker may take to create or delete a topic.
 const TOPIC_TIMEOUT_MS: i32 = 30_000;
 /// In ListOffsets: where a log ends.
@@ -159,30 +154,4 @@ pub async fn delete_topic(connection: &mut Connection, name: &str) -> Result<()>
         Some(result) => bail!("topic {name} cannot be deleted: {}", error_name(result.error_code)),
         None => Ok(()),
     }
-}
-
-/// What an acknowledgement of this broker means: `sync` if a record is flushed before it,
-/// `replicated` if it is in memory of the in-sync replicas, `unknown` if the broker does not say.
-pub async fn broker_durability(connection: &mut Connection, node: i32) -> Result<String> {
-    let keys = ["ringlog.durability", "log.flush.interval.messages"];
-    let resource = DescribeConfigsResource {
-        resource_type: RESOURCE_BROKER,
-        resource_name: node.to_string(),
-        configuration_keys: Some(keys.map(str::to_owned).to_vec()),
-    };
-    let request = DescribeConfigsRequest { resources: vec![resource], ..Default::default() };
-    let response = connection.call(&request).await.context("the broker's durability")?;
-    let configs = || response.results.iter().flat_map(|result| &result.configs);
-    let value = |key: &str| {
-        configs().find(|config| config.name == key).and_then(|config| config.value.clone())
-    };
-    if let Some(durability) = value(keys[0]) {
-        return Ok(durability);
-    }
-    Ok(match value(keys[1]).as_deref() {
-        Some("1") => "sync",
-        Some(_) => "replicated",
-        None => "unknown",
-    }
-    .to_owned())
 }

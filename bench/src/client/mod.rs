@@ -4,13 +4,15 @@
 mod admin;
 mod cluster;
 mod connection;
+mod durability;
 mod endpoint;
 mod errors;
 mod frames;
 
-pub use admin::{TopicSpec, broker_durability, create_topic, delete_topic, wait_for_leaders};
+pub use admin::{TopicSpec, create_topic, delete_topic, wait_for_leaders};
 pub use cluster::{Cluster, TopicRef, any_broker, fetch_cluster};
 pub use connection::Connection;
+pub use durability::{Durability, durability_of};
 pub use endpoint::Endpoint;
 pub use errors::{error_name, is_retriable};
 pub use frames::{FRAME_BYTES_MAX, Frames};

@@ -1,12 +1,14 @@
 //! `ringlog-bench compare`: whether one result is faster than another, with what certainty, and
 //! whether that may be said at all.
 //!
-//! What an acknowledgement is worth comes first: a broker that promises less is not faster. A
-//! verdict needs the same machine, the same load and at least [`ROUNDS_MIN`] rounds on both sides;
-//! it is `faster` or `slower` where the whole 95 % interval of the ratio is beyond a margin of 3 %,
-//! and `not distinguishable` everywhere else.
+//! What an acknowledgement is worth comes first: experiments are held against each other at the
+//! same durability, and where one side promises less, the row says so. A verdict needs the same
+//! machine, the same load, no lost records and at least [`ROUNDS_MIN`] rounds on both sides; it is
+//! `faster` or `slower` where the whole 95 % interval of the ratio is beyond a margin of 3 %, and
+//! `not distinguishable` everywhere else. Rounds of one run are pairs.
 
 mod differences;
+mod sentence;
 mod side;
 mod verdict;
 
@@ -15,6 +17,7 @@ use std::path::Path;
 
 use anyhow::{Result, bail, ensure};
 
+use crate::client::Durability;
 use differences::{host_differences, load_differences};
 use side::{Experiment, Side};
 use verdict::{Metric, Row, Verdict};
@@ -24,10 +27,12 @@ pub use verdict::{HEAD, MARGIN, ROUNDS_MIN};
 /// What came of comparing two results.
 #[derive(Debug)]
 pub struct Comparison {
+    /// The verdict in sentences.
+    pub sentences: Vec<String>,
     /// As it is printed.
     pub text: String,
     /// What is compared with what, and its rows.
-    pub tables: Vec<(String, Vec<[String; 7]>)>,
+    pub tables: Vec<(String, Vec<[String; HEAD.len()]>)>,
     /// Why there is no verdict, or none for some experiments.
     pub refused: Vec<String>,
 }
@@ -35,7 +40,11 @@ pub struct Comparison {
 impl Comparison {
     /// As a file beside the results.
     pub fn markdown(&self, title: &str) -> String {
-        let mut text = format!("# {title}\n\n```text\n{}```\n", self.text);
+        let mut text = format!("# {title}\n\n");
+        for sentence in &self.sentences {
+            let _ = writeln!(text, "- {sentence}");
+        }
+        let _ = write!(text, "\n```text\n{}```\n", self.text);
         if !self.refused.is_empty() {
             text.push_str("\nNo verdict:\n");
             for why in &self.refused {
@@ -49,21 +58,38 @@ impl Comparison {
 /// Compares two results, or the two targets of one. Whoever forces it gets verdicts where there
 /// should be none.
 pub fn compare(a: &Path, b: Option<&Path>, force: bool) -> Result<Comparison> {
-    Ok(compare_pairs(&pairs(a, b)?, force))
+    let one_run = b.is_none();
+    Ok(compare_pairs(&pairs(a, b)?, Terms { force, paired: one_run }))
 }
 
 /// Compares the two targets of a run that is just ending.
 pub fn compare_targets(folder: &Path) -> Result<Comparison> {
-    Ok(compare_pairs(&two(folder, Side::read_targets(folder)?)?, false))
+    let terms = Terms { force: false, paired: true };
+    Ok(compare_pairs(&two(folder, Side::read_targets(folder)?)?, terms))
 }
 
-fn compare_pairs(pairs: &[(Side, Side)], force: bool) -> Comparison {
-    let mut whole = Comparison { text: String::new(), tables: Vec::new(), refused: Vec::new() };
+/// How two sides are compared.
+#[derive(Clone, Copy)]
+struct Terms {
+    /// Verdicts where there should be none.
+    force: bool,
+    /// Rounds of both sides are pairs: they are of one run.
+    paired: bool,
+}
+
+fn compare_pairs(pairs: &[(Side, Side)], terms: Terms) -> Comparison {
+    let mut whole = Comparison {
+        sentences: Vec::new(),
+        text: String::new(),
+        tables: Vec::new(),
+        refused: Vec::new(),
+    };
     for (index, (a, b)) in pairs.iter().enumerate() {
         if index > 0 {
             whole.text.push('\n');
         }
-        let one = compare_sides(a, b, force);
+        let one = compare_sides(a, b, terms);
+        whole.sentences.extend(one.sentences);
         whole.text.push_str(&one.text);
         whole.tables.extend(one.tables);
         whole.refused.extend(one.refused);
@@ -103,11 +129,49 @@ fn pairs(a: &Path, b: Option<&Path>) -> Result<Vec<(Side, Side)>> {
     Ok(pairs)
 }
 
-fn compare_sides(a: &Side, b: &Side, force: bool) -> Comparison {
+/// Experiments that are held against each other: those of the same durability; where there is none
+/// on the other side, of another one; and, where both sides have both, a sync against none.
+fn pairs_of<'a>(a: &'a Side, b: &'a Side) -> Vec<(&'a Experiment, &'a Experiment)> {
+    let mut found = Vec::new();
+    for one in &a.experiments {
+        let like: Vec<&Experiment> =
+            b.experiments.iter().filter(|other| other.is_like(one)).collect();
+        let same = like.iter().find(|other| other.durability == one.durability);
+        found.extend(same.or(like.first()).map(|other| (one, *other)));
+    }
+    let crossing = |strong: &'a Side, weak: &'a Side| {
+        let pairs = strong.experiments.iter().filter_map(|one| {
+            let weaker = |other: &&Experiment| {
+                other.is_like(one) && (one.durability, other.durability) == CROSSED
+            };
+            Some((one, weak.experiments.iter().find(weaker)?))
+        });
+        pairs.collect::<Vec<_>>()
+    };
+    // Our own promise is held against the weaker one of others, not the other way round.
+    let crossed = match b.label.starts_with(OWN) && !a.label.starts_with(OWN) {
+        true => crossing(b, a).into_iter().map(|(strong, weak)| (weak, strong)).collect(),
+        false => crossing(a, b),
+    };
+    for pair in crossed {
+        if !found.iter().any(|known| std::ptr::eq(known.0, pair.0) && std::ptr::eq(known.1, pair.1))
+        {
+            found.push(pair);
+        }
+    }
+    found
+}
+
+/// A sync before each acknowledgement, against the page cache.
+const CROSSED: (Durability, Durability) = (Durability::Sync, Durability::Replicated);
+/// How results name a node of this project.
+const OWN: &str = "ringlog";
+
+fn compare_sides(a: &Side, b: &Side, terms: Terms) -> Comparison {
     let mut text = String::new();
     for (letter, side) in [("A", a), ("B", b)] {
-        let (durability, label, path) = (&side.durability, &side.label, side.path.display());
-        let _ = writeln!(text, "{letter}: durability {durability}; {label}, {path}");
+        let (label, path) = (&side.label, side.path.display());
+        let _ = writeln!(text, "{letter}: durability {}; {label}, {path}", side.promises());
     }
     let mut refused = Vec::new();
     let host = host_differences(&a.host, &b.host);
@@ -122,39 +186,46 @@ fn compare_sides(a: &Side, b: &Side, force: bool) -> Comparison {
             }
         }
     }
-    let whole = !refused.is_empty() && !force;
+    let whole = !refused.is_empty() && !terms.force;
     let mut rows = Vec::new();
-    let mut alone = Vec::new();
-    for experiment in &a.experiments {
-        let Some(other) = b.experiments.iter().find(|other| other.is_like(experiment)) else {
-            alone.push(format!("only in A: {}\n", experiment.title()));
-            continue;
-        };
-        for metric in Metric::of(experiment) {
-            let mut row = Row::of(metric, experiment, other);
+    for (one, other) in pairs_of(a, b) {
+        for metric in Metric::of(one, other) {
+            let mut row = Row::of(metric, one, other, terms.paired);
             if whole {
                 row.verdict = Verdict::Refused;
-            } else if !force && let Some(why) = row.refuse(a, b, experiment, other) {
-                refused.push(format!("{}: {why}", row.title));
+            } else if !terms.force
+                && let Some(why) = row.refuse(one, other)
+            {
+                refused.push(format!("{}: {why}", row.title()));
                 row.verdict = Verdict::Refused;
             }
             rows.push(row);
         }
     }
-    let missing = |other: &&Experiment| !a.experiments.iter().any(|one| one.is_like(other));
-    alone.extend(
-        b.experiments.iter().filter(missing).map(|one| format!("only in B: {}\n", one.title())),
-    );
+    let sentences = sentence::of(&a.label, &b.label, &rows);
     text.push('\n');
+    for sentence in &sentences {
+        let _ = writeln!(text, "{sentence}");
+    }
+    if !sentences.is_empty() {
+        text.push('\n');
+    }
     text.push_str(&verdict::table(&rows));
-    text.extend(alone);
+    for (letter, side, other) in [("A", a, b), ("B", b, a)] {
+        let missing = |one: &&Experiment| !other.experiments.iter().any(|other| other.is_like(one));
+        for experiment in side.experiments.iter().filter(missing) {
+            let _ = writeln!(text, "only in {letter}: {}", experiment.title());
+        }
+    }
+    let pairing = if terms.paired { "in pairs" } else { "of rounds" };
     let _ = writeln!(
         text,
         "\nB against A: medians of rounds, ratio of their geometric means with its 95 % interval \
-         by bootstrap,\nmargin {} %; at least {ROUNDS_MIN} rounds of each are needed to tell.",
+         by bootstrap {pairing},\nmargin {} %; at least {ROUNDS_MIN} rounds of each are needed to \
+         tell.",
         MARGIN * 100.0
     );
-    let side = |side: &Side| format!("{} (durability {})", side.label, side.durability);
+    let side = |side: &Side| format!("{} (durability {})", side.label, side.promises());
     let title = format!("A: {}; B: {}", side(a), side(b));
-    Comparison { text, tables: vec![(title, verdict::cells(&rows))], refused }
+    Comparison { sentences, text, tables: vec![(title, verdict::cells(&rows))], refused }
 }

@@ -7,8 +7,11 @@ use anyhow::{Context, Result, ensure};
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::profile::Mode;
-use crate::results::{INCOMPLETE, LatencySummary, SUMMARY};
+use crate::client::Durability;
+use crate::figures::{LatencySummary, MachineUse};
+use crate::profile::{Driver, Mode};
+use crate::results::{INCOMPLETE, SUMMARY, load_name};
+use crate::stats::Trend;
 
 /// One target of a result.
 #[derive(Clone, Debug)]
@@ -17,8 +20,8 @@ pub struct Side {
     pub path: PathBuf,
     /// What was measured.
     pub label: String,
-    /// What its acknowledgements mean.
-    pub durability: String,
+    /// What its acknowledgements mean, unless an experiment says something else.
+    pub durability: Durability,
     /// The machine.
     pub host: Value,
     /// What the profile says of the load.
@@ -34,19 +37,26 @@ pub struct Experiment {
     pub name: String,
     /// Closed or open loop.
     pub mode: Mode,
+    /// The same in words.
+    pub load: &'static str,
     /// Which of the experiment's loads of that mode it is.
     pub nth: usize,
     /// Open loop: records a second that were to be sent.
     pub target_rate: Option<f64>,
-    /// What acknowledgements meant, where the result says it for each experiment.
-    pub durability: Option<String>,
-    /// Each round by itself.
+    /// What acknowledgements meant.
+    pub durability: Durability,
+    /// Each round that counts, by itself.
     pub rounds: Vec<Figures>,
+    /// Whether they drift.
+    pub trend: Option<Trend>,
 }
 
 /// A round, or a result from before there were rounds, in numbers.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Figures {
+    /// Whether it counts.
+    #[serde(default = "yes")]
+    pub counted: bool,
     /// Whether the load had stopped getting faster.
     #[serde(default)]
     pub steady: Option<bool>,
@@ -54,14 +64,25 @@ pub struct Figures {
     pub records_per_second: f64,
     /// Latency.
     pub latency_ms: LatencySummary,
-    /// Of the broker.
+    /// Records that were given up.
+    #[serde(default)]
+    pub errors: u64,
+    /// Of the broker, for each GiB of values.
     pub broker_cpu_seconds_per_gib: Option<f64>,
+    /// What the machine did meanwhile.
+    #[serde(default)]
+    pub machine: Option<MachineUse>,
+}
+
+fn yes() -> bool {
+    true
 }
 
 #[derive(Deserialize)]
 struct Summary {
     target: String,
-    durability: String,
+    #[serde(default)]
+    durability: Durability,
     host: Value,
     experiments: Vec<SummaryExperiment>,
 }
@@ -71,7 +92,11 @@ struct SummaryExperiment {
     name: String,
     mode: Mode,
     target_rate: Option<f64>,
-    durability: Option<String>,
+    durability: Option<Durability>,
+    #[serde(default)]
+    driver: Driver,
+    #[serde(default)]
+    trend: Option<Trend>,
     #[serde(default)]
     rounds: Vec<Figures>,
     #[serde(flatten)]
@@ -79,8 +104,7 @@ struct SummaryExperiment {
 }
 
 impl Side {
-    /// The targets of a result: that of its summary, or those of the folders in it. Folders named
-    /// `NAME-1`, `NAME-2` and so on are rounds of the same, as scripts/figures leaves them.
+    /// The targets of a result: that of its summary, or those of the folders in it.
     pub fn read(path: &Path) -> Result<Vec<Side>> {
         let shown = path.display();
         ensure!(path.is_dir(), "{shown} is no folder");
@@ -104,15 +128,7 @@ impl Side {
         let mut sides: Vec<Side> = Vec::new();
         for folder in names {
             ensure!(!folder.join(INCOMPLETE).exists(), "{} is incomplete", folder.display());
-            let mut side = Self::read_one(&folder)?;
-            if let Some(group) = group_of(&folder) {
-                side.label = group;
-                if let Some(first) = sides.iter_mut().find(|first| first.label == side.label) {
-                    first.add_rounds(side);
-                    continue;
-                }
-            }
-            sides.push(side);
+            sides.push(Self::read_one(&folder)?);
         }
         ensure!(!sides.is_empty(), "{shown} holds no result: there is no {SUMMARY}");
         Ok(sides)
@@ -125,12 +141,24 @@ impl Side {
         let summary: Summary = serde_json::from_str(&text).with_context(context)?;
         let mut experiments: Vec<Experiment> = Vec::new();
         for one in summary.experiments {
-            let rounds = if one.rounds.is_empty() { vec![one.whole] } else { one.rounds };
-            let same = |other: &&Experiment| other.name == one.name && other.mode == one.mode;
-            let nth = experiments.iter().filter(same).count();
-            let (name, mode, target_rate) = (one.name, one.mode, one.target_rate);
-            let durability = one.durability;
-            experiments.push(Experiment { name, mode, nth, target_rate, durability, rounds });
+            let mut rounds = if one.rounds.is_empty() { vec![one.whole] } else { one.rounds };
+            rounds.retain(|round| round.counted);
+            let mut experiment = Experiment {
+                load: load_name(one.mode, one.driver),
+                name: one.name,
+                mode: one.mode,
+                nth: 0,
+                target_rate: one.target_rate,
+                durability: one.durability.unwrap_or(summary.durability),
+                rounds,
+                trend: one.trend,
+            };
+            let same = |other: &&Experiment| {
+                other.is_like(&Experiment { nth: other.nth, ..experiment.clone() })
+                    && other.durability == experiment.durability
+            };
+            experiment.nth = experiments.iter().filter(same).count();
+            experiments.push(experiment);
         }
         Ok(Side {
             path: path.to_owned(),
@@ -142,33 +170,29 @@ impl Side {
         })
     }
 
-    fn add_rounds(&mut self, other: Side) {
-        for experiment in other.experiments {
-            match self.experiments.iter_mut().find(|one| one.is_like(&experiment)) {
-                Some(one) => one.rounds.extend(experiment.rounds),
-                None => self.experiments.push(experiment),
-            }
+    /// What its acknowledgements meant, in all its experiments.
+    pub fn promises(&self) -> String {
+        let mut all: Vec<Durability> =
+            self.experiments.iter().map(|experiment| experiment.durability).collect();
+        all.sort_unstable();
+        all.dedup();
+        match all.is_empty() {
+            true => self.durability.to_string(),
+            false => all.iter().map(Durability::to_string).collect::<Vec<_>>().join(" and "),
         }
     }
 }
 
 impl Experiment {
-    /// Whether both are the same experiment under the same load.
+    /// Whether both are the same experiment under the same load, whatever acknowledgements mean.
     pub fn is_like(&self, other: &Experiment) -> bool {
         (&self.name, self.mode, self.nth) == (&other.name, other.mode, other.nth)
     }
 
     /// As it is listed.
     pub fn title(&self) -> String {
-        format!("{} {}", self.name, self.mode.name())
+        format!("{} {}", self.name, self.load)
     }
-}
-
-/// `latency-kafka` of `latency-kafka-2`.
-fn group_of(folder: &Path) -> Option<String> {
-    let name = folder.file_name()?.to_str()?;
-    let (group, number) = name.rsplit_once('-')?;
-    number.parse::<u32>().is_ok().then(|| group.to_owned())
 }
 
 /// What the profile and the command line say of the load, without what is the broker's.
@@ -178,7 +202,7 @@ fn load_of(path: &Path) -> Result<Value> {
     let text = fs::read_to_string(&file).with_context(context)?;
     let mut load: Value = toml::from_str(&text).with_context(context)?;
     if let Some(load) = load.as_object_mut() {
-        for key in ["title", "description", "broker", "reference"] {
+        for key in ["title", "description", "broker", "reference", "target", "durability"] {
             load.remove(key);
         }
         for experiment in

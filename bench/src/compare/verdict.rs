@@ -1,23 +1,22 @@
 //! [`Verdict`]: what may be said of one figure of two results.
 
-use std::fmt::Write;
-
-use super::side::{Experiment, Figures, Side};
+use super::side::{Experiment, Figures};
+use crate::client::Durability;
+use crate::figures::{align, figure};
+use crate::host::PAUSE_MS_MAX;
 use crate::profile::Mode;
-use crate::stats::{Interval, ratio_of_means};
+use crate::stats::{Interval, median, paired_ratio, ratio_of_means};
 
 /// Differences within it are of no interest: half of the smallest that repeats on a quiet machine.
 pub const MARGIN: f64 = 0.03;
 /// With three rounds on each side, one pair of equal brokers in ten does not overlap at all; with
 /// four it is one in thirty-five.
 pub const ROUNDS_MIN: usize = 4;
-/// What an acknowledgement can mean, the weakest first.
-const DURABILITIES: [&str; 4] = ["none", "unknown", "replicated", "sync"];
 
 /// What is compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Metric {
-    /// Of a closed loop: what it is for.
+    /// Of a closed loop, or of a search for a rate: what it is for.
     Rate,
     /// Of an open loop: what it is for.
     P99,
@@ -40,34 +39,55 @@ pub enum Verdict {
     Refused,
 }
 
+/// What stands beside a verdict: rounds were not as they should be.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Marks {
+    /// A load was still getting faster when a round began to count.
+    pub warming: bool,
+    /// Rounds drift.
+    pub drifting: bool,
+    /// The machine stood still in a round.
+    pub paused: bool,
+}
+
 /// One figure of an experiment on both sides.
 #[derive(Clone, Debug)]
 pub struct Row {
-    /// Experiment and load.
-    pub title: String,
-    metric: Metric,
+    /// The experiment.
+    pub experiment: String,
+    /// Its load.
+    pub load: &'static str,
+    /// What acknowledgements of A and of B mean.
+    pub durability: (Durability, Durability),
+    /// Which figure.
+    pub metric: Metric,
     a: f64,
     b: f64,
-    ratio: Option<Interval>,
-    warming: bool,
+    /// B against A.
+    pub ratio: Option<Interval>,
+    marks: Marks,
     /// What may be said.
     pub verdict: Verdict,
 }
 
 impl Metric {
     /// Which are compared of an experiment, the one that it is for first.
-    pub fn of(experiment: &Experiment) -> Vec<Metric> {
-        let mut all = match experiment.mode {
+    pub fn of(a: &Experiment, b: &Experiment) -> Vec<Metric> {
+        let rounds = || a.rounds.iter().chain(&b.rounds);
+        let mut all = match a.mode {
             Mode::Closed | Mode::Sustain => vec![Metric::Rate],
             Mode::Open => vec![Metric::P99, Metric::P50],
         };
-        if experiment.rounds.iter().all(|round| round.broker_cpu_seconds_per_gib.is_some()) {
+        // A tool may not say everything.
+        all.retain(|metric| rounds().all(|round| metric.value(round).is_finite()));
+        if rounds().all(|round| round.broker_cpu_seconds_per_gib.is_some()) {
             all.push(Metric::Cpu);
         }
         all
     }
 
-    fn name(self) -> &'static str {
+    /// As tables name it.
+    pub fn name(self) -> &'static str {
         match self {
             Metric::Rate => "records/s",
             Metric::P99 => "p99 ms",
@@ -90,60 +110,106 @@ impl Metric {
     }
 }
 
+impl Marks {
+    fn of(a: &Experiment, b: &Experiment) -> Marks {
+        let mut rounds = a.rounds.iter().chain(&b.rounds);
+        let pause = |round: &Figures| round.machine.and_then(|machine| machine.pause_ms_max);
+        Marks {
+            warming: rounds.clone().any(|round| round.steady == Some(false)),
+            drifting: a.trend.is_some() || b.trend.is_some(),
+            paused: rounds.any(|round| pause(round).is_some_and(|ms| ms > PAUSE_MS_MAX)),
+        }
+    }
+
+    fn words(self) -> String {
+        let all = [
+            (self.warming, " (still warming up)"),
+            (self.drifting, " (rounds drift)"),
+            (self.paused, " (the machine stood still)"),
+        ];
+        all.iter().filter(|(is_so, _)| *is_so).map(|(_, words)| *words).collect()
+    }
+}
+
 impl Row {
-    /// Compares one figure.
-    pub fn of(metric: Metric, a: &Experiment, b: &Experiment) -> Row {
+    /// Compares one figure. Rounds of one run are pairs.
+    pub fn of(metric: Metric, a: &Experiment, b: &Experiment, paired: bool) -> Row {
         let values = |side: &Experiment| -> Vec<f64> {
             side.rounds.iter().map(|round| metric.value(round)).collect()
         };
         let (ours, theirs) = (values(a), values(b));
-        let ratio = ratio_of_means(&ours, &theirs);
+        let ratio = match paired && ours.len() == theirs.len() {
+            true => paired_ratio(&ours, &theirs),
+            false => ratio_of_means(&ours, &theirs),
+        };
         let rounds = ours.len().min(theirs.len());
-        let all = a.rounds.iter().chain(&b.rounds);
         Row {
-            title: a.title(),
+            experiment: a.name.clone(),
+            load: a.load,
+            durability: (a.durability, b.durability),
             metric,
             a: median(&ours),
             b: median(&theirs),
             ratio,
-            warming: all.clone().any(|round| round.steady == Some(false)),
+            marks: Marks::of(a, b),
             verdict: judge(metric, ratio, rounds),
         }
     }
 
-    /// What stands against this verdict: the side that would be called faster promises less, or had
-    /// less to do.
-    pub fn refuse(
-        &self,
-        a: &Side,
-        b: &Side,
-        one: &Experiment,
-        other: &Experiment,
-    ) -> Option<String> {
-        let (fast, slow, fast_load, slow_load) = match self.verdict {
-            Verdict::Faster => (b, a, other, one),
-            Verdict::Slower => (a, b, one, other),
+    /// Experiment, load and what acknowledgements mean.
+    pub fn title(&self) -> String {
+        format!("{} {}, {}", self.experiment, self.load, self.promise())
+    }
+
+    /// What acknowledgements mean on both sides.
+    pub fn promise(&self) -> String {
+        let (a, b) = self.durability;
+        if a == b { a.to_string() } else { format!("{a} against {b}") }
+    }
+
+    /// What stands against this verdict: records were lost, or the side that would be called faster
+    /// had less to do.
+    pub fn refuse(&self, a: &Experiment, b: &Experiment) -> Option<String> {
+        let lost = |side: &Experiment| side.rounds.iter().map(|round| round.errors).sum::<u64>();
+        for (letter, lost) in [("A", lost(a)), ("B", lost(b))] {
+            if lost > 0 {
+                return Some(format!("{lost} records of {letter} were lost"));
+            }
+        }
+        let (fast, slow) = match self.verdict {
+            Verdict::Faster => (b, a),
+            Verdict::Slower => (a, b),
             _ => return None,
         };
-        let promise = |side: &Side, load: &Experiment| {
-            load.durability.clone().unwrap_or_else(|| side.durability.clone())
-        };
-        let (theirs, others) = (promise(fast, fast_load), promise(slow, slow_load));
-        if rank(&theirs) < rank(&others) {
-            return Some(format!(
-                "the faster side's durability ({theirs}) is weaker than the other's ({others})"
-            ));
+        if a.mode != Mode::Open || self.metric == Metric::Cpu {
+            return None;
         }
-        let (fast_rate, slow_rate) = fast_load.target_rate.zip(slow_load.target_rate)?;
-        let less = self.metric != Metric::Cpu && fast_rate < slow_rate / (1.0 + MARGIN);
+        let (fast_rate, slow_rate) = fast.target_rate.zip(slow.target_rate)?;
+        let less = fast_rate < slow_rate / (1.0 + MARGIN);
         less.then(|| {
             format!("the faster side had less to do: {fast_rate:.0} records/s, not {slow_rate:.0}")
         })
     }
-}
 
-fn rank(durability: &str) -> usize {
-    DURABILITIES.iter().position(|known| *known == durability).unwrap_or(1)
+    /// The verdict in words. Where one side promises less, that is said with it.
+    fn words(&self) -> String {
+        let (a, b) = self.durability;
+        let promise = match b.cmp(&a) {
+            std::cmp::Ordering::Less => ", and promises less",
+            std::cmp::Ordering::Equal => "",
+            std::cmp::Ordering::Greater => ", and promises more",
+        };
+        let verdict = match (&self.verdict, self.metric) {
+            (Verdict::Faster, Metric::Cpu) => format!("less CPU{promise}"),
+            (Verdict::Slower, Metric::Cpu) => format!("more CPU{promise}"),
+            (Verdict::Faster, _) => format!("faster{promise}"),
+            (Verdict::Slower, _) => format!("slower{promise}"),
+            (Verdict::NotDistinguishable(""), _) => "not distinguishable".to_owned(),
+            (Verdict::NotDistinguishable(why), _) => format!("not distinguishable ({why})"),
+            (Verdict::Refused, _) => "refused".to_owned(),
+        };
+        format!("{verdict}{}", self.marks.words())
+    }
 }
 
 fn judge(metric: Metric, ratio: Option<Interval>, rounds: usize) -> Verdict {
@@ -165,68 +231,37 @@ fn judge(metric: Metric, ratio: Option<Interval>, rounds: usize) -> Verdict {
     }
 }
 
-fn median(values: &[f64]) -> f64 {
-    let mut sorted = values.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    let (low, high) = ((sorted.len().max(1) - 1) / 2, sorted.len() / 2);
-    sorted.get(low).zip(sorted.get(high)).map_or(f64::NAN, |(low, high)| f64::midpoint(*low, *high))
-}
-
-fn number(value: f64) -> String {
-    match value.abs() {
-        v if v >= 1000.0 => format!("{value:.0}"),
-        v if v >= 10.0 => format!("{value:.1}"),
-        _ => format!("{value:.3}"),
-    }
-}
-
 /// Columns of a comparison.
-pub const HEAD: [&str; 7] = ["experiment", "figure", "A", "B", "B/A", "95 % interval", "verdict"];
+pub const HEAD: [&str; 8] =
+    ["experiment", "durability", "figure", "A", "B", "B/A", "95 % interval", "verdict"];
 
 /// The rows in words and numbers.
 pub fn cells(rows: &[Row]) -> Vec<[String; HEAD.len()]> {
-    let mut lines = Vec::new();
-    for row in rows {
+    let line = |row: &Row| {
         let ratio = row.ratio.map_or("-".to_owned(), |ratio| format!("{:.3}", ratio.estimate));
         let interval = match row.ratio {
             Some(ratio) => format!("{:.3} to {:.3}", ratio.low, ratio.high),
             None => "-".to_owned(),
         };
-        let mut verdict = match (&row.verdict, row.metric) {
-            (Verdict::Faster, Metric::Cpu) => "less CPU".to_owned(),
-            (Verdict::Slower, Metric::Cpu) => "more CPU".to_owned(),
-            (Verdict::Faster, _) => "faster".to_owned(),
-            (Verdict::Slower, _) => "slower".to_owned(),
-            (Verdict::NotDistinguishable(""), _) => "not distinguishable".to_owned(),
-            (Verdict::NotDistinguishable(why), _) => format!("not distinguishable ({why})"),
-            (Verdict::Refused, _) => "refused".to_owned(),
-        };
-        if row.warming {
-            verdict.push_str(" (still warming up)");
-        }
-        let (a, b) = (number(row.a), number(row.b));
-        let name = row.metric.name().to_owned();
-        lines.push([row.title.clone(), name, a, b, ratio, interval, verdict]);
-    }
-    lines
+        [
+            format!("{} {}", row.experiment, row.load),
+            row.promise(),
+            row.metric.name().to_owned(),
+            figure(row.a),
+            figure(row.b),
+            ratio,
+            interval,
+            row.words(),
+        ]
+    };
+    rows.iter().map(line).collect()
 }
 
 /// The rows as text.
 pub fn table(rows: &[Row]) -> String {
     let mut lines = vec![HEAD.map(str::to_owned)];
     lines.extend(cells(rows));
-    let width = |column: usize| lines.iter().map(|line| line[column].chars().count()).max();
-    let widths: Vec<usize> = (0..HEAD.len()).map(|column| width(column).unwrap_or(0)).collect();
-    let mut text = String::new();
-    for line in &lines {
-        let mut shown = String::new();
-        for (cell, width) in line.iter().zip(&widths) {
-            let _ = write!(shown, "{cell:<width$}  ");
-        }
-        text.push_str(shown.trim_end());
-        text.push('\n');
-    }
-    text
+    align(&lines, HEAD.len())
 }
 
 #[cfg(test)]
@@ -248,13 +283,5 @@ mod tests {
         }
         let few = judge(Metric::Rate, interval(2.0, 3.0), 3);
         assert_eq!(few, Verdict::NotDistinguishable("too few rounds"));
-        assert!(rank("none") < rank("unknown") && rank("replicated") < rank("sync"));
-        assert_eq!(rank("something new"), rank("unknown"));
-    }
-
-    #[test]
-    fn medians() {
-        assert_eq!([median(&[3.0, 1.0, 2.0]), median(&[4.0, 1.0])], [2.0, 2.5]);
-        assert!(median(&[]).is_nan());
     }
 }

@@ -20,9 +20,10 @@ use ringlog_wire::messages::{FetchRequest, FetchResponse};
 
 use super::edges::{Meter, Window, tick};
 use super::produce::{Producers, START_DELAY_MS};
-use super::{Live, LoadRun, Outcome, Watch};
+use super::{LoadRun, Watch};
 use crate::client::{Cluster, Connection, Endpoint, error_name};
-use crate::load::{STAMP_BYTES, Values, new_histogram};
+use crate::figures::{Live, Outcome};
+use crate::load::{STAMP_BYTES, Values};
 use crate::producer::{Batch, Observer, Producer, Stamp};
 use crate::profile::ConsumerConfig;
 use crate::target::ProcessWatch;
@@ -445,25 +446,5 @@ impl Consumers {
             found += 1;
         }
         Ok(found)
-    }
-}
-
-impl Outcome {
-    /// An outcome that says no more than this.
-    pub fn new(
-        window_start_unix_ms: i64,
-        recording: crate::load::Recording,
-        warmup: super::Warmup,
-    ) -> Outcome {
-        Outcome {
-            window_start_unix_ms,
-            recording,
-            printed: None,
-            client_metrics: BTreeMap::new(),
-            broker: None,
-            generator: None,
-            lateness: new_histogram(),
-            warmup,
-        }
     }
 }

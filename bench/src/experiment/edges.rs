@@ -8,7 +8,9 @@ use anyhow::{Context, Result};
 use ringlog_engine::io::Mono;
 use ringlog_engine::shard::Shard;
 
-use super::{Live, Outcome, Times, Warmup, Watch};
+use super::Watch;
+use crate::figures::{Live, Outcome, Times, Warmup};
+use crate::host::MachineSample;
 use crate::load::{Pace, Recorder, Recording};
 use crate::stats::{TREND_INTERVALS, still_warming};
 use crate::target::{ProcessSample, ProcessWatch};
@@ -76,6 +78,8 @@ struct Seen {
     /// Of this process.
     own_before: Option<ProcessSample>,
     own_after: Option<ProcessSample>,
+    machine_before: MachineSample,
+    machine_after: MachineSample,
     failed: Option<anyhow::Error>,
 }
 
@@ -124,11 +128,13 @@ impl Edges {
             seen.started_unix_ms = shard.unix_ms();
             seen.before = seen.sample(process.as_ref());
             seen.own_before = seen.sample(own.as_ref());
+            seen.machine_before = MachineSample::take();
         }
         shard.sleep_until(closes).await;
         let mut seen = self.seen.borrow_mut();
         seen.after = seen.sample(process.as_ref());
         seen.own_after = seen.sample(own.as_ref());
+        seen.machine_after = MachineSample::take();
         on_close();
         self.over.set(true);
     }
@@ -163,6 +169,7 @@ impl Edges {
         let seconds = recording.seconds;
         Ok(Outcome {
             broker: seen.before.zip(seen.after).map(|(before, after)| after.since(&before)),
+            machine: Some(seen.machine_after.since(&seen.machine_before)),
             generator: own.map(|(before, after)| after.generator_since(&before, seconds)),
             ..Outcome::new(seen.started_unix_ms, recording, warmup)
         })

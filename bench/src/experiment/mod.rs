@@ -5,24 +5,22 @@ mod edges;
 mod produce;
 mod tools;
 
-use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::cell::{Cell, RefCell};
 use std::path::PathBuf;
 use std::rc::Rc;
 
 use anyhow::Result;
 use ringlog_engine::io::raise_open_files_max;
 use ringlog_engine::shard::Shard;
-use serde::{Deserialize, Serialize};
 
-use crate::agent::{Agents, Gate, Place};
 use crate::client::{
-    Cluster, Connection, Endpoint, TopicSpec, create_topic, delete_topic, wait_for_leaders,
+    Cluster, Connection, Durability, Endpoint, TopicSpec, create_topic, delete_topic,
+    durability_of, wait_for_leaders,
 };
-use crate::load::{Latency, Pace, Recording, ValuesSpec};
+use crate::figures::{Live, Outcome, Times};
+use crate::load::{Pace, ValuesSpec};
 use crate::producer::ProducerConfig;
 use crate::profile::{ConsumerConfig, Experiment, Kind, LoadProfile};
-use crate::results::LatencySummary;
 use crate::target::{KafkaKit, ProcessWatch};
 
 pub use produce::{DRAIN_MS, START_DELAY_MS, merged_metrics};
@@ -65,6 +63,15 @@ pub struct LoadRun {
     pub records: u64,
     /// Where this is one host's part of a load.
     pub part: Option<HostPart>,
+}
+
+/// What one host's part of a load waits for before it begins, once it is ready to.
+#[derive(Debug, Default)]
+pub struct Gate {
+    /// All is prepared.
+    pub ready: Cell<bool>,
+    /// The others are ready too.
+    pub begun: Cell<bool>,
 }
 
 /// One host's part of a load that several hosts carry out.
@@ -123,151 +130,6 @@ pub enum ToolOrNative {
     Java(Rc<KafkaKit>),
     /// librdkafka, by this program executing itself again.
     Librdkafka(PathBuf),
-    /// This program on other hosts.
-    Agents(Rc<Agents>, Place),
-}
-
-/// How long a round warms up and is measured, in seconds.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Times {
-    /// Not measured.
-    pub warmup: f64,
-    /// The warm-up goes on for so long at most while the load still gets faster.
-    pub warmup_max: f64,
-    /// Measured.
-    pub measured: f64,
-}
-
-/// What came of it.
-#[derive(Clone, Debug)]
-pub struct Outcome {
-    /// When the measured window began.
-    pub window_start_unix_ms: i64,
-    /// Throughput and latency.
-    pub recording: Recording,
-    /// Latency as another tool has printed it, where there is no histogram; `NaN` is what it does
-    /// not say.
-    pub printed: Option<LatencySummary>,
-    /// The client's metrics over the measured window.
-    pub client_metrics: BTreeMap<String, f64>,
-    /// The broker's use of the machine within the window, if it is ours to watch.
-    pub broker: Option<BrokerUse>,
-    /// What sending and receiving the load took of the load's hosts.
-    pub generator: Option<GeneratorUse>,
-    /// Open loop: how late the generator itself was.
-    pub lateness: Latency,
-    /// How it warmed up.
-    pub warmup: Warmup,
-}
-
-impl Outcome {
-    /// Adds another round, which is number `count` counting from 1. Metrics are averaged.
-    pub fn add(&mut self, round: Outcome, count: usize) {
-        self.recording.add(&round.recording);
-        for (name, value) in round.client_metrics {
-            let mean = self.client_metrics.entry(name).or_default();
-            *mean += (value - *mean) / count as f64;
-        }
-        self.printed = self.printed.zip(round.printed).map(|(mean, one)| mean.mixed(one, count));
-        self.broker = self.broker.zip(round.broker).map(|(one, other)| one.and(other));
-        self.generator = self.generator.zip(round.generator).map(|(one, other)| one.and(other));
-        self.lateness.add(&round.lateness).expect("the same bounds");
-        self.warmup = self.warmup.and(round.warmup);
-    }
-
-    /// Adds what another host has counted at the same time. Metrics are not among it
-    /// ([`merged_metrics`]).
-    pub fn add_beside(&mut self, host: &Outcome) {
-        self.recording.add_beside(&host.recording);
-        self.generator = self.generator.zip(host.generator).map(|(one, other)| one.and(other));
-        self.lateness.add(&host.lateness).expect("the same bounds");
-        self.warmup = self.warmup.and(host.warmup);
-    }
-}
-
-/// How a round warmed up.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Warmup {
-    /// For how long.
-    pub seconds: f64,
-    /// Whether its speed had stopped rising; `None` where the warm-up was too short to tell.
-    pub steady: Option<bool>,
-}
-
-impl Warmup {
-    fn and(self, other: Warmup) -> Warmup {
-        let steady = self.steady.zip(other.steady).map(|(one, other)| one && other);
-        Warmup { seconds: self.seconds.max(other.seconds), steady }
-    }
-}
-
-/// What a broker took of its machine.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct BrokerUse {
-    /// CPU time.
-    pub cpu_seconds: f64,
-    /// The kernel's part of it; `None` of a result from before it was told apart.
-    pub system_seconds: Option<f64>,
-    /// The most resident memory since the run began.
-    pub peak_rss_bytes: u64,
-    /// Bytes that it caused to be written to storage; `None` where the kernel does not say.
-    pub written_bytes: Option<u64>,
-    /// Switches of its threads, voluntary or not.
-    pub context_switches: u64,
-}
-
-impl BrokerUse {
-    /// Both together, one after the other.
-    #[must_use]
-    pub fn and(self, other: BrokerUse) -> BrokerUse {
-        BrokerUse {
-            cpu_seconds: self.cpu_seconds + other.cpu_seconds,
-            system_seconds: self.system_seconds.zip(other.system_seconds).map(|(a, b)| a + b),
-            peak_rss_bytes: self.peak_rss_bytes.max(other.peak_rss_bytes),
-            written_bytes: self.written_bytes.zip(other.written_bytes).map(|(a, b)| a + b),
-            context_switches: self.context_switches + other.context_switches,
-        }
-    }
-}
-
-/// What a load took of the machine that it came from: this program, and a tool that it has run.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize, Serialize)]
-pub struct GeneratorUse {
-    /// CPU time.
-    pub cpu_seconds: f64,
-    /// The kernel's part of it.
-    pub system_seconds: f64,
-    /// CPU time for each second of the window: 1 is one processor that never rests. Of several
-    /// rounds or hosts the highest.
-    pub busy: f64,
-}
-
-impl GeneratorUse {
-    /// Both together, one after the other or side by side.
-    #[must_use]
-    pub fn and(self, other: GeneratorUse) -> GeneratorUse {
-        GeneratorUse {
-            cpu_seconds: self.cpu_seconds + other.cpu_seconds,
-            system_seconds: self.system_seconds + other.system_seconds,
-            busy: self.busy.max(other.busy),
-        }
-    }
-}
-
-/// How a run is getting on.
-#[derive(Clone, Copy, Debug, PartialEq, Deserialize, Serialize)]
-pub struct Live {
-    /// Since its first record, in seconds.
-    pub elapsed: f64,
-    /// Acknowledged lately.
-    pub records_per_second: f64,
-    /// Their latency.
-    pub p99_ms: f64,
-}
-
-impl Live {
-    /// Of a load that has not begun.
-    pub const NOTHING: Live = Live { elapsed: 0.0, records_per_second: 0.0, p99_ms: 0.0 };
 }
 
 /// Looks at a run now and then; its error ends the run.
@@ -284,13 +146,10 @@ pub async fn run(
     run: &LoadRun,
     watch: Rc<RefCell<dyn Watch>>,
 ) -> Result<Outcome> {
-    if let ToolOrNative::Agents(agents, place) = &run.driver {
-        return measure_by(agents, *place, (shard, bootstrap, process), run, watch).await;
-    }
     if run.producers + run.consumer.consumers > CONNECTIONS_USUAL {
         raise_open_files_max();
     }
-    let cluster = prepare(shard, bootstrap, run).await?;
+    let (cluster, durability) = prepare(shard, bootstrap, run).await?;
     let outcome = match (&run.driver, run.kind) {
         (ToolOrNative::Native, Kind::Produce) => {
             produce::measure(shard, bootstrap, process, run, cluster, watch).await
@@ -307,26 +166,7 @@ pub async fn run(
     // The first failure is the cause of the second.
     let outcome = outcome?;
     cleaned?;
-    Ok(outcome)
-}
-
-/// Runs it on other hosts. Of the broker it is theirs to ask, but for a topic that they share.
-async fn measure_by(
-    agents: &Agents,
-    place: Place,
-    (shard, bootstrap, process): (&Shard, &Endpoint, Option<ProcessWatch>),
-    run: &LoadRun,
-    watch: Rc<RefCell<dyn Watch>>,
-) -> Result<Outcome> {
-    if !run.topic_is_shared() {
-        return agents.measure(shard, bootstrap, process, (run, place), watch).await;
-    }
-    prepare(shard, bootstrap, run).await?;
-    let outcome = agents.measure(shard, bootstrap, process, (run, place), watch).await;
-    let cleaned = clean_up(shard, bootstrap, run).await;
-    let outcome = outcome?;
-    cleaned?;
-    Ok(outcome)
+    Ok(Outcome { durability, ..outcome })
 }
 
 async fn connect(shard: &Shard, bootstrap: &Endpoint, run: &LoadRun) -> Result<Connection> {
@@ -337,16 +177,25 @@ async fn connect(shard: &Shard, bootstrap: &Endpoint, run: &LoadRun) -> Result<C
     Ok(connection)
 }
 
-async fn prepare(shard: &Shard, bootstrap: &Endpoint, run: &LoadRun) -> Result<Cluster> {
+/// Makes the topic, unless it is there for several hosts. Says what its acknowledgements mean.
+pub async fn prepare(
+    shard: &Shard,
+    bootstrap: &Endpoint,
+    run: &LoadRun,
+) -> Result<(Cluster, Durability)> {
     let mut connection = connect(shard, bootstrap, run).await?;
     if !run.part.as_ref().is_some_and(|part| part.topic_is_shared) {
         create_topic(&mut connection, &run.topic).await?;
     }
     let deadline = shard.clock().plus_ms(TOPIC_MS);
-    wait_for_leaders(shard, &mut connection, &run.topic, deadline).await
+    let cluster = wait_for_leaders(shard, &mut connection, &run.topic, deadline).await?;
+    // A broker that cannot say is no reason to stop.
+    let durability = durability_of(&mut connection, Some(&run.topic.name)).await;
+    Ok((cluster, durability.unwrap_or_default()))
 }
 
-async fn clean_up(shard: &Shard, bootstrap: &Endpoint, run: &LoadRun) -> Result<()> {
+/// Deletes the topic, unless others still use it.
+pub async fn clean_up(shard: &Shard, bootstrap: &Endpoint, run: &LoadRun) -> Result<()> {
     if run.part.as_ref().is_some_and(|part| part.topic_is_shared) {
         return Ok(());
     }

@@ -9,8 +9,9 @@ use ringlog_engine::io::Mono;
 use ringlog_engine::shard::Shard;
 
 use super::edges::{Edges, Meter, Window, tick};
-use super::{Live, LoadRun, Outcome, Watch};
+use super::{LoadRun, Watch};
 use crate::client::{Cluster, Endpoint};
+use crate::figures::{Live, Outcome};
 use crate::load::{Latency, LoadPlan, Pace, Values, generate, new_histogram};
 use crate::producer::{Observer, Producer};
 use crate::target::ProcessWatch;

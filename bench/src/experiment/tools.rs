@@ -10,11 +10,12 @@ use anyhow::{Context, Result, anyhow, ensure};
 use ringlog_engine::shard::Shard;
 use serde_json::Value;
 
-use super::{Live, LoadRun, Outcome, ToolOrNative, Warmup, Watch, consume};
+use super::{LoadRun, ToolOrNative, Watch, consume};
 use crate::client::{Cluster, Endpoint};
+use crate::figures::{LatencySummary, Live, Outcome, Warmup};
+use crate::host::MachineSample;
 use crate::load::{Pace, Recording};
 use crate::profile::Kind;
-use crate::results::LatencySummary;
 use crate::target::{ProcessWatch, printed};
 
 /// How often somebody may look while a tool runs.
@@ -40,14 +41,15 @@ pub async fn measure(
     let own = ProcessWatch::own();
     let looked = || -> Result<_> {
         let broker = process.as_ref().map(ProcessWatch::sample).transpose()?;
-        Ok((broker, own.as_ref().map(ProcessWatch::sample).transpose()?, shard.clock()))
+        let own = own.as_ref().map(ProcessWatch::sample).transpose()?;
+        Ok((broker, own, MachineSample::take(), shard.clock()))
     };
-    let (before, own_before, began) = looked()?;
+    let (before, own_before, machine_before, began) = looked()?;
     let started_unix_ms = shard.unix_ms();
     let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
     let child = child.with_context(|| format!("{name} cannot be started"))?;
     let text = finish(shard, child, name, &watch).await?;
-    let (after, own_after, ended) = looked()?;
+    let (after, own_after, machine_after, ended) = looked()?;
     let seconds = ended.ms_since(began) as f64 / 1e3;
     let said = parse(run, name, &text).with_context(|| format!("{name} printed:\n{text}"))?;
     let recording = Recording::of_tool(said.seconds, said.records, said.lost);
@@ -57,6 +59,7 @@ pub async fn measure(
         printed: Some(said.latency),
         client_metrics: said.metrics,
         broker: before.zip(after).map(|(before, after)| after.since(&before)),
+        machine: Some(machine_after.since(&machine_before)),
         // The tool's whole life: a JVM's start is among it.
         generator: own_before
             .zip(own_after)
@@ -124,9 +127,7 @@ fn command(bootstrap: &Endpoint, run: &LoadRun) -> Result<(&'static str, Command
             }
             return Ok(("librdkafka", command));
         }
-        ToolOrNative::Native | ToolOrNative::Agents(..) => {
-            unreachable!("the native driver is no tool")
-        }
+        ToolOrNative::Native => unreachable!("the native driver is no tool"),
     };
     let name = match run.kind {
         Kind::Produce => "kafka-producer-perf-test",

@@ -22,11 +22,10 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use serde::Serialize;
 
+use crate::figures::{LatencySummary, utc, utc_in_name};
+use crate::host::{FileSystem, Host, Versions};
 use crate::load::Latency;
-use crate::results::utc_in_name;
-use crate::results::{
-    FileSystem, Host, LatencySummary, ResultFolder, VERDICT, Versions, json, utc,
-};
+use crate::results::{ResultFolder, VERDICT, json};
 
 pub use args::IoArgs;
 pub use case::{Block, Case, EngineKind, FileState, IoMode, IoPath, RingSetup, SendPath};

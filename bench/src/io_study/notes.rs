@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::IoRow;
 use super::case::RingSetup;
-use crate::results::{FileSystem, Host};
+use crate::host::{FileSystem, Host};
 
 /// Where the kernel tells of block devices.
 const BLOCK_DEVICES: &str = "/sys/class/block";
@@ -97,6 +97,7 @@ mod tests {
             scheduler: None,
             write_cache: None,
             rotational: None,
+            journal: None,
         }
     }
 

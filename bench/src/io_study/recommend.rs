@@ -185,7 +185,7 @@ mod tests {
 
     use super::super::case::{Block, IoMode};
     use super::*;
-    use crate::results::LatencySummary;
+    use crate::figures::LatencySummary;
 
     fn row(engine: EngineKind, mode: IoMode, block: u64, rate: f64, cpu: f64, p99: f64) -> IoRow {
         let direct = mode.is_direct();

@@ -6,19 +6,24 @@
 
 mod consumer;
 mod sweep;
+mod tables;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
-use crate::client::{Endpoint, TopicSpec};
-use crate::experiment::Times;
+use crate::client::{Durability, Endpoint, TopicSpec};
 use crate::load::{STAMP_BYTES, ValuesSpec};
 use crate::producer::{ProducerConfig, ProducerSettings};
 
 pub use consumer::{ConsumerConfig, ConsumerSettings};
+pub use tables::{
+    AgentProfile, Axis, Driver, ExperimentProfile, Kind, LoadProfile, MeasureProfile, Mode,
+    Property, RecordsOverride, RecordsProfile, Reference, ReferenceLatency, ReferenceProfile,
+    TargetProfile, TopicOverride, TopicProfile,
+};
 
 /// The longest that one experiment may be measured.
 const SECONDS_MAX: f64 = 86_400.0;
@@ -30,6 +35,8 @@ const ROUNDS_MAX: u32 = 100;
 const RECORDS_MAX: u64 = 1_000_000_000;
 const PARTITIONS_MAX: u32 = 10_000;
 const AGENTS_MAX: usize = 64;
+/// What `durability` sets, for one target or the other.
+const DURABILITY_KEYS: [&str; 2] = ["ringlog.durability", "log.flush.interval.messages"];
 /// What a key of `Values` is like: `key-00000000`.
 const KEY_BYTES: usize = 12;
 
@@ -42,9 +49,16 @@ pub struct Profile {
     /// What the experiments are for.
     #[serde(default)]
     pub description: String,
-    /// Properties of the embedded node.
+    /// What acknowledgements are to mean. Every experiment is run with each of them, by the means
+    /// that the target has for it; without any the target is left as it is.
+    #[serde(default)]
+    pub durability: Vec<Durability>,
+    /// Properties of every target that is started.
     #[serde(default)]
     pub broker: BTreeMap<String, Property>,
+    /// Targets of this profile's own, by name: `--target NAME`.
+    #[serde(default)]
+    pub target: BTreeMap<String, TargetProfile>,
     /// The topic that is produced to; every experiment gets a fresh one.
     pub topic: TopicProfile,
     /// What is produced.
@@ -80,293 +94,15 @@ pub struct Profile {
     pub sweep: toml::Table,
 }
 
-/// A load host.
-#[derive(Clone, Debug, Deserialize, PartialEq)]
-#[serde(deny_unknown_fields)]
-pub struct AgentProfile {
-    /// Where its `ringlog-bench agent` listens: HOST:PORT.
-    pub address: String,
-}
-
-/// What an experiment does.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, PartialEq, Eq)]
-#[serde(rename_all = "kebab-case")]
-pub enum Kind {
-    /// Producers; latency is that of acknowledgements.
-    #[default]
-    Produce,
-    /// Consumers read from the beginning what was stored before; latency is that of fetches.
-    CatchUp,
-    /// Consumers at the end of what producers send meanwhile, each reading all of it; latency is
-    /// from when a record was meant to be sent to when it has arrived.
-    Tail,
-}
-
-impl Kind {
-    /// As a profile says it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Kind::Produce => "produce",
-            Kind::CatchUp => "catch-up",
-            Kind::Tail => "tail",
-        }
-    }
-}
-
-/// Which client loads a broker.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, PartialEq, Eq)]
-#[serde(rename_all = "lowercase")]
-pub enum Driver {
-    /// This program.
-    #[default]
-    Native,
-    /// Kafka's own tools: kafka-producer-perf-test, kafka-consumer-perf-test, kafka-e2e-latency.
-    Java,
-    /// librdkafka, if this program was built with it.
-    Librdkafka,
-}
-
-impl Driver {
-    /// As a profile says it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Driver::Native => "native",
-            Driver::Java => "java",
-            Driver::Librdkafka => "librdkafka",
-        }
-    }
-}
-
-/// A property of a broker or a topic: Kafka's files know no types.
-#[derive(Clone, Debug, Deserialize, PartialEq)]
-#[serde(untagged, expecting = "expected a string, a whole number or a boolean")]
-pub enum Property {
-    /// `"sync"`
-    Text(String),
-    /// `1048576`
-    Number(i64),
-    /// `true`
-    Boolean(bool),
-}
-
-impl std::fmt::Display for Property {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Property::Text(text) => text.fmt(f),
-            Property::Number(number) => number.fmt(f),
-            Property::Boolean(boolean) => boolean.fmt(f),
-        }
-    }
-}
-
-/// The topic.
-#[derive(Clone, Debug, Deserialize, PartialEq)]
-#[serde(deny_unknown_fields)]
-pub struct TopicProfile {
-    /// How many partitions.
-    pub partitions: u32,
-    /// Default: the broker's.
-    #[serde(default)]
-    pub replication_factor: Option<i16>,
-    /// Topic configurations.
-    #[serde(default)]
-    pub configs: BTreeMap<String, Property>,
-}
-
-/// The records.
-#[derive(Clone, Debug, Deserialize, PartialEq)]
-#[serde(deny_unknown_fields)]
-pub struct RecordsProfile {
-    /// Size of a value.
-    pub value_bytes: u32,
-    /// How many different keys there are; without it records have none.
-    #[serde(default)]
-    pub keys: u32,
-}
-
-/// How long a run warms up and is measured.
-#[derive(Clone, Debug, Deserialize, PartialEq)]
-#[serde(deny_unknown_fields)]
-pub struct MeasureProfile {
-    /// Before the measured time.
-    #[serde(default = "default_warmup")]
-    pub warmup_seconds: f64,
-    /// The warm-up goes on for so long at most while the load still gets faster.
-    /// Default: warmup_seconds, which is then its length.
-    pub warmup_seconds_max: Option<f64>,
-    /// The measured time.
-    pub seconds: f64,
-    /// What a driver sends that counts records instead of seconds.
-    #[serde(default = "default_records")]
-    pub records: u64,
-    /// How many times each experiment is run. Four and more can be compared.
-    #[serde(default = "default_rounds")]
-    pub rounds: u32,
-}
-
-impl MeasureProfile {
-    /// As a round is told.
-    pub fn times(&self) -> Times {
-        Times {
-            warmup: self.warmup_seconds,
-            warmup_max: self.warmup_seconds_max.unwrap_or(self.warmup_seconds),
-            measured: self.seconds,
-        }
-    }
-}
-
-fn default_rounds() -> u32 {
-    1
-}
-
-fn default_records() -> u64 {
-    1_000_000
-}
-
-fn default_warmup() -> f64 {
-    1.0
-}
-
-/// Closed or open loop.
-#[derive(Clone, Copy, Debug, Deserialize, Serialize, PartialEq, Eq)]
-#[serde(rename_all = "lowercase")]
-pub enum Mode {
-    /// As fast as the producer takes records.
-    Closed,
-    /// By a schedule.
-    Open,
-    /// By a schedule whose rate is searched for: the highest that keeps the latency within a bound.
-    Sustain,
-}
-
-impl Mode {
-    /// As the summary says it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Mode::Closed => "closed",
-            Mode::Open => "open",
-            Mode::Sustain => "sustain",
-        }
-    }
-}
-
-/// One way of loading.
-#[derive(Clone, Debug, Deserialize, PartialEq)]
-#[serde(deny_unknown_fields)]
-pub struct LoadProfile {
-    /// Closed, open, or searched for.
-    pub mode: Mode,
-    /// Sustain: the bound of the 99th percentile.
-    pub p99_ms_max: Option<f64>,
-    /// Open: records a second.
-    pub rate: Option<f64>,
-    /// Open: this share of what the experiment's closed loop reached in its first round.
-    pub share_of_closed: Option<f64>,
-    /// Producers, each with its own connections and memory, that share the load.
-    #[serde(default = "default_producers")]
-    pub producers: u32,
-}
-
-fn default_producers() -> u32 {
-    1
-}
-
-/// Where reference figures come from.
-#[derive(Clone, Debug, Deserialize, PartialEq)]
-#[serde(deny_unknown_fields)]
-pub struct ReferenceProfile {
-    /// Short, for tables.
-    pub label: String,
-    /// What measured them.
-    #[serde(default)]
-    pub tool: String,
-}
-
-/// One experiment.
-#[derive(Clone, Debug, Deserialize, PartialEq)]
-#[serde(deny_unknown_fields)]
-pub struct ExperimentProfile {
-    /// Default: `<batch.size>/<linger.ms>`.
-    pub name: Option<String>,
-    /// Instead of the profile's.
-    pub kind: Option<Kind>,
-    /// Instead of the profile's.
-    pub driver: Option<Driver>,
-    /// Over the profile's `producer`.
-    #[serde(default)]
-    pub producer: ProducerSettings,
-    /// Over the profile's `consumer`.
-    #[serde(default)]
-    pub consumer: ConsumerSettings,
-    /// Over the profile's `broker`. The target is started anew with them.
-    #[serde(default)]
-    pub broker: BTreeMap<String, Property>,
-    /// Over the profile's `topic`.
-    #[serde(default)]
-    pub topic: TopicOverride,
-    /// Over the profile's `records`.
-    #[serde(default)]
-    pub records: RecordsOverride,
-    /// Producers of every load, instead of the load's own.
-    pub producers: Option<u32>,
-    /// Somebody else's figures for the same.
-    pub reference: Option<Reference>,
-}
-
-/// What an experiment says of its topic.
-#[derive(Clone, Debug, Default, Deserialize, PartialEq)]
-#[serde(deny_unknown_fields)]
-pub struct TopicOverride {
-    /// How many partitions.
-    pub partitions: Option<u32>,
-    /// Topic configurations.
-    #[serde(default)]
-    pub configs: BTreeMap<String, Property>,
-}
-
-/// What an experiment says of its records.
-#[derive(Clone, Debug, Default, Deserialize, PartialEq)]
-#[serde(deny_unknown_fields)]
-pub struct RecordsOverride {
-    /// Size of a value.
-    pub value_bytes: Option<u32>,
-    /// How many different keys there are.
-    pub keys: Option<u32>,
-}
-
-/// Reference figures of one experiment.
-#[derive(Clone, Debug, Deserialize, PartialEq)]
-#[serde(deny_unknown_fields)]
-pub struct Reference {
-    /// Throughput.
-    pub records_per_second: f64,
-    /// Throughput in 2^20 bytes.
-    pub mb_per_second: f64,
-    /// Latency.
-    pub latency_ms: ReferenceLatency,
-    /// The client's own metrics.
-    #[serde(default)]
-    pub client_metrics: BTreeMap<String, f64>,
-}
-
-/// Latency as kafka-producer-perf-test prints it.
-#[allow(missing_docs, reason = "the names say it")]
-#[derive(Clone, Debug, Deserialize, PartialEq)]
-#[serde(deny_unknown_fields)]
-pub struct ReferenceLatency {
-    pub mean: f64,
-    pub p50: f64,
-    pub p95: f64,
-    pub p99: f64,
-    pub p999: f64,
-    pub max: f64,
-}
-
 /// An experiment with everything filled in.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Experiment {
     /// `<batch.size>/<linger.ms>`, or what the profile calls it.
     pub name: String,
+    /// What acknowledgements are to mean; `None`: whatever they mean.
+    pub durability: Option<Durability>,
+    /// What sets it apart from the others of its profile.
+    pub axes: Vec<Axis>,
     /// What is done.
     pub kind: Kind,
     /// By whom.
@@ -460,10 +196,23 @@ impl Profile {
             "measure.records = {records}: expected 1 to {RECORDS_MAX}"
         );
         self.agents()?;
+        self.check_durability()?;
         let mut closed = false;
         for (index, load) in self.loads.iter().enumerate() {
             load.check(closed).with_context(|| format!("load number {}", index + 1))?;
             closed |= load.mode == Mode::Closed;
+        }
+        Ok(())
+    }
+
+    fn check_durability(&self) -> Result<()> {
+        for (index, durability) in self.durability.iter().enumerate() {
+            ensure!(
+                matches!(durability, Durability::Replicated | Durability::Sync),
+                "durability = {durability}: expected \"replicated\" or \"sync\""
+            );
+            let twice = self.durability[..index].contains(durability);
+            ensure!(!twice, "durability = {durability}: it is there twice");
         }
         Ok(())
     }
@@ -484,20 +233,39 @@ impl Profile {
     /// Those that are listed, then one for each combination of the sweep.
     fn experiments(&self) -> Result<Vec<Experiment>> {
         let mut experiments: Vec<Experiment> = Vec::new();
+        let listed = self.experiments.iter().map(|experiment| (experiment.clone(), None));
         let swept = sweep::experiments(&self.sweep)?;
-        let listed = self.experiments.len();
-        for (index, experiment) in self.experiments.iter().chain(&swept).enumerate() {
-            let what = || match index.checked_sub(listed) {
+        let swept = swept.into_iter().map(|(experiment, axes)| (experiment, Some(axes)));
+        for (index, (experiment, axes)) in listed.chain(swept).enumerate() {
+            let what = || match &axes {
                 None => format!("experiment number {}", index + 1),
                 Some(_) => format!("sweep, {}", experiment.name.clone().unwrap_or_default()),
             };
-            let resolved = self.resolve(experiment).with_context(what)?;
+            let mut resolved = self.resolve(&experiment).with_context(what)?;
             if experiments.iter().any(|other| other.name == resolved.name) {
                 bail!("{}: there is another named {:?}", what(), resolved.name);
             }
+            let mut keys = resolved.broker.keys();
+            if let Some(key) = keys.find(|key| DURABILITY_KEYS.contains(&key.as_str())) {
+                bail!(
+                    "{}: broker.{key}: say durability = [\"replicated\", \"sync\"], for any target",
+                    what()
+                );
+            }
+            resolved.axes = axes.unwrap_or(resolved.axes);
             experiments.push(resolved);
         }
-        Ok(experiments)
+        if self.durability.is_empty() {
+            return Ok(experiments);
+        }
+        // One after the other: for each of them targets are started anew.
+        let with = |durability: &Durability| {
+            experiments.clone().into_iter().map({
+                let durability = *durability;
+                move |experiment| Experiment { durability: Some(durability), ..experiment }
+            })
+        };
+        Ok(self.durability.iter().flat_map(with).collect())
     }
 
     /// An experiment with everything filled in.
@@ -534,24 +302,21 @@ impl Profile {
         if let Some(producers) = experiment.producers {
             check_producers(producers)?;
         }
-        ensure!(
-            driver != Driver::Librdkafka || kind == Kind::Produce,
-            "driver = \"librdkafka\" is for kind = \"produce\""
-        );
-        ensure!(
-            driver == Driver::Native || keys == 0,
-            "records.keys = {keys}: only the native driver makes keys"
-        );
-        ensure!(
-            driver == Driver::Native || self.agents.is_empty(),
-            "driver = {:?}: agents have the native driver only",
-            driver.name()
-        );
+        self.check_driver(kind, driver, keys)?;
         self.check_loads(kind, driver)?;
         let default = || format!("{}/{}", producer.batch_size, producer.linger_ms);
         let configs = over(&self.topic.configs, &experiment.topic.configs);
+        let axes = match experiment.name {
+            Some(_) => Vec::new(),
+            None => vec![
+                Axis::new("batch.size", producer.batch_size),
+                Axis::new("linger.ms", producer.linger_ms),
+            ],
+        };
         Ok(Experiment {
             name: experiment.name.clone().unwrap_or_else(default),
+            durability: None,
+            axes,
             kind,
             driver,
             producer,
@@ -569,6 +334,23 @@ impl Profile {
 
 impl Profile {
     /// Not everybody can do everything by a schedule.
+    fn check_driver(&self, kind: Kind, driver: Driver, keys: u32) -> Result<()> {
+        ensure!(
+            driver != Driver::Librdkafka || kind == Kind::Produce,
+            "driver = \"librdkafka\" is for kind = \"produce\""
+        );
+        ensure!(
+            driver == Driver::Native || keys == 0,
+            "records.keys = {keys}: only the native driver makes keys"
+        );
+        ensure!(
+            driver == Driver::Native || self.agents.is_empty(),
+            "driver = {:?}: agents have the native driver only",
+            driver.name()
+        );
+        Ok(())
+    }
+
     fn check_loads(&self, kind: Kind, driver: Driver) -> Result<()> {
         // kafka-e2e-latency sends one record, waits until it has arrived, and goes on.
         let one_by_one = kind == Kind::Tail && driver == Driver::Java;
@@ -590,37 +372,6 @@ impl Profile {
             "load.mode: only the native driver searches for a rate"
         );
         Ok(())
-    }
-}
-
-impl LoadProfile {
-    fn check(&self, after_closed: bool) -> Result<()> {
-        check_producers(self.producers)?;
-        match (self.mode, self.p99_ms_max) {
-            (Mode::Sustain, Some(bound)) => ensure!(
-                bound.is_finite() && bound > 0.0,
-                "p99_ms_max = {bound}: expected more than 0"
-            ),
-            (Mode::Sustain, None) => bail!("mode = \"sustain\" needs p99_ms_max"),
-            (_, Some(_)) => bail!("p99_ms_max is for mode = \"sustain\""),
-            (_, None) => {}
-        }
-        match (self.mode, self.rate, self.share_of_closed) {
-            (Mode::Sustain, None, None) => Ok(()),
-            (Mode::Sustain, ..) => bail!("the rate of mode = \"sustain\" is searched for"),
-            (Mode::Closed, None, None) => Ok(()),
-            (Mode::Closed, ..) => bail!("a closed loop has no rate and no share_of_closed"),
-            (Mode::Open, Some(rate), None) => check_rate(rate),
-            (Mode::Open, None, Some(share)) => {
-                ensure!(
-                    share > 0.0 && share <= 2.0,
-                    "share_of_closed = {share}: expected more than 0, at most 2"
-                );
-                ensure!(after_closed, "share_of_closed needs a closed loop before it");
-                Ok(())
-            }
-            (Mode::Open, ..) => bail!("an open loop needs either rate or share_of_closed"),
-        }
     }
 }
 

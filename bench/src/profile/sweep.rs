@@ -7,7 +7,7 @@
 use anyhow::{Context, Result, bail, ensure};
 use toml::{Table, Value};
 
-use super::ExperimentProfile;
+use super::{Axis, ExperimentProfile};
 
 /// Combinations of a sweep at most.
 const COMBINATIONS_MAX: usize = 512;
@@ -15,13 +15,13 @@ const COMBINATIONS_MAX: usize = 512;
 const DEPTH_MAX: usize = 3;
 
 /// Where a value goes, and which values there are.
-struct Axis {
+struct Dimension {
     path: Vec<String>,
     values: Vec<Value>,
 }
 
 /// The experiments of a sweep; the last axis changes fastest.
-pub fn experiments(sweep: &Table) -> Result<Vec<ExperimentProfile>> {
+pub fn experiments(sweep: &Table) -> Result<Vec<(ExperimentProfile, Vec<Axis>)>> {
     let mut axes = Vec::new();
     collect(sweep, &mut Vec::new(), &mut axes)?;
     if axes.is_empty() {
@@ -35,7 +35,7 @@ pub fn experiments(sweep: &Table) -> Result<Vec<ExperimentProfile>> {
     (0..count).map(|index| combination(&axes, index)).collect()
 }
 
-fn collect(table: &Table, path: &mut Vec<String>, axes: &mut Vec<Axis>) -> Result<()> {
+fn collect(table: &Table, path: &mut Vec<String>, axes: &mut Vec<Dimension>) -> Result<()> {
     ensure!(path.len() < DEPTH_MAX, "sweep.{}: too many tables", path.join("."));
     for (key, value) in table {
         path.push(key.clone());
@@ -44,7 +44,7 @@ fn collect(table: &Table, path: &mut Vec<String>, axes: &mut Vec<Axis>) -> Resul
             Value::Table(inner) => collect(inner, path, axes)?,
             Value::Array(values) => {
                 ensure!(!values.is_empty(), "{name}: an axis without values");
-                axes.push(Axis { path: path.clone(), values: values.clone() });
+                axes.push(Dimension { path: path.clone(), values: values.clone() });
             }
             other => bail!("{name} = {other}: expected a list of values"),
         }
@@ -53,7 +53,7 @@ fn collect(table: &Table, path: &mut Vec<String>, axes: &mut Vec<Axis>) -> Resul
     Ok(())
 }
 
-fn combination(axes: &[Axis], index: usize) -> Result<ExperimentProfile> {
+fn combination(axes: &[Dimension], index: usize) -> Result<(ExperimentProfile, Vec<Axis>)> {
     let mut left = index;
     let mut chosen = Vec::new();
     for axis in axes.iter().rev() {
@@ -62,7 +62,7 @@ fn combination(axes: &[Axis], index: usize) -> Result<ExperimentProfile> {
     }
     chosen.reverse();
     let mut experiment = Table::new();
-    let mut names = Vec::new();
+    let mut places = Vec::new();
     for (axis, value) in &chosen {
         insert(&mut experiment, &axis.path, value)?;
         let key = axis.path.last().map_or("", String::as_str);
@@ -70,11 +70,14 @@ fn combination(axes: &[Axis], index: usize) -> Result<ExperimentProfile> {
             Value::String(text) => text.clone(),
             other => other.to_string(),
         };
-        names.push(format!("{}={text}", key.strip_prefix("ringlog.").unwrap_or(key)));
+        let key = key.strip_prefix("ringlog.").unwrap_or(key).to_owned();
+        places.push(Axis { key, value: text });
     }
-    let name = names.join(" ");
+    let settings = places.iter().map(|axis| format!("{}={}", axis.key, axis.value));
+    let name = settings.collect::<Vec<_>>().join(" ");
     experiment.insert("name".to_owned(), Value::String(name.clone()));
-    experiment.try_into().with_context(|| format!("sweep, {name}"))
+    let experiment = experiment.try_into().with_context(|| format!("sweep, {name}"))?;
+    Ok((experiment, places))
 }
 
 fn insert(table: &mut Table, path: &[String], value: &Value) -> Result<()> {
@@ -96,7 +99,7 @@ mod tests {
     fn names(text: &str) -> Result<Vec<String>> {
         let table: Table = toml::from_str(text)?;
         let all = experiments(&table)?;
-        Ok(all.into_iter().map(|experiment| experiment.name.unwrap_or_default()).collect())
+        Ok(all.into_iter().map(|(experiment, _)| experiment.name.unwrap_or_default()).collect())
     }
 
     #[test]
@@ -104,15 +107,15 @@ mod tests {
         let found = names(
             "[producer]\n\"batch.size\" = [1, 2]\n\"linger.ms\" = [0, 5]\n\
              [topic.configs]\n\"flush.messages\" = [1]\n\
-             [broker]\n\"ringlog.durability\" = [\"sync\"]",
+             [broker]\n\"ringlog.io.mode\" = [\"direct\"]",
         );
         assert_eq!(
             found.expect("valid"),
             [
-                "durability=sync batch.size=1 linger.ms=0 flush.messages=1",
-                "durability=sync batch.size=1 linger.ms=5 flush.messages=1",
-                "durability=sync batch.size=2 linger.ms=0 flush.messages=1",
-                "durability=sync batch.size=2 linger.ms=5 flush.messages=1",
+                "io.mode=direct batch.size=1 linger.ms=0 flush.messages=1",
+                "io.mode=direct batch.size=1 linger.ms=5 flush.messages=1",
+                "io.mode=direct batch.size=2 linger.ms=0 flush.messages=1",
+                "io.mode=direct batch.size=2 linger.ms=5 flush.messages=1",
             ]
         );
         assert!(names("").expect("valid").is_empty());

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use super::page::escape;
-use crate::results::{Host, Nic, Versions};
+use crate::host::{Host, Nic, Versions};
 
 /// What is known of the machine.
 pub fn render(host: &Host, versions: &Versions) -> String {

@@ -84,11 +84,11 @@ pub fn render(results: &[RunResult], comparison: Option<&Comparison>) -> String 
 /// What was measured, and what its acknowledgements mean: before any figure.
 fn introduce(html: &mut String, result: &RunResult) {
     let env = &result.env;
-    let (target, durability) = (escape(&env.target), escape(&env.durability));
+    let (target, durability) = (escape(&env.target), env.durability);
     let _ = writeln!(
         html,
         "<p class=\"durability\"><strong>Durability: {durability}</strong> ({target}). {}</p>",
-        meaning(&env.durability)
+        env.durability.meaning()
     );
     if let Some(why) = &result.partial {
         let why = escape(why);
@@ -140,19 +140,6 @@ fn merge(results: &[RunResult]) -> RunResult {
         }
     }
     merged
-}
-
-/// What an acknowledgement is worth, in words.
-fn meaning(durability: &str) -> &'static str {
-    match durability {
-        "sync" => "A record is acknowledged when it is on the platter: it survives a power cut.",
-        "replicated" => {
-            "A record is acknowledged when it is in the memory of the in-sync replicas: it \
-             survives the end of the process, not a power cut of all of them."
-        }
-        "none" => "Nothing is stored: this is what the load generator reaches by itself.",
-        _ => "The broker does not say what its acknowledgement means.",
-    }
 }
 
 fn section(html: &mut String, title: &str, content: &str) {

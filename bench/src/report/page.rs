@@ -53,52 +53,9 @@ pub fn scroll_table(label: &str, head: &[String], rows: &[Vec<String>]) -> Strin
     html
 }
 
-/// `5,154,030`
-pub fn grouped(value: f64) -> String {
-    let digits = format!("{value:.0}");
-    let mut text = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
-/// A number with three digits that count, or more before the point.
-pub fn short(value: f64) -> String {
-    if !value.is_finite() {
-        return "–".to_owned();
-    }
-    let decimals = match value.abs() {
-        v if v >= 100.0 || v == 0.0 => 0,
-        v if v >= 10.0 => 1,
-        v if v >= 1.0 => 2,
-        _ => 3,
-    };
-    format!("{value:.decimals$}")
-}
-
-/// An axis label: without zeros behind the point.
-pub fn plain(value: f64) -> String {
-    let text = format!("{value:.3}");
-    text.trim_end_matches('0').trim_end_matches('.').to_owned()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn numbers_read_well() {
-        assert_eq!(["0", "999", "1,000", "5,154,030"], [0.0, 999.4, 1e3, 5_154_030.2].map(grouped));
-        assert_eq!(
-            ["0", "0.041", "1.53", "16.1", "453"],
-            [0.0, 0.0412, 1.526, 16.07, 453.0].map(short)
-        );
-        assert_eq!(["0", "0.5", "100", "2.5"], [0.0, 0.5, 100.0, 2.5].map(plain));
-    }
 
     #[test]
     fn text_is_never_markup() {

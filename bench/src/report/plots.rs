@@ -1,7 +1,7 @@
 //! The charts of a report: latency by percentile, throughput and latency over time.
 
 use super::chart::{Axis, Chart, Figures, Line};
-use super::page::{grouped, plain, short};
+use crate::figures::{grouped, plain, short};
 use crate::load::{Latency, Moment};
 use crate::profile::Mode;
 use crate::results::Measured;

@@ -2,8 +2,9 @@
 
 use std::fmt::Write;
 
-use super::page::{CLOSE_TABLE, escape, grouped, open_table, scroll_table, short};
+use super::page::{CLOSE_TABLE, escape, open_table, scroll_table};
 use crate::compare::{Comparison, HEAD};
+use crate::figures::{grouped, short};
 use crate::profile::{Mode, Reference};
 use crate::results::{ExperimentSummary, Measured, RunResult};
 

@@ -6,10 +6,12 @@ use std::path::Path;
 use ringlog_engine::io::Mono;
 
 use super::*;
-use crate::experiment::{Outcome, Warmup};
-use crate::load::{Recorder, new_histogram};
-use crate::profile::{Driver, Kind, LoadedProfile};
-use crate::results::{Env, Host, Measured, RoundFigures, Versions};
+use crate::client::Durability;
+use crate::figures::{Outcome, Warmup};
+use crate::host::{Host, Versions};
+use crate::load::Recorder;
+use crate::profile::LoadedProfile;
+use crate::results::{Env, Measured, Taken};
 
 fn outcome(latencies_ns: &[u64], lost: u64) -> Outcome {
     let mut recording =
@@ -25,14 +27,9 @@ fn outcome(latencies_ns: &[u64], lost: u64) -> Outcome {
         recording.reasons.insert("<why>".to_owned(), lost);
     }
     Outcome {
-        window_start_unix_ms: 0,
-        recording,
-        printed: None,
+        durability: Durability::Sync,
         client_metrics: BTreeMap::from([("batch-size-avg".to_owned(), 12_345.0)]),
-        broker: None,
-        generator: None,
-        lateness: new_histogram(),
-        warmup: Warmup { seconds: 1.0, steady: None },
+        ..Outcome::new(0, recording, Warmup { seconds: 1.0, steady: None })
     }
 }
 
@@ -40,33 +37,29 @@ fn result(latencies_ns: &[u64], lost: u64) -> RunResult {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../profiles/seed-producer.toml");
     let mut profile = LoadedProfile::read(&path).expect("valid");
     profile.profile.title = "A & <b>".to_owned();
-    let measured = profile.experiments.iter().map(|experiment| Measured {
-        name: experiment.name.clone(),
-        mode: Mode::Closed,
-        kind: Kind::Produce,
-        driver: Driver::Native,
-        durability: "sync".to_owned(),
-        floor: None,
-        was_limited: None,
+    let taken = Taken {
+        outcome: outcome(latencies_ns, lost),
         target_rate: None,
         tried: Vec::new(),
-        value_bytes: 100,
-        rounds: vec![RoundFigures::of(&outcome(latencies_ns, lost), 100)],
-        outcome: outcome(latencies_ns, lost),
-        reference: experiment.reference.clone(),
-    });
-    let measured = measured.collect();
+        sustained: None,
+    };
+    let of = |experiment| Measured::of(experiment, Mode::Closed, 0, std::slice::from_ref(&taken));
+    let measured = profile.experiments.iter().filter_map(of).collect();
     let env = Env {
         started: "2026-11-21T14:14:31Z".to_owned(),
         profile: "test".to_owned(),
         target: "ringlog".to_owned(),
         target_software: None,
-        durability: "sync".to_owned(),
+        durability: Durability::Sync,
         warmup_seconds: 1.0,
         seconds: 1.0,
         rounds: 1,
         versions: Versions::of_this_build(),
         host: Host::read(None),
+        nodes: 1,
+        device_floors: Vec::new(),
+        resumed: Vec::new(),
+        page_cache: None,
         agents: Vec::new(),
     };
     RunResult { env, profile, measured, partial: None }

@@ -1,11 +1,9 @@
 //! [`Env`]: env.json, where and how a run was made.
 
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Serialize};
 
-use super::Host;
-use crate::agent::AgentEnv;
+use crate::client::Durability;
+use crate::host::{AgentEnv, Host, PageCache, Versions};
 
 /// Where and how a run was made.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -19,8 +17,8 @@ pub struct Env {
     /// Its software, where it is not this program's.
     #[serde(default)]
     pub target_software: Option<String>,
-    /// What its acknowledgements mean.
-    pub durability: String,
+    /// What its acknowledgements mean, unless an experiment asks for something else.
+    pub durability: Durability,
     /// Not measured, before each experiment.
     pub warmup_seconds: f64,
     /// Measured of each.
@@ -32,6 +30,18 @@ pub struct Env {
     pub versions: Versions,
     /// On which machine.
     pub host: Host,
+    /// Nodes of the target.
+    #[serde(default = "one")]
+    pub nodes: u32,
+    /// What the device below the data takes for a write that is durable, without any broker.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub device_floors: Vec<DeviceFloor>,
+    /// When the run was taken up again, if it was interrupted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub resumed: Vec<String>,
+    /// How full memory was, and what a page of the page cache costs.
+    #[serde(default)]
+    pub page_cache: Option<PageCache>,
     /// The hosts that the load came from, where that was not this one.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub agents: Vec<AgentEnv>,
@@ -42,32 +52,21 @@ fn one() -> u32 {
     1
 }
 
-/// Versions of what took part.
-#[derive(Clone, Debug, Deserialize, Serialize)]
-pub struct Versions {
-    /// This program, and the embedded node.
-    pub ringlog: String,
-    /// The commit it was built from, with `-dirty` behind it if there were changes.
-    pub commit: Option<String>,
-    /// The compiler.
-    pub rustc: String,
-    /// Debug or release.
-    pub build: String,
-    /// Packages of others that it is made of.
-    #[serde(default)]
-    pub packages: BTreeMap<String, String>,
-}
-
-impl Versions {
-    /// Of this build.
-    pub fn of_this_build() -> Versions {
-        let packages = env!("RINGLOG_PACKAGES").split(',').filter_map(|one| one.split_once('='));
-        Versions {
-            packages: packages.map(|(name, v)| (name.to_owned(), v.to_owned())).collect(),
-            ringlog: env!("CARGO_PKG_VERSION").to_owned(),
-            commit: option_env!("RINGLOG_COMMIT").map(str::to_owned),
-            rustc: env!("RINGLOG_RUSTC").to_owned(),
-            build: if cfg!(debug_assertions) { "debug" } else { "release" }.to_owned(),
-        }
-    }
+/// Writes of one kind, one after the other, to the file system that holds the data.
+#[derive(Clone, Debug, Deserialize, Serialize, PartialEq)]
+pub struct DeviceFloor {
+    /// How it is written.
+    pub what: String,
+    /// Bytes of a write.
+    pub bytes: u64,
+    /// For how long.
+    pub seconds: f64,
+    /// Writes a second.
+    pub writes_per_second: f64,
+    /// Median.
+    pub p50_ms: f64,
+    /// The higher percentile.
+    pub p99_ms: f64,
+    /// The one beyond.
+    pub p999_ms: f64,
 }

@@ -55,6 +55,16 @@ impl ResultFolder {
         written.with_context(|| format!("{} cannot be written", path.display()))
     }
 
+    /// Removes a file, if it is there.
+    pub fn remove(&self, name: &str) -> Result<()> {
+        let path = self.path.join(name);
+        let removed = match fs::remove_file(&path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+            removed => removed,
+        };
+        removed.with_context(|| format!("{} cannot be removed", path.display()))
+    }
+
     /// Leaves the folder as it is, and in its mark the reason.
     pub fn fail(&self, why: &anyhow::Error) {
         // The run has failed for a reason that is worth more than this one.

@@ -1,5 +1,5 @@
-//! HdrHistogram interval logs: what latencies were in each stretch of an experiment, in the
-//! format that every HdrHistogram tool reads.
+//! HdrHistogram logs: the latencies of each round, in the format that every HdrHistogram tool
+//! reads.
 
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -10,47 +10,46 @@ use hdrhistogram::serialization::interval_log::{
     IntervalLogIterator, IntervalLogWriterBuilder, LogEntry,
 };
 
-use crate::experiment::Outcome;
-use crate::load::{Latency, Moment, new_histogram};
-use crate::profile::Mode;
+use super::Measured;
+use crate::figures::Outcome;
+use crate::load::{Latency, new_histogram};
 
 /// Values are nanoseconds; the column that people read is in milliseconds.
 const NS_PER_MS: f64 = 1e6;
 
-/// The interval log of one round of an experiment under one load.
-pub fn interval_log(name: &str, mode: Mode, outcome: &Outcome) -> Result<Vec<u8>> {
-    let recording = &outcome.recording;
-    let started = Duration::from_millis(outcome.window_start_unix_ms.max(0) as u64);
-    let length = Duration::from_secs_f64(recording.interval_seconds);
+/// The latencies of an experiment under one load: a histogram for each round that counts.
+pub fn latency_log(title: &str, rounds: &[&Outcome]) -> Result<Vec<u8>> {
+    let first = rounds.first().map_or(0, |outcome| outcome.window_start_unix_ms.max(0) as u64);
+    let base = Duration::from_millis(first);
     let mut bytes = Vec::new();
     let mut serializer = V2DeflateSerializer::new();
     let mut log = IntervalLogWriterBuilder::new()
-        .add_comment(&format!("{name} {}", mode.name()))
-        .add_comment("Latencies in nanoseconds; the last interval is what came after the window.")
-        .with_start_time(UNIX_EPOCH + started)
-        .with_base_time(UNIX_EPOCH + started)
+        .add_comment(title)
+        .add_comment("Latencies in nanoseconds, an interval for each round.")
+        .with_start_time(UNIX_EPOCH + base)
+        .with_base_time(UNIX_EPOCH + base)
         .with_max_value_divisor(NS_PER_MS)
         .begin_log_with(&mut bytes, &mut serializer)?;
-    for (index, interval) in recording.intervals.iter().enumerate() {
-        log.write_histogram(&interval.latency, length * index as u32, length, None)?;
+    for outcome in rounds {
+        let start = Duration::from_millis(outcome.window_start_unix_ms.max(0) as u64);
+        let length = Duration::from_secs_f64(outcome.recording.seconds);
+        let since = start.saturating_sub(base);
+        log.write_histogram(&outcome.recording.latency, since, length, None)?;
     }
     Ok(bytes)
 }
 
-/// Its name in the result folder: the number, that of the load in its round, keeps apart what would
-/// be spelt alike. The first round has no number of its own.
-pub fn interval_log_name(index: usize, name: &str, mode: Mode, round: usize) -> String {
+/// Its name in the result folder. The number, counted from 1, keeps apart what is spelt alike.
+pub fn latency_log_name(number: usize, measured: &Measured) -> String {
     let plain = |c: char| if c.is_ascii_alphanumeric() || c == '.' { c } else { '-' };
-    let name: String = name.chars().map(plain).collect();
-    let round = if round == 0 { String::new() } else { format!("-round-{}", round + 1) };
-    format!("{:02}-{name}-{}{round}.hlog", index + 1, mode.name())
+    let name: String = measured.name.chars().map(plain).collect();
+    format!("{number:02}-{name}-{}-{}.hlog", measured.durability, measured.mode.name())
 }
 
-/// What an interval log holds: all latencies, and its intervals in numbers. Throughput is not in
-/// it: an interval's count is of the latencies that belong to the window.
-pub fn read_interval_log(bytes: &[u8]) -> Result<(Latency, Vec<Moment>, f64)> {
+/// The latencies of a log together.
+pub fn read_latency_log(bytes: &[u8]) -> Result<Latency> {
     let mut deserializer = Deserializer::new();
-    let (mut all, mut moments, mut seconds) = (new_histogram(), Vec::new(), 0.0);
+    let mut all = new_histogram();
     for entry in IntervalLogIterator::new(bytes) {
         let entry = entry.map_err(|error| anyhow!("{error:?}"))?;
         let LogEntry::Interval(interval) = entry else { continue };
@@ -59,14 +58,8 @@ pub fn read_interval_log(bytes: &[u8]) -> Result<(Latency, Vec<Moment>, f64)> {
             .deserialize(&mut packed.as_slice())
             .map_err(|error| anyhow!("{error:?}"))?;
         all.add(&histogram).context("latencies beyond two minutes")?;
-        seconds = interval.duration().as_secs_f64();
-        moments.push(Moment {
-            records: histogram.len(),
-            p50_ns: histogram.value_at_quantile(0.5),
-            p99_ns: histogram.value_at_quantile(0.99),
-        });
     }
-    Ok((all, moments, seconds))
+    Ok(all)
 }
 
 fn decode_base64(text: &str) -> Result<Vec<u8>> {

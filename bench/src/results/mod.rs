@@ -2,27 +2,26 @@
 
 mod env;
 mod folder;
-mod hardware;
-mod host;
 mod interval_log;
 mod read;
+mod series;
 mod summary;
-mod utc;
 
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
 
-use crate::experiment::Outcome;
-use crate::profile::{Driver, Kind, LoadedProfile, Mode, Reference};
-use crate::{report, table};
+use crate::client::Durability;
+use crate::figures::{LatencySummary, Outcome};
+use crate::load::Moment;
+use crate::profile::{Axis, Driver, Experiment, Kind, LoadedProfile, Mode, Reference};
+use crate::stats::{Trend, trend};
 
-pub use env::{Env, Versions};
+pub use env::DeviceFloor;
+pub use env::Env;
 pub use folder::{INCOMPLETE, ResultFolder, SUMMARY};
-pub use hardware::{Cgroup, CpuIdle, Nic};
-pub use host::{FileSystem, Host};
-pub use interval_log::{interval_log, interval_log_name, read_interval_log};
-pub use summary::{ExperimentSummary, LatencySummary, RoundFigures, Summary, Tried};
-pub use utc::{utc, utc_in_name};
+pub use interval_log::{latency_log, latency_log_name, read_latency_log};
+pub use series::{SERIES, read_series, write_series};
+pub use summary::{ExperimentSummary, RoundFigures, Summary, Tried};
 
 /// A broker that reaches this share of what the generator can do may be faster than it was seen.
 const NEAR_CEILING: f64 = 0.8;
@@ -39,11 +38,14 @@ pub struct Floor {
     /// Acknowledged.
     pub records_per_second: f64,
     /// Their latency; `null` where the driver does not say.
-    #[serde(deserialize_with = "summary::nan_if_null")]
+    #[serde(deserialize_with = "crate::figures::nan_if_null")]
     pub p50_ms: f64,
     /// The higher percentile.
-    #[serde(deserialize_with = "summary::nan_if_null")]
+    #[serde(deserialize_with = "crate::figures::nan_if_null")]
     pub p99_ms: f64,
+    /// For how long.
+    #[serde(default)]
+    pub seconds: Option<f64>,
 }
 
 impl Floor {
@@ -51,8 +53,22 @@ impl Floor {
     pub fn of(outcome: &Outcome) -> Floor {
         let latency = LatencySummary::of_outcome(outcome);
         let records_per_second = outcome.recording.records as f64 / outcome.recording.seconds;
-        Floor { records_per_second, p50_ms: latency.p50, p99_ms: latency.p99 }
+        let seconds = Some(outcome.recording.seconds);
+        Floor { records_per_second, p50_ms: latency.p50, p99_ms: latency.p99, seconds }
     }
+}
+
+/// A round of an experiment under one load, as it was taken.
+#[derive(Clone, Debug)]
+pub struct Taken {
+    /// What came of it.
+    pub outcome: Outcome,
+    /// Open loop: records a second that were to be sent.
+    pub target_rate: Option<f64>,
+    /// Sustain: every rate that was tried on the way, and the rate that it comes to.
+    pub tried: Vec<Tried>,
+    /// As above.
+    pub sustained: Option<f64>,
 }
 
 /// One experiment under one load, measured.
@@ -60,6 +76,8 @@ impl Floor {
 pub struct Measured {
     /// The experiment's name.
     pub name: String,
+    /// What sets it apart from the others of its profile.
+    pub axes: Vec<Axis>,
     /// The load.
     pub mode: Mode,
     /// What was done.
@@ -67,7 +85,7 @@ pub struct Measured {
     /// By whom.
     pub driver: Driver,
     /// What the target's acknowledgements meant.
-    pub durability: String,
+    pub durability: Durability,
     /// What the same load came to against a broker that stores nothing.
     pub floor: Option<Floor>,
     /// Of a result read from its folder: what was said of the generator when it ran.
@@ -78,19 +96,81 @@ pub struct Measured {
     pub tried: Vec<Tried>,
     /// Bytes of a record's value.
     pub value_bytes: usize,
-    /// Each round by itself.
+    /// Each round by itself, those that do not count among them.
     pub rounds: Vec<RoundFigures>,
-    /// What came of all of them together.
+    /// How each of them went.
+    pub series: Vec<RoundSeries>,
+    /// What came of those that count together.
     pub outcome: Outcome,
     /// Somebody else's figures for the same.
     pub reference: Option<Reference>,
 }
 
+/// How a round went: its intervals.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct RoundSeries {
+    /// Seconds of one.
+    pub interval_seconds: f64,
+    /// What was seen in each.
+    pub moments: Vec<Moment>,
+}
+
 impl Measured {
-    /// Adds another round.
-    pub fn add(&mut self, round: Outcome) {
-        self.rounds.push(RoundFigures::of(&round, self.value_bytes));
-        self.outcome.add(round, self.rounds.len());
+    /// Of rounds, of which the first ones were not warm yet; `None` without any.
+    pub fn of(
+        experiment: &Experiment,
+        mode: Mode,
+        cold: usize,
+        taken: &[Taken],
+    ) -> Option<Measured> {
+        let value_bytes = experiment.values.value_bytes;
+        let mut counted = taken.iter().skip(cold);
+        let first = counted.next()?;
+        let mut outcome = first.outcome.clone();
+        for (index, round) in counted.enumerate() {
+            outcome.add(round.outcome.clone(), index + 2);
+        }
+        let figures = |(index, round): (usize, &Taken)| RoundFigures {
+            counted: index >= cold,
+            ..RoundFigures::of(&round.outcome, round.sustained, value_bytes)
+        };
+        let series = |round: &Taken| RoundSeries {
+            interval_seconds: round.outcome.recording.interval_seconds,
+            moments: round.outcome.recording.series.clone(),
+        };
+        Some(Measured {
+            name: experiment.name.clone(),
+            axes: experiment.axes.clone(),
+            mode,
+            kind: experiment.kind,
+            driver: experiment.driver,
+            durability: outcome.durability,
+            floor: None,
+            was_limited: None,
+            target_rate: first.target_rate,
+            tried: taken.iter().flat_map(|round| round.tried.clone()).collect(),
+            value_bytes,
+            rounds: taken.iter().enumerate().map(figures).collect(),
+            series: taken.iter().map(series).collect(),
+            outcome,
+            reference: experiment.reference.clone(),
+        })
+    }
+
+    /// The rounds that count.
+    pub fn counted(&self) -> impl Iterator<Item = &RoundFigures> {
+        self.rounds.iter().filter(|round| round.counted)
+    }
+
+    /// Experiment and load, as they are listed.
+    pub fn title(&self) -> String {
+        format!("{} {}", self.name, load_name(self.mode, self.driver))
+    }
+
+    /// Whether both are the same experiment under the same load with the same promise.
+    pub fn is_like(&self, other: &Measured) -> bool {
+        let of = |one: &Measured| (one.mode, one.driver, one.durability, one.target_rate.is_some());
+        self.name == other.name && of(self) == of(other)
     }
 
     /// Records a second that a closed loop comes to where nothing is stored.
@@ -114,10 +194,30 @@ impl Measured {
         late.into_iter().chain(near).chain(busy).reduce(|one, other| one || other)
     }
 
-    /// Records acknowledged within the window, a second.
+    /// Records acknowledged within the window, a second: the mean of the rounds that count.
     pub fn records_per_second(&self) -> f64 {
-        let recording = &self.outcome.recording;
-        recording.records as f64 / recording.seconds
+        let (sum, count) = self
+            .counted()
+            .fold((0.0, 0), |(sum, count), round| (sum + round.records_per_second, count + 1));
+        sum / f64::from(count.max(1))
+    }
+
+    /// Whether the rounds that count drift, and where to: what the load is for, rate or latency.
+    pub fn trend(&self) -> Option<Trend> {
+        let value = |round: &RoundFigures| match self.mode {
+            Mode::Closed | Mode::Sustain => round.records_per_second,
+            Mode::Open => round.latency_ms.p99,
+        };
+        trend(&self.counted().map(value).collect::<Vec<f64>>())
+    }
+}
+
+/// How a load is listed. A tool that keeps to a rate waits for a full buffer like any closed loop,
+/// and its clock begins when it sends: that is no open loop.
+pub fn load_name(mode: Mode, driver: Driver) -> &'static str {
+    match (mode, driver) {
+        (Mode::Open, Driver::Java | Driver::Librdkafka) => "throttled",
+        (mode, _) => mode.name(),
     }
 }
 
@@ -135,42 +235,9 @@ pub struct RunResult {
 }
 
 impl RunResult {
-    /// Writes everything that is known once the run has ended.
-    pub fn write(&self, folder: &ResultFolder) -> Result<()> {
-        folder.write(VERDICT, self.verdict().as_bytes())?;
-        folder.write("report.html", report::render(std::slice::from_ref(self), None).as_bytes())?;
-        folder.write(SUMMARY, &json(&Summary::of(self))?)
-    }
-
-    /// What was found, as a file that is read without a browser.
-    fn verdict(&self) -> String {
-        let env = &self.env;
-        let mut text = format!(
-            "# {}, {}\n\nTarget {}, durability {}. {} round(s) of {} s. {}.\n",
-            self.profile.profile.title,
-            env.started,
-            env.target,
-            env.durability,
-            env.rounds,
-            env.seconds,
-            env.host.cpu_model.as_deref().unwrap_or("a processor that does not say its name"),
-        );
-        if let Some(why) = &self.partial {
-            text.push_str(&format!("\nNot whole: {why}\n"));
-        }
-        text.push_str(&format!("\n```text\n{}```\n", table::render(self)));
-        text.push_str(&format!("\n```text\n{}```\n", table::generator(self)));
-        let limited = self.measured.iter().filter(|m| m.is_limited_by_generator() == Some(true));
-        for measured in limited {
-            let (name, mode) = (&measured.name, measured.mode.name());
-            text.push_str(&format!("\n{name}, {mode}: limited by the generator.\n"));
-        }
-        text
-    }
-
-    /// Records that were given up.
+    /// Records that were given up, in rounds that do not count too.
     pub fn lost(&self) -> u64 {
-        self.measured.iter().map(|measured| measured.outcome.recording.lost).sum()
+        self.measured.iter().flat_map(|measured| &measured.rounds).map(|round| round.errors).sum()
     }
 }
 

@@ -8,12 +8,13 @@ use anyhow::{Context, Result, ensure};
 use serde::Deserialize;
 
 use super::{
-    Env, Floor, LatencySummary, Measured, RoundFigures, RunResult, SUMMARY, Tried,
-    interval_log_name, read_interval_log,
+    Env, Floor, Measured, RoundFigures, RunResult, SERIES, SUMMARY, Tried, latency_log_name,
+    read_latency_log, read_series,
 };
-use crate::experiment::{BrokerUse, GeneratorUse, Outcome, Warmup};
+use crate::client::Durability;
+use crate::figures::{BrokerUse, GeneratorUse, LatencySummary, MachineUse, Outcome, Warmup};
 use crate::load::{Recording, new_histogram};
-use crate::profile::{Driver, Kind, LoadedProfile, Mode};
+use crate::profile::{Axis, Driver, Kind, LoadedProfile, Mode};
 
 const BYTES_PER_MB: f64 = (1 << 20) as f64;
 const BYTES_PER_GIB: f64 = (1 << 30) as f64;
@@ -28,12 +29,14 @@ struct Saved {
 #[derive(Deserialize)]
 struct SavedExperiment {
     name: String,
+    #[serde(default)]
+    axes: Vec<Axis>,
     mode: Mode,
     #[serde(default)]
     kind: Kind,
     #[serde(default)]
     driver: Driver,
-    durability: Option<String>,
+    durability: Option<Durability>,
     target_rate: Option<f64>,
     #[serde(default)]
     tried: Vec<Tried>,
@@ -57,6 +60,8 @@ struct SavedExperiment {
     generator_floor: Option<Floor>,
     limited_by_generator: Option<bool>,
     #[serde(default)]
+    machine: Option<MachineUse>,
+    #[serde(default)]
     rounds: Vec<RoundFigures>,
 }
 
@@ -67,10 +72,14 @@ impl RunResult {
         let env: Env = parse(&folder.join("env.json"))?;
         profile.name.clone_from(&env.profile);
         let saved: Saved = parse(&folder.join(SUMMARY))?;
-        let experiments = saved.experiments.into_iter().enumerate();
-        let measured = experiments
-            .map(|(index, experiment)| experiment.measured(folder, index, &env, &profile))
-            .collect::<Result<Vec<Measured>>>()?;
+        let experiments = saved.experiments.into_iter();
+        let mut measured: Vec<Measured> =
+            experiments.map(|experiment| experiment.measured(&env, &profile)).collect();
+        let mut series = read_series(&fs::read(folder.join(SERIES)).unwrap_or_default());
+        for (index, one) in measured.iter_mut().enumerate() {
+            read_log(folder, index + 1, one)?;
+            one.series = series.get_mut(index).map(std::mem::take).unwrap_or_default();
+        }
         Ok(RunResult { env, profile, measured, partial: saved.partial })
     }
 
@@ -97,25 +106,18 @@ fn parse<T: for<'de> Deserialize<'de>>(path: &Path) -> Result<T> {
 }
 
 impl SavedExperiment {
-    fn measured(
-        self,
-        folder: &Path,
-        index: usize,
-        env: &Env,
-        profile: &LoadedProfile,
-    ) -> Result<Measured> {
+    fn measured(self, env: &Env, profile: &LoadedProfile) -> Measured {
         let known = profile.experiments.iter().find(|known| known.name == self.name);
         let value_bytes = match (self.records_per_second > 0.0, known) {
             (true, _) => (self.mb_per_second * BYTES_PER_MB / self.records_per_second).round(),
             (false, Some(known)) => known.values.value_bytes as f64,
             (false, None) => 0.0,
         };
-        let rounds = self.rounds.len().max(1);
-        let seconds = env.seconds * rounds as f64;
+        let counted = self.rounds.iter().filter(|round| round.counted).count().max(1);
+        let seconds = env.seconds * counted as f64;
         let records = (self.records_per_second * seconds).round();
         let mut recording = Recording::of_tool(seconds, records as u64, self.errors);
         recording.reasons = self.error_reasons.clone();
-        let found = read_logs(folder, index, &self, rounds, &mut recording)?;
         let gib = records * value_bytes / BYTES_PER_GIB;
         let broker = self.broker_cpu_seconds_per_gib.map(|cpu| BrokerUse {
             cpu_seconds: cpu * gib,
@@ -134,17 +136,20 @@ impl SavedExperiment {
             busy: self.generator_busy.unwrap_or(0.0),
         });
         let before_floors = self.generator_ceiling_records_per_second.map(|records_per_second| {
-            Floor { records_per_second, p50_ms: f64::NAN, p99_ms: f64::NAN }
+            Floor { records_per_second, p50_ms: f64::NAN, p99_ms: f64::NAN, seconds: None }
         });
+        let durability = self.durability.unwrap_or(env.durability);
         let steady = self.rounds.iter().map(|round| round.steady).collect::<Option<Vec<bool>>>();
-        Ok(Measured {
+        Measured {
             outcome: Outcome {
                 window_start_unix_ms: 0,
+                durability,
                 recording,
-                printed: (!found).then_some(self.latency_ms),
+                printed: Some(self.latency_ms),
                 client_metrics: self.client_metrics,
                 broker,
                 generator,
+                machine: self.machine,
                 lateness: new_histogram(),
                 warmup: Warmup {
                     seconds: self.rounds.iter().map(|r| r.warmup_seconds).fold(0.0, f64::max),
@@ -152,41 +157,29 @@ impl SavedExperiment {
                 },
             },
             name: self.name,
+            axes: self.axes,
             mode: self.mode,
             kind: self.kind,
             driver: self.driver,
-            durability: self.durability.unwrap_or_else(|| env.durability.clone()),
+            durability,
             floor: self.generator_floor.or(before_floors),
             was_limited: self.limited_by_generator,
             target_rate: self.target_rate,
             tried: self.tried,
             value_bytes: value_bytes as usize,
             rounds: self.rounds,
+            series: Vec::new(),
             reference: known.and_then(|known| known.reference.clone()),
-        })
+        }
     }
 }
 
-/// Adds what the interval logs hold; false where there are none, as of a tool that prints.
-fn read_logs(
-    folder: &Path,
-    index: usize,
-    saved: &SavedExperiment,
-    rounds: usize,
-    recording: &mut Recording,
-) -> Result<bool> {
-    let mut found = false;
-    for round in 0..rounds {
-        let path = folder.join(interval_log_name(index, &saved.name, saved.mode, round));
-        let Ok(bytes) = fs::read(&path) else { continue };
-        let read = read_interval_log(&bytes).with_context(|| format!("{}", path.display()));
-        let (latency, mut moments, seconds) = read?;
-        recording.latency.add(&latency).context("the same bounds")?;
-        // The last is what came after the window.
-        moments.pop();
-        recording.series.extend(moments);
-        recording.interval_seconds = seconds;
-        found = true;
-    }
-    Ok(found)
+/// Takes in the latencies, where there is a log of them: of a tool that prints there is none.
+fn read_log(folder: &Path, number: usize, measured: &mut Measured) -> Result<()> {
+    let path = folder.join(latency_log_name(number, measured));
+    let Ok(bytes) = fs::read(&path) else { return Ok(()) };
+    let latency = read_latency_log(&bytes).with_context(|| format!("{}", path.display()))?;
+    measured.outcome.recording.latency = latency;
+    measured.outcome.printed = None;
+    Ok(())
 }

@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Floor, Host, Measured, RunResult};
-use crate::experiment::{BrokerUse, Outcome};
-use crate::load::Latency;
-use crate::profile::{Driver, Kind, Mode};
+use super::{Floor, Measured, RunResult, load_name};
+use crate::client::Durability;
+use crate::figures::{BrokerUse, LatencySummary, MachineUse, Outcome, nan_if_null};
+use crate::host::Host;
+use crate::profile::{Axis, Driver, Kind, Mode};
+use crate::stats::Trend;
 
 /// As kafka-producer-perf-test counts them.
 const BYTES_PER_MB: f64 = (1 << 20) as f64;
@@ -22,8 +24,8 @@ pub struct Summary<'a> {
     pub host: &'a Host,
     /// What was measured: `ringlog`, `null`, or an address.
     pub target: &'a str,
-    /// What its acknowledgements mean.
-    pub durability: &'a str,
+    /// What its acknowledgements mean, unless an experiment says something else.
+    pub durability: Durability,
     /// Why there is not more, if the run did not come to its end.
     pub partial: Option<&'a str>,
     /// In the order in which they ran.
@@ -35,14 +37,18 @@ pub struct Summary<'a> {
 pub struct ExperimentSummary<'a> {
     /// `<batch.size>/<linger.ms>`, unless the profile gives it another.
     pub name: &'a str,
+    /// What sets it apart from the others of its profile.
+    pub axes: &'a [Axis],
     /// Closed or open loop.
     pub mode: Mode,
+    /// The same in words: a tool that keeps to a rate is no open loop.
+    pub load: &'static str,
     /// What was done.
     pub kind: Kind,
     /// By whom.
     pub driver: Driver,
     /// What the target's acknowledgements meant.
-    pub durability: &'a str,
+    pub durability: Durability,
     /// Open loop: records a second that were to be sent.
     pub target_rate: Option<f64>,
     /// Sustain: every rate that was tried on the way, in all rounds.
@@ -61,6 +67,11 @@ pub struct ExperimentSummary<'a> {
     pub broker_cpu_seconds_per_gib: Option<f64>,
     /// The kernel's part of that.
     pub broker_system_seconds_per_gib: Option<f64>,
+    /// Processor time of the broker for each record, in microseconds: what says more than the above
+    /// where records are few.
+    pub broker_cpu_us_per_record: Option<f64>,
+    /// What the rest of the machine did, in all rounds that count.
+    pub machine: Option<MachineUse>,
     /// What the load itself took, for the same bytes: this program, or the tool that it ran.
     pub generator_cpu_seconds_per_gib: Option<f64>,
     /// The kernel's part of that.
@@ -83,6 +94,8 @@ pub struct ExperimentSummary<'a> {
     pub generator_floor: Option<Floor>,
     /// Whether the broker came so near to that ceiling that the generator may be the limit.
     pub limited_by_generator: Option<bool>,
+    /// Whether the rounds that count drift.
+    pub trend: Option<Trend>,
     /// Every round by itself: what is compared.
     pub rounds: &'a [RoundFigures],
 }
@@ -107,6 +120,9 @@ pub struct Tried {
 /// One round in numbers.
 #[derive(Clone, Debug, Deserialize, Serialize, PartialEq)]
 pub struct RoundFigures {
+    /// Whether it counts: the target was warm by then.
+    #[serde(default = "yes")]
+    pub counted: bool,
     /// How long it warmed up.
     pub warmup_seconds: f64,
     /// Whether its speed had stopped rising then; `null` where the warm-up was too short to tell.
@@ -119,19 +135,34 @@ pub struct RoundFigures {
     pub errors: u64,
     /// Per 2^30 bytes of values.
     pub broker_cpu_seconds_per_gib: Option<f64>,
+    /// Per record, in microseconds.
+    #[serde(default)]
+    pub broker_cpu_us_per_record: Option<f64>,
+    /// What the rest of the machine did.
+    #[serde(default)]
+    pub machine: Option<MachineUse>,
+}
+
+/// Every round counted at first.
+fn yes() -> bool {
+    true
 }
 
 impl RoundFigures {
-    /// Of a round whose values have so many bytes.
-    pub fn of(outcome: &Outcome, value_bytes: usize) -> RoundFigures {
+    /// Of a round whose values have so many bytes; of a search, with the rate that it came to.
+    pub fn of(outcome: &Outcome, sustained: Option<f64>, value_bytes: usize) -> RoundFigures {
         let recording = &outcome.recording;
+        let reached = recording.records as f64 / recording.seconds;
         RoundFigures {
+            counted: true,
             warmup_seconds: outcome.warmup.seconds,
             steady: outcome.warmup.steady,
-            records_per_second: recording.records as f64 / recording.seconds,
+            records_per_second: sustained.unwrap_or(reached),
             latency_ms: LatencySummary::of_outcome(outcome),
             errors: recording.lost,
             broker_cpu_seconds_per_gib: cpu_per_gib(outcome, value_bytes),
+            broker_cpu_us_per_record: cpu_us_per_record(outcome),
+            machine: outcome.machine,
         }
     }
 }
@@ -140,28 +171,15 @@ fn cpu_per_gib(outcome: &Outcome, value_bytes: usize) -> Option<f64> {
     outcome.broker.and_then(|used| per_gib(used.cpu_seconds, outcome, value_bytes))
 }
 
+fn cpu_us_per_record(outcome: &Outcome) -> Option<f64> {
+    let records = outcome.recording.records as f64;
+    outcome.broker.filter(|_| records > 0.0).map(|used| used.cpu_seconds / records * 1e6)
+}
+
 /// Of something that an outcome has taken: for each 2^30 bytes of values.
 fn per_gib(taken: f64, outcome: &Outcome, value_bytes: usize) -> Option<f64> {
     let gib = outcome.recording.records as f64 * value_bytes as f64 / BYTES_PER_GIB;
     (gib > 0.0).then(|| taken / gib)
-}
-
-/// Latency in milliseconds.
-#[allow(missing_docs, reason = "the names say it")]
-#[derive(Clone, Copy, Debug, Deserialize, Serialize, PartialEq)]
-pub struct LatencySummary {
-    #[serde(deserialize_with = "nan_if_null")]
-    pub mean: f64,
-    #[serde(deserialize_with = "nan_if_null")]
-    pub p50: f64,
-    #[serde(deserialize_with = "nan_if_null")]
-    pub p95: f64,
-    #[serde(deserialize_with = "nan_if_null")]
-    pub p99: f64,
-    #[serde(deserialize_with = "nan_if_null")]
-    pub p999: f64,
-    #[serde(deserialize_with = "nan_if_null")]
-    pub max: f64,
 }
 
 impl<'a> Summary<'a> {
@@ -172,7 +190,7 @@ impl<'a> Summary<'a> {
             profile: &env.profile,
             host: &env.host,
             target: &env.target,
-            durability: &env.durability,
+            durability: env.durability,
             partial: result.partial.as_deref(),
             experiments: result.measured.iter().map(ExperimentSummary::of).collect(),
         }
@@ -193,10 +211,12 @@ impl<'a> ExperimentSummary<'a> {
         };
         ExperimentSummary {
             name: &measured.name,
+            axes: &measured.axes,
             mode: measured.mode,
+            load: load_name(measured.mode, measured.driver),
             kind: measured.kind,
             driver: measured.driver,
-            durability: &measured.durability,
+            durability: measured.durability,
             generator_ceiling_records_per_second: measured.ceiling(),
             generator_floor: measured.floor,
             limited_by_generator: measured.is_limited_by_generator(),
@@ -212,6 +232,8 @@ impl<'a> ExperimentSummary<'a> {
                 .broker
                 .and_then(|used| used.system_seconds)
                 .and_then(per_gib),
+            broker_cpu_us_per_record: cpu_us_per_record(outcome),
+            machine: outcome.machine,
             generator_cpu_seconds_per_gib: generator.and_then(|used| per_gib(used.cpu_seconds)),
             generator_system_seconds_per_gib: generator
                 .and_then(|used| per_gib(used.system_seconds)),
@@ -222,48 +244,8 @@ impl<'a> ExperimentSummary<'a> {
                 .map(|written| written as f64 / bytes),
             broker_switches_per_1000_records: used.map(per_1000),
             client_metrics: &outcome.client_metrics,
+            trend: measured.trend(),
             rounds: &measured.rounds,
-        }
-    }
-}
-
-/// What is not known is `null` in the file.
-pub(super) fn nan_if_null<'de, D: serde::Deserializer<'de>>(
-    deserializer: D,
-) -> Result<f64, D::Error> {
-    Ok(Option::<f64>::deserialize(deserializer)?.unwrap_or(f64::NAN))
-}
-
-impl LatencySummary {
-    /// A round's latency: from its histogram, or as a tool has printed it.
-    pub fn of_outcome(outcome: &Outcome) -> LatencySummary {
-        outcome.printed.unwrap_or_else(|| LatencySummary::of(&outcome.recording.latency))
-    }
-
-    /// This mean of `count - 1` rounds with another round in it.
-    #[must_use]
-    pub fn mixed(self, round: LatencySummary, count: usize) -> LatencySummary {
-        let mix = |mean: f64, one: f64| mean + (one - mean) / count as f64;
-        LatencySummary {
-            mean: mix(self.mean, round.mean),
-            p50: mix(self.p50, round.p50),
-            p95: mix(self.p95, round.p95),
-            p99: mix(self.p99, round.p99),
-            p999: mix(self.p999, round.p999),
-            max: self.max.max(round.max),
-        }
-    }
-
-    /// Sums latencies up that are in nanoseconds.
-    pub fn of(latency: &Latency) -> LatencySummary {
-        let at = |quantile: f64| latency.value_at_quantile(quantile) as f64 / 1e6;
-        LatencySummary {
-            mean: latency.mean() / 1e6,
-            p50: at(0.5),
-            p95: at(0.95),
-            p99: at(0.99),
-            p999: at(0.999),
-            max: latency.max() as f64 / 1e6,
         }
     }
 }

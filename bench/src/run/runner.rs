@@ -1,34 +1,43 @@
 //! [`Runner`]: rounds of experiments, against one target after the other.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use ringlog_engine::shard::Shard;
 
-use super::TargetChoice;
+use super::choice::TargetChoice;
+use super::device::device_floors;
+use super::saved::{self, FinishedExperiment, FinishedLoad, FinishedRound};
 use super::search::{FIRST_RATE, Search};
 use super::starter::Starter;
 use crate::agent::{Agents, Place, Secret};
-use crate::client::TopicSpec;
-use crate::experiment::{self, Live, LoadRun, Outcome, Times, ToolOrNative, Watch};
+use crate::client::{Durability, TopicSpec};
+use crate::compare::ROUNDS_MIN;
+use crate::experiment::{self, LoadRun, ToolOrNative, Watch};
+use crate::figures::{Live, Outcome};
+use crate::host::{PauseWatch, unwritten_bytes};
 use crate::load::Pace;
-use crate::profile::{Driver, Kind, LoadProfile, LoadedProfile, Mode, Property};
+use crate::profile::{Driver, Kind, LoadProfile, LoadedProfile, Mode};
 use crate::progress::Progress;
 use crate::results::{
-    Env, Floor, Measured, ResultFolder, RoundFigures, Tried, interval_log, interval_log_name,
+    Env, Floor, Measured, ResultFolder, Taken, json, latency_log, latency_log_name,
 };
+use crate::stats::first_warm;
 use crate::table;
-use crate::target::{KafkaKit, Target};
+use crate::target::{KafkaKit, ProcessSample, Target, TargetKind};
 
 /// How long a target may take to be seen dead after its connections are, and how often to look.
 const DYING_MS: u64 = 500;
 const DYING_LOOK_MS: u64 = 5;
-/// How long the generator is measured by itself.
-const FLOOR_TIMES: Times = Times { warmup: 0.25, warmup_max: 0.25, measured: 0.5 };
+/// Rounds that may be run beyond those that are asked for, because the first ones were not warm.
+const COLD_ROUNDS_MAX: usize = 8;
+/// A turn is over when no more than this waits to be written back, or after this long.
+const UNWRITTEN_BYTES_MAX: u64 = 16 << 20;
+const SETTLE_MS: u64 = 20_000;
+const SETTLE_LOOK_MS: u64 = 20;
 
 /// Runs experiments one after the other.
 pub struct Runner {
@@ -38,14 +47,18 @@ pub struct Runner {
     pub interrupted: Arc<AtomicBool>,
     /// Starts targets, and writes down where.
     pub starter: Starter,
-    /// Kafka's tools, once they are needed.
-    pub kit: Option<Rc<KafkaKit>>,
+    /// Kafka of the targets that are one, by their release, and Kafka's tools.
+    pub kits: Vec<(Option<String>, Rc<KafkaKit>)>,
     /// What its load hosts know too, if the profile names any; and them, once they were reached.
     pub secret: Option<Secret>,
     pub agents: Option<Rc<Agents>>,
     /// A broker that stores nothing, to see what this program can do; `None` where nothing else is
     /// measured.
     pub null: Option<Rc<RefCell<Target>>>,
+    /// Sees the machine stand still, where that is allowed.
+    pub pauses: Option<PauseWatch>,
+    /// Experiments that an interrupted run has ended.
+    pub finished: Vec<FinishedExperiment>,
 }
 
 /// A target, and what was measured of it.
@@ -54,10 +67,12 @@ pub struct TargetRun {
     /// While it runs.
     pub target: Option<Rc<RefCell<Target>>>,
     /// The properties that it runs with.
-    pub broker: BTreeMap<String, Property>,
+    pub properties: Vec<(String, String)>,
     /// Once it has been started.
     pub env: Option<Env>,
     pub folder: Option<Rc<ResultFolder>>,
+    /// Of the experiment under way, the rounds of each load.
+    pub taken: Vec<Vec<Taken>>,
     /// In the order of the profile: each experiment with its loads.
     pub measured: Vec<Measured>,
 }
@@ -84,7 +99,12 @@ struct Turn {
     target: usize,
     experiment: usize,
     load: usize,
-    round: usize,
+}
+
+impl Turn {
+    fn place(self) -> Place {
+        Place { experiment: self.experiment, load: self.load, null: false }
+    }
 }
 
 impl Runner {
@@ -92,31 +112,119 @@ impl Runner {
     pub async fn run_all(&mut self) -> Result<()> {
         println!("{}", self.loaded.profile.title);
         self.reach_agents().await?;
-        let first = self.loaded.experiments.first().map(|experiment| experiment.broker.clone());
-        for target in 0..self.targets.len() {
-            self.start(target, &first.clone().unwrap_or_default()).await?;
-        }
         let (loads, measure) = (self.loaded.profile.loads.len(), &self.loaded.profile.measure);
-        let rounds = measure.rounds as usize;
-        let count = self.loaded.experiments.len() * loads * rounds * self.targets.len();
+        let count =
+            self.loaded.experiments.len() * loads * measure.rounds as usize * self.targets.len();
         let progress = Progress::new(count, measure.warmup_seconds + measure.seconds);
-        let mut done = 0;
-        for experiment in 0..self.loaded.experiments.len() {
-            for round in 0..rounds {
-                for target in in_turn(self.targets.len(), round) {
-                    let broker = self.loaded.experiments[experiment].broker.clone();
-                    self.start(target, &broker).await?;
-                    for load in 0..loads {
-                        let turn = Turn { target, experiment, load, round };
-                        self.take_turn(turn, &progress, done).await?;
-                        done += 1;
-                    }
-                }
-            }
-            self.measure_floors(experiment, &progress).await?;
+        let finished = std::mem::take(&mut self.finished);
+        let mut done = finished.len() * loads * measure.rounds as usize * self.targets.len();
+        for target in 0..self.targets.len() {
+            self.start(target, finished.len().min(self.loaded.experiments.len() - 1)).await?;
+        }
+        for one in finished {
+            self.take_up(one)?;
+        }
+        for experiment in self.targets[0].measured.len() / loads..self.loaded.experiments.len() {
+            let cold = self.run_rounds(experiment, &progress, &mut done).await?;
+            let floors = self.measure_floors(experiment, &progress).await?;
+            self.end(experiment, cold, &floors)?;
             self.show(experiment, loads, &progress);
         }
+        self.measure_device().await
+    }
+
+    /// The rounds of one experiment: as many as are asked for from when every target is warm.
+    /// Returns how many were not.
+    async fn run_rounds(
+        &mut self,
+        experiment: usize,
+        progress: &Progress,
+        done: &mut usize,
+    ) -> Result<usize> {
+        let (loads, wanted) =
+            (self.loaded.profile.loads.len(), self.loaded.profile.measure.rounds as usize);
+        for run in &mut self.targets {
+            run.taken = vec![Vec::new(); loads];
+        }
+        let mut round = 0;
+        loop {
+            for target in in_turn(self.targets.len(), round) {
+                self.start(target, experiment).await?;
+                for load in 0..loads {
+                    let turn = Turn { target, experiment, load };
+                    self.take_turn(turn, progress, *done).await?;
+                    *done += usize::from(round < wanted);
+                }
+            }
+            round += 1;
+            let cold = if wanted < ROUNDS_MIN { 0 } else { self.cold_rounds() };
+            if round >= wanted + cold.min(COLD_ROUNDS_MAX) {
+                return Ok(cold.min(round - 1));
+            }
+        }
+    }
+
+    /// Rounds of this experiment before all targets were warm under all loads.
+    fn cold_rounds(&self) -> usize {
+        let cold = |(load, rounds): (&LoadProfile, &Vec<Taken>)| {
+            let speed = |taken: &Taken| match load.mode {
+                Mode::Sustain => taken.sustained.unwrap_or(0.0),
+                Mode::Closed => {
+                    taken.outcome.recording.records as f64 / taken.outcome.recording.seconds
+                }
+                // The rate is given: what gets better is the latency.
+                Mode::Open => {
+                    1e9 / taken.outcome.recording.latency.value_at_quantile(0.5).max(1) as f64
+                }
+            };
+            let cost = |taken: &Taken| {
+                let used = taken.outcome.broker?.cpu_seconds;
+                Some(used / taken.outcome.recording.records as f64).filter(|cost| *cost > 0.0)
+            };
+            let speeds: Vec<f64> = rounds.iter().map(speed).collect();
+            first_warm(&speeds, &rounds.iter().map(cost).collect::<Vec<_>>())
+        };
+        let loads = &self.loaded.profile.loads;
+        let all = self.targets.iter().flat_map(|run| loads.iter().zip(&run.taken));
+        all.map(cold).max().unwrap_or(0)
+    }
+
+    /// An experiment has ended: adds up its rounds, and writes down what a resumed run and its
+    /// readers need.
+    fn end(&mut self, number: usize, cold: usize, floors: &[Vec<Option<Floor>>]) -> Result<()> {
+        let mut finished = FinishedExperiment { experiment: number, cold, targets: Vec::new() };
+        for (run, floors) in self.targets.iter_mut().zip(floors) {
+            let taken = std::mem::take(&mut run.taken);
+            let load = |(rounds, floor): (&Vec<Taken>, &Option<Floor>)| FinishedLoad {
+                rounds: rounds.iter().map(FinishedRound::of).collect(),
+                floor: *floor,
+            };
+            finished.targets.push(taken.iter().zip(floors).map(load).collect());
+            run.add(&self.loaded, number, cold, &taken, floors)?;
+        }
+        saved::keep(self.starter.folder.path(), &finished)
+    }
+
+    /// Takes up an experiment that an interrupted run has ended.
+    fn take_up(&mut self, finished: FinishedExperiment) -> Result<()> {
+        ensure!(finished.targets.len() == self.targets.len(), "another number of targets");
+        for (run, loads) in self.targets.iter_mut().zip(finished.targets) {
+            let floors: Vec<Option<Floor>> = loads.iter().map(|load| load.floor).collect();
+            let taken = loads.into_iter().map(FinishedLoad::taken).collect::<Result<Vec<_>>>()?;
+            run.add(&self.loaded, finished.experiment, finished.cold, &taken, &floors)?;
+        }
         Ok(())
+    }
+
+    /// Ends an experiment that something has come in between of, with the rounds there are.
+    pub fn end_early(&mut self) {
+        let number = self.targets[0].measured.len() / self.loaded.profile.loads.len();
+        for run in &mut self.targets {
+            let taken = std::mem::take(&mut run.taken);
+            let floors = vec![None; taken.len()];
+            // What has ended the run is worth more than what it leaves out.
+            let _ = run.add(&self.loaded, number, 0, &taken, &floors);
+        }
     }
 
     /// Reaches the hosts that the profile names for its load.
@@ -133,30 +241,71 @@ impl Runner {
         Ok(())
     }
 
-    /// Has a target run with these properties: starts it, or starts it anew.
-    async fn start(&mut self, index: usize, broker: &BTreeMap<String, Property>) -> Result<()> {
+    /// Has a target run with the properties of an experiment: starts it, or starts it anew.
+    async fn start(&mut self, index: usize, experiment: usize) -> Result<()> {
         let run = &mut self.targets[index];
+        let properties = run.choice.properties(&self.loaded.experiments[experiment]);
         if let Some(target) = &run.target {
-            let same = run.broker == *broker;
-            if same || !matches!(run.choice, TargetChoice::Node | TargetChoice::Kafka) {
+            if run.properties == properties || !run.choice.kind.is_started() {
                 return Ok(());
             }
             target.borrow_mut().stop()?;
             run.target = None;
         }
-        if run.choice == TargetChoice::Kafka && self.kit.is_none() {
-            self.kit = Some(Rc::new(KafkaKit::install()?));
-        }
-        let spec = self.starter.spec(&run.choice, broker, self.kit.as_ref())?;
-        let target = spec.start(&self.shard).await?;
+        let kind = run.choice.kind.clone();
+        let kit = match &kind {
+            TargetKind::Kafka(flavour) => Some(self.kit(flavour.version.as_deref())?),
+            _ => None,
+        };
+        let run = &mut self.targets[index];
+        let spec = self.starter.spec(&run.choice, properties.clone());
+        let target = spec.start(&self.shard, kit.as_deref()).await?;
+        let target = Rc::new(RefCell::new(target));
+        run.properties = properties;
+        run.target = Some(Rc::clone(&target));
         if run.env.is_none() {
-            println!("target {}, durability {}", target.label, target.durability);
-            let (env, folder) = self.starter.started(&target, &self.loaded, index)?;
+            let label = target.borrow().label.clone();
+            println!("target {label}, durability {}", target.borrow().durability);
+            let (env, folder) = self.starter.started(&target.borrow(), &self.loaded, index)?;
+            let run = &mut self.targets[index];
             (run.env, run.folder) = (Some(env), Some(folder));
         }
-        run.broker = broker.clone();
-        run.target = Some(Rc::new(RefCell::new(target)));
         Ok(())
+    }
+
+    /// What the device takes by itself for a write that is durable, if anything waited for that.
+    async fn measure_device(&mut self) -> Result<()> {
+        let mut measured = self.targets.iter().flat_map(|run| &run.measured);
+        let waited = measured.any(|measured| measured.durability == Durability::Sync);
+        let targets = || self.targets.iter().filter_map(|run| run.target.as_ref());
+        let data_dir = targets().find_map(|target| target.borrow().data_dir.clone());
+        let Some(data_dir) = data_dir.filter(|_| waited) else { return Ok(()) };
+        let seconds = self.loaded.profile.measure.seconds;
+        // In a thread of its own: this one looks whether the run goes on.
+        let measuring = std::thread::spawn(move || device_floors(&data_dir, seconds));
+        while !measuring.is_finished() {
+            ensure!(!self.interrupted.load(Ordering::Relaxed), "interrupted");
+            self.shard.sleep_ms(SETTLE_LOOK_MS).await;
+        }
+        let floors = measuring.join().map_err(|_| anyhow!("measuring the device"))??;
+        for run in &mut self.targets {
+            let (Some(env), Some(folder)) = (&mut run.env, &run.folder) else { continue };
+            if env.durability != Durability::None {
+                env.device_floors.clone_from(&floors);
+                folder.write("env.json", &json(env)?)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Kafka of a release, fetched once.
+    fn kit(&mut self, version: Option<&str>) -> Result<Rc<KafkaKit>> {
+        if let Some((_, kit)) = self.kits.iter().find(|(known, _)| known.as_deref() == version) {
+            return Ok(Rc::clone(kit));
+        }
+        let kit = Rc::new(KafkaKit::install(version)?);
+        self.kits.push((version.map(str::to_owned), Rc::clone(&kit)));
+        Ok(kit)
     }
 
     /// Stops what was started.
@@ -169,60 +318,64 @@ impl Runner {
         stopped
     }
 
-    /// What an experiment's loads come to where nothing is stored. Short: what matters is whether
-    /// the broker came near it. A broker that stores nothing has nothing to read, so of consumers
-    /// at the tail it is their producers alone, and of those that catch up nothing.
-    async fn measure_floors(&mut self, number: usize, progress: &Progress) -> Result<()> {
+    /// What an experiment's loads come to where nothing is stored, for as long as the loads
+    /// themselves; of each target its loads. A broker that stores nothing has nothing to read, so
+    /// of consumers at the tail it is their producers alone, and of those that catch up nothing.
+    async fn measure_floors(
+        &mut self,
+        number: usize,
+        progress: &Progress,
+    ) -> Result<Vec<Vec<Option<Floor>>>> {
+        let loads = self.loaded.profile.loads.len();
+        let mut floors = vec![vec![None; loads]; self.targets.len()];
         let experiment = &self.loaded.experiments[number];
         let produces = match experiment.driver {
             Driver::Native => experiment.kind != Kind::CatchUp,
             Driver::Java | Driver::Librdkafka => experiment.kind == Kind::Produce,
         };
-        let others = self.targets.iter().any(|run| run.choice != TargetChoice::Null);
+        let others = self.targets.iter().any(|run| run.choice.kind != TargetKind::Null);
         if !produces || !others {
-            return Ok(());
+            return Ok(floors);
         }
-        if self.agents.is_some() {
-            // They have null brokers of their own.
-            self.null = self.targets.first().and_then(|run| run.target.clone());
-        }
-        if self.null.is_none() {
-            let spec = self.starter.spec(&TargetChoice::Null, &BTreeMap::new(), None)?;
-            self.null = Some(Rc::new(RefCell::new(spec.start(&self.shard).await?)));
-        }
-        let Some(null) = self.null.clone() else { return Ok(()) };
-        let loads = self.loaded.profile.loads.len();
-        for index in 0..loads {
-            let at = number * loads + index;
+        let null = self.null_broker().await?;
+        for load in 0..loads {
             // Targets that were loaded at rates of their own have floors of their own.
             let mut known: Vec<(Option<f64>, Floor)> = Vec::new();
-            for target in 0..self.targets.len() {
-                if self.targets[target].choice == TargetChoice::Null {
+            for (target, floors) in floors.iter_mut().enumerate() {
+                let run = &self.targets[target];
+                let first = run.taken.get(load).and_then(|rounds| rounds.first());
+                if run.choice.kind == TargetKind::Null {
                     continue;
                 }
-                let rate = self.targets[target].measured[at].target_rate;
+                let rate = first.and_then(|taken| taken.target_rate);
                 let found = known.iter().find(|(other, _)| *other == rate);
                 let floor = match found {
                     Some((_, floor)) => *floor,
                     None => {
                         let pace = rate.map_or(Pace::Closed, Pace::Open);
-                        let mut plan = self.load_run(number, index, pace)?;
+                        let mut plan = self.load_run((number, load), pace, None)?;
                         plan.kind = Kind::Produce;
-                        if let ToolOrNative::Agents(_, place) = &mut plan.driver {
-                            place.null = true;
-                        }
-                        // A tool is given what it is always given: its start is among its figures.
-                        if matches!(plan.driver, ToolOrNative::Native | ToolOrNative::Agents(..)) {
-                            plan.times = FLOOR_TIMES;
-                        }
-                        Floor::of(&self.measure(&null, &plan, (progress, 0)).await?)
+                        let place = Place { experiment: number, load, null: true };
+                        Floor::of(&self.measure(&null, (&plan, place), (progress, 0)).await?)
                     }
                 };
                 known.push((rate, floor));
-                self.targets[target].measured[at].floor = Some(floor);
+                floors[load] = Some(floor);
             }
         }
-        Ok(())
+        Ok(floors)
+    }
+
+    /// A broker that stores nothing. Agents have brokers of their own.
+    async fn null_broker(&mut self) -> Result<Rc<RefCell<Target>>> {
+        if self.agents.is_some() {
+            self.null = self.targets.first().and_then(|run| run.target.clone());
+        }
+        if self.null.is_none() {
+            let spec = self.starter.null();
+            self.null = Some(Rc::new(RefCell::new(spec.start(&self.shard, None).await?)));
+        }
+        self.null.clone().context("just started")
     }
 
     fn show(&self, experiment: usize, loads: usize, progress: &Progress) {
@@ -240,16 +393,54 @@ impl Runner {
 
     async fn take_turn(&mut self, turn: Turn, progress: &Progress, index: usize) -> Result<()> {
         let load = self.loaded.profile.loads[turn.load].clone();
-        let name =
-            format!("{} {}", self.loaded.experiments[turn.experiment].name, load.mode.name());
+        let experiment = &self.loaded.experiments[turn.experiment];
+        let (asked, driver) = (experiment.durability, experiment.driver);
+        let name = format!("{} {}", experiment.name, load.mode.name());
         progress.begin(index, &name);
         let target = self.targets[turn.target].target.clone().context("a target that runs")?;
-        let measured = match load.mode {
+        let idle = self.idle_targets(turn.target);
+        let (began, before) = (self.shard.clock(), sum_of_cpu(&idle));
+        self.pauses.as_ref().map(PauseWatch::take_longest_ms);
+        let taken = match load.mode {
             Mode::Sustain => self.search(turn, &load, &target, (progress, index)).await,
             _ => self.measure_once(turn, &load, &target, (progress, index)).await,
         };
-        let (pace, outcome, tried) = measured.with_context(|| format!("experiment {name}"))?;
-        self.keep(turn, pace, outcome, tried)
+        let mut taken = taken.with_context(|| format!("experiment {name}"))?;
+        let outcome = &mut taken.outcome;
+        if target.borrow().durability == Durability::None {
+            outcome.durability = Durability::None;
+        }
+        self.targets[turn.target].choice.check_durability(asked, outcome.durability)?;
+        if let Some(machine) = &mut outcome.machine {
+            let seconds = self.shard.clock().ms_since(began) as f64 / 1e3;
+            machine.others_busy = Some((sum_of_cpu(&idle) - before) / seconds.max(0.001));
+            machine.pause_ms_max = self.pauses.as_ref().map(PauseWatch::take_longest_ms);
+        }
+        outcome.recording.forget_intervals();
+        // What another client has measured by itself has no histogram.
+        debug_assert!(driver == Driver::Native || outcome.printed.is_some());
+        self.targets[turn.target].taken[turn.load].push(taken);
+        self.settle(&target).await
+    }
+
+    /// Processes of the targets that only wait for their turn.
+    fn idle_targets(&self, at_work: usize) -> Vec<Rc<RefCell<Target>>> {
+        let others = self.targets.iter().enumerate().filter(|(index, _)| *index != at_work);
+        others.filter_map(|(_, run)| run.target.clone()).collect()
+    }
+
+    /// Waits until what a target has caused is done: topics deleted, pages written back. Peers on
+    /// one machine would pay for it.
+    async fn settle(&self, target: &Rc<RefCell<Target>>) -> Result<()> {
+        Target::wait_until_deleted(target, &self.shard).await?;
+        let Some(data_dir) = target.borrow().data_dir.clone() else { return Ok(()) };
+        let folder = std::fs::File::open(&data_dir)?;
+        rustix::fs::syncfs(&folder)?;
+        let deadline = self.shard.clock().plus_ms(SETTLE_MS);
+        while unwritten_bytes() > UNWRITTEN_BYTES_MAX && self.shard.clock() < deadline {
+            self.shard.sleep_ms(SETTLE_LOOK_MS).await;
+        }
+        Ok(())
     }
 
     async fn measure_once(
@@ -258,10 +449,15 @@ impl Runner {
         load: &LoadProfile,
         target: &Rc<RefCell<Target>>,
         shown: (&Progress, usize),
-    ) -> Result<(Pace, Outcome, Vec<Tried>)> {
+    ) -> Result<Taken> {
         let pace = pace(load, self.closed_rate(turn))?;
-        let plan = self.load_run(turn.experiment, turn.load, pace)?;
-        Ok((pace, self.measure(target, &plan, shown).await?, Vec::new()))
+        let plan = self.load_run((turn.experiment, turn.load), pace, Some(turn.target))?;
+        let outcome = self.measure(target, (&plan, turn.place()), shown).await?;
+        let target_rate = match pace {
+            Pace::Closed => None,
+            Pace::Open(rate) => Some(rate),
+        };
+        Ok(Taken { outcome, target_rate, tried: Vec::new(), sustained: None })
     }
 
     /// Tries rates until the highest that is sustained is known; its outcome is the load's.
@@ -271,69 +467,23 @@ impl Runner {
         load: &LoadProfile,
         target: &Rc<RefCell<Target>>,
         shown: (&Progress, usize),
-    ) -> Result<(Pace, Outcome, Vec<Tried>)> {
+    ) -> Result<Taken> {
         let bound = load.p99_ms_max.context("a bound")?;
         let first = self.closed_rate(turn).map_or(FIRST_RATE, |rate| rate / 2.0);
         let mut search = Search::new(bound, first);
         let mut best = None;
         while let Some(rate) = search.next() {
-            let pace = Pace::Open(rate);
-            let plan = self.load_run(turn.experiment, turn.load, pace)?;
-            let outcome = self.measure(target, &plan, shown).await?;
+            let place = (turn.experiment, turn.load);
+            let plan = self.load_run(place, Pace::Open(rate), Some(turn.target))?;
+            let outcome = self.measure(target, (&plan, turn.place()), shown).await?;
             if search.learn(&outcome) {
-                best = Some((pace, outcome));
+                best = Some((rate, outcome));
             }
         }
-        let (pace, outcome) =
+        let sustained = search.found();
+        let (rate, outcome) =
             best.with_context(|| format!("no rate keeps the 99th percentile below {bound} ms"))?;
-        Ok((pace, outcome, search.tried))
-    }
-
-    /// Writes the interval log, and adds the round to those before it.
-    fn keep(
-        &mut self,
-        turn: Turn,
-        pace: Pace,
-        mut outcome: Outcome,
-        tried: Vec<Tried>,
-    ) -> Result<()> {
-        let experiment = &self.loaded.experiments[turn.experiment];
-        let (loads, mode) = (&self.loaded.profile.loads, self.loaded.profile.loads[turn.load].mode);
-        let number = turn.experiment * loads.len() + turn.load;
-        let run = &mut self.targets[turn.target];
-        let log = interval_log(&experiment.name, mode, &outcome)?;
-        let log_name = interval_log_name(number, &experiment.name, mode, turn.round);
-        if let Some(folder) = run.folder.as_ref().filter(|_| outcome.printed.is_none()) {
-            folder.write(&log_name, &log)?;
-        }
-        outcome.recording.forget_intervals();
-        if turn.round > 0 {
-            let measured = &mut run.measured[number];
-            measured.tried.extend(tried);
-            measured.add(outcome);
-            return Ok(());
-        }
-        let durability = run.target.as_ref().map(|target| target.borrow().durability.clone());
-        let value_bytes = experiment.values.value_bytes;
-        run.measured.push(Measured {
-            name: experiment.name.clone(),
-            mode,
-            kind: experiment.kind,
-            driver: experiment.driver,
-            durability: durability.unwrap_or_default(),
-            floor: None,
-            was_limited: None,
-            target_rate: match pace {
-                Pace::Closed => None,
-                Pace::Open(rate) => Some(rate),
-            },
-            tried,
-            value_bytes,
-            rounds: vec![RoundFigures::of(&outcome, value_bytes)],
-            outcome,
-            reference: experiment.reference.clone(),
-        });
-        Ok(())
+        Ok(Taken { outcome, target_rate: Some(rate), tried: search.tried, sustained })
     }
 
     /// What the closed loop before this load reached in the first round, so that all rounds of an
@@ -341,15 +491,14 @@ impl Runner {
     fn closed_rate(&self, turn: Turn) -> Option<f64> {
         let loads = &self.loaded.profile.loads;
         let closed = loads[..turn.load].iter().rposition(|load| load.mode == Mode::Closed)?;
-        let number = turn.experiment * loads.len() + closed;
-        let measured = self.targets[turn.target].measured.get(number)?;
-        measured.rounds.first().map(|round| round.records_per_second)
+        let recording = &self.targets[turn.target].taken[closed].first()?.outcome.recording;
+        Some(recording.records as f64 / recording.seconds)
     }
 
     async fn measure(
         &self,
         target: &Rc<RefCell<Target>>,
-        plan: &LoadRun,
+        (plan, place): (&LoadRun, Place),
         (progress, index): (&Progress, usize),
     ) -> Result<Outcome> {
         let (bootstrap, process) = {
@@ -363,30 +512,29 @@ impl Runner {
             index,
         };
         let watch = Rc::new(RefCell::new(guard));
-        let ran = experiment::run(&self.shard, &bootstrap, process, plan, watch).await;
+        let shard = &self.shard;
+        let ran = match self.agents.as_ref().filter(|_| matches!(plan.driver, ToolOrNative::Native))
+        {
+            Some(agents) => agents.measure(shard, &bootstrap, process, (plan, place), watch).await,
+            None => experiment::run(shard, &bootstrap, process, plan, watch).await,
+        };
         if ran.is_err() {
             self.check_for_a_while(target).await?;
         }
-        Target::wait_until_deleted(target, &self.shard).await?;
         ran
     }
 
-    fn load_run(&mut self, number: usize, load: usize, pace: Pace) -> Result<LoadRun> {
-        let experiment = &self.loaded.experiments[number];
-        let driver = match experiment.driver {
-            Driver::Native => match &self.agents {
-                None => ToolOrNative::Native,
-                Some(agents) => {
-                    let place = Place { experiment: number, load, null: false };
-                    ToolOrNative::Agents(Rc::clone(agents), place)
-                }
-            },
-            Driver::Java => {
-                if self.kit.is_none() {
-                    self.kit = Some(Rc::new(KafkaKit::install()?));
-                }
-                ToolOrNative::Java(self.kit.clone().context("just installed")?)
-            }
+    /// What to run of an experiment's load, at a pace, and against which of the targets; `None` is
+    /// the one that stores nothing.
+    fn load_run(
+        &mut self,
+        (number, load): (usize, usize),
+        pace: Pace,
+        target: Option<usize>,
+    ) -> Result<LoadRun> {
+        let driver = match self.loaded.experiments[number].driver {
+            Driver::Native => ToolOrNative::Native,
+            Driver::Java => ToolOrNative::Java(self.kit(None)?),
             Driver::Librdkafka => {
                 ensure!(
                     cfg!(feature = "librdkafka"),
@@ -396,8 +544,12 @@ impl Runner {
                 ToolOrNative::Librdkafka(self.starter.program.clone())
             }
         };
+        let experiment = &self.loaded.experiments[number];
         let name = format!("ringlog-bench-{:016x}", self.shard.random());
-        let topic = TopicSpec { name, ..experiment.topic_spec() };
+        let mut topic = TopicSpec { name, ..experiment.topic_spec() };
+        if let Some(target) = target {
+            topic.configs.extend(self.targets[target].choice.topic_configs(experiment.durability));
+        }
         let (load, times) = (&self.loaded.profile.loads[load], self.loaded.profile.measure.times());
         Ok(LoadRun::new(experiment, load, topic, pace, times, driver))
     }
@@ -412,6 +564,42 @@ impl Runner {
         }
         Ok(())
     }
+}
+
+impl TargetRun {
+    /// Adds the loads of an experiment, and writes down their latencies.
+    fn add(
+        &mut self,
+        loaded: &LoadedProfile,
+        number: usize,
+        cold: usize,
+        taken: &[Vec<Taken>],
+        floors: &[Option<Floor>],
+    ) -> Result<()> {
+        let experiment = &loaded.experiments[number];
+        for ((load, rounds), floor) in loaded.profile.loads.iter().zip(taken).zip(floors) {
+            let Some(mut measured) = Measured::of(experiment, load.mode, cold, rounds) else {
+                continue;
+            };
+            measured.floor = *floor;
+            let counted: Vec<&Outcome> =
+                rounds.iter().skip(cold).map(|taken| &taken.outcome).collect();
+            let has_log = measured.outcome.printed.is_none();
+            if let Some(folder) = self.folder.as_ref().filter(|_| has_log) {
+                let name = latency_log_name(self.measured.len() + 1, &measured);
+                folder.write(&name, &latency_log(&measured.title(), &counted)?)?;
+            }
+            self.measured.push(measured);
+        }
+        Ok(())
+    }
+}
+
+/// Processor time that these have taken.
+fn sum_of_cpu(targets: &[Rc<RefCell<Target>>]) -> f64 {
+    let sample = |target: &Rc<RefCell<Target>>| target.borrow().watch.as_ref()?.sample().ok();
+    let seconds = |sample: ProcessSample| sample.cpu_seconds;
+    targets.iter().filter_map(sample).map(seconds).sum()
 }
 
 /// The order of targets in a round: what changes slowly on the machine meets all of them alike.

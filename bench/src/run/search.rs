@@ -1,7 +1,7 @@
 //! The highest rate that a target sustains: all of it goes through, with the 99th percentile of the
 //! latency, counted from when records were meant to be sent, within a bound.
 
-use crate::experiment::Outcome;
+use crate::figures::Outcome;
 use crate::results::Tried;
 
 /// Where the search begins if nothing is known of the target.
@@ -40,6 +40,20 @@ impl Search {
         let near = self.low.zip(self.high).is_some_and(|(low, high)| high <= low * NEAR);
         let over = self.tried.len() >= TRIES_MAX || self.next < RATE_MIN || near;
         (!over).then_some(self.next)
+    }
+
+    /// The rate at which the 99th percentile is the bound: between the highest rate that was
+    /// sustained and the lowest that was not, on a line through both in a diagram of logarithms.
+    /// `None`: nothing was sustained.
+    pub fn found(&self) -> Option<f64> {
+        let at = |rate: f64| self.tried.iter().find(|tried| tried.rate == rate);
+        let low = at(self.low?)?;
+        let Some(high) = self.high.and_then(at) else { return Some(low.rate) };
+        let rise = (high.p99_ms / low.p99_ms).ln();
+        let share = (self.p99_ms_max / low.p99_ms).ln() / rise;
+        // What was not sustained for another reason than its latency tells nothing.
+        let share = if rise > 0.0 && share.is_finite() { share.clamp(0.0, 1.0) } else { 0.0 };
+        Some(low.rate * (high.rate / low.rate).powf(share))
     }
 
     /// What came of the rate that was to be tried. Returns whether it was sustained.
@@ -88,6 +102,26 @@ mod tests {
             search.note(Tried { rate, records_per_second, p50_ms, p99_ms, sustained });
         }
         (search.low, search.tried.len())
+    }
+
+    #[test]
+    fn the_rate_is_read_between_the_last_two() {
+        let mut search = Search::new(4.0, 1000.0);
+        for (rate, p99_ms, sustained) in [(1000.0, 1.0, true), (4000.0, 16.0, false)] {
+            search.note(Tried { rate, records_per_second: rate, p50_ms: 1.0, p99_ms, sustained });
+        }
+        // Four is half way from 1 to 16, two half way from 1 to 4.
+        let found = search.found().expect("a rate");
+        assert!((found - 2000.0).abs() < 1e-6, "{found}");
+        let mut failed = Search::new(4.0, 1000.0);
+        failed.note(Tried {
+            rate: 1000.0,
+            records_per_second: 10.0,
+            p50_ms: 1.0,
+            p99_ms: 9.0,
+            sustained: false,
+        });
+        assert_eq!(failed.found(), None);
     }
 
     #[test]

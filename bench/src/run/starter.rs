@@ -1,16 +1,16 @@
 //! [`Starter`]: how targets are started, and where it is written down what they are.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::rc::Rc;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 
-use super::TargetChoice;
-use crate::agent::AgentEnv;
-use crate::profile::{LoadedProfile, Property};
-use crate::results::{Env, Host, ResultFolder, Versions, json, utc};
-use crate::target::{KafkaKit, Target, TargetSpec};
+use super::choice::TargetChoice;
+use crate::figures::utc;
+use crate::host::{AgentEnv, Host, PageCache, Versions};
+use crate::profile::LoadedProfile;
+use crate::results::{Env, ResultFolder, json};
+use crate::target::{Target, TargetKind, TargetSpec};
 
 /// What all targets of a run are started with.
 pub struct Starter {
@@ -18,61 +18,45 @@ pub struct Starter {
     pub program: PathBuf,
     /// Where targets keep their data.
     pub data_dir: PathBuf,
+    /// Nodes of each target.
+    pub nodes: usize,
     /// The run's folder.
     pub folder: Rc<ResultFolder>,
     /// Whether each target has a folder in it.
     pub several: bool,
-    /// When the run began.
+    /// When the run began, and when it was taken up again.
     pub started_unix_ms: i64,
+    pub resumed: Vec<String>,
     /// Load hosts, once they were reached.
     pub agents: Vec<AgentEnv>,
 }
 
 impl Starter {
     /// How a target is started with these properties.
-    pub fn spec(
-        &self,
-        choice: &TargetChoice,
-        broker: &BTreeMap<String, Property>,
-        kit: Option<&Rc<KafkaKit>>,
-    ) -> Result<TargetSpec> {
-        let (program, data_dir) = (self.program.clone(), self.data_dir.clone());
-        let properties =
-            broker.iter().map(|(key, value)| (key.clone(), value.to_string())).collect();
-        Ok(match choice {
-            TargetChoice::Node => TargetSpec::Node { program, properties, data_dir },
-            TargetChoice::Kafka => {
-                let kit = Rc::clone(kit.context("Kafka is fetched before it is started")?);
-                TargetSpec::Kafka { kit, properties, data_dir }
-            }
-            TargetChoice::Null => TargetSpec::Null { program, data_dir },
-            TargetChoice::Remote(bootstrap, pid) => {
-                TargetSpec::Remote { bootstrap: bootstrap.clone(), pid: *pid }
-            }
-        })
+    pub fn spec(&self, choice: &TargetChoice, properties: Vec<(String, String)>) -> TargetSpec {
+        TargetSpec {
+            kind: choice.kind.clone(),
+            label: choice.label.clone(),
+            properties,
+            nodes: self.nodes,
+            program: self.program.clone(),
+            data_dir: self.data_dir.clone(),
+        }
     }
 
-    /// A broker of one's own cannot be given properties: an experiment that asks for them would be
-    /// something else than it says.
+    /// A broker that stores nothing.
+    pub fn null(&self) -> TargetSpec {
+        TargetSpec::null(self.program.clone(), self.data_dir.clone())
+    }
+
+    /// That the targets can be what the profile asks for.
     pub fn check(&self, choices: &[TargetChoice], loaded: &LoadedProfile) -> Result<()> {
-        let remote = choices.iter().any(|choice| matches!(choice, TargetChoice::Remote(..)));
-        let here = choices.iter().any(|choice| !matches!(choice, TargetChoice::Remote(..)));
+        let here = choices.iter().any(|choice| !matches!(choice.kind, TargetKind::Remote(..)));
         for agent in loaded.profile.agents()?.iter().filter(|_| here) {
             let own = agent.addresses()?.iter().all(|address| address.ip().is_loopback());
             ensure!(own, "agent {agent} cannot reach a target that is started here: --bootstrap");
         }
-        let base = &loaded.profile.broker;
-        let asks = loaded.experiments.iter().find(|experiment| experiment.broker != *base);
-        if let Some(experiment) = asks.filter(|_| remote) {
-            let key = experiment.broker.iter().find(|(key, value)| base.get(*key) != Some(*value));
-            let key = key.map_or("", |(key, _)| key.as_str());
-            ensure!(
-                false,
-                "experiment {} sets {key}, which cannot be set at a broker of one's own",
-                experiment.name
-            );
-        }
-        Ok(())
+        choices.iter().try_for_each(|choice| choice.check(loaded))
     }
 
     /// Writes down what a target is, in a folder of its own if there are several.
@@ -88,13 +72,17 @@ impl Starter {
             profile: loaded.name.clone(),
             target: target.label.clone(),
             target_software: target.software.clone(),
-            durability: target.durability.clone(),
+            durability: target.durability,
             warmup_seconds: measure.warmup_seconds,
             seconds: measure.seconds,
             rounds: measure.rounds,
+            nodes: self.nodes as u32,
+            device_floors: Vec::new(),
+            resumed: self.resumed.clone(),
             versions: Versions::of_this_build(),
             agents: self.agents.clone(),
             host: Host::read(target.data_dir.as_deref()),
+            page_cache: target.data_dir.as_deref().map(PageCache::read),
         };
         let folder = match self.several {
             false => Rc::clone(&self.folder),

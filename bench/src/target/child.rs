@@ -11,7 +11,8 @@ use anyhow::{Context, Result, ensure};
 use rustix::process::{Pid, Signal};
 use tempfile::TempDir;
 
-use super::{KafkaKit, ended, kafka};
+use super::ended;
+use super::kafka::{self, KafkaFlavour, KafkaKit, Ports};
 
 /// How long a target may take to stop after SIGTERM before it is killed.
 const STOP_SECONDS: u64 = 30;
@@ -74,21 +75,29 @@ impl ChildProcess {
         Self::spawn(program, ChildKind::Node, args, dir, port)
     }
 
-    /// Apache Kafka with these properties over its defaults.
+    /// Nodes of Apache Kafka with these properties over those it is shipped with, which make up a
+    /// cluster.
     pub fn kafka(
-        kit: &KafkaKit,
-        properties: &[(String, String)],
+        (kit, flavour): (&KafkaKit, &KafkaFlavour),
+        nodes: usize,
+        over: &[(String, String)],
         data_dir: &Path,
-    ) -> Result<ChildProcess> {
-        let dir = fresh_dir(data_dir)?;
-        let (port, controller_port) = (free_port()?, free_port()?);
-        let file = dir.path().join("server.properties");
-        let log_dirs = dir.path().join(LOG_DIR);
-        fs::write(&file, kafka::properties(port, controller_port, &log_dirs, properties))?;
-        kit.format(&file)?;
-        let file = file.to_string_lossy();
-        let command = kit.command(&["broker", &file], kafka::BROKER_JVM);
-        Self::spawn_command(command, "kafka", dir, port, JVM_TERMINATED)
+    ) -> Result<Vec<ChildProcess>> {
+        let ports = || Ok(Ports { broker: free_port()?, controller: free_port()? });
+        let ports: Vec<Ports> = (0..nodes).map(|_| ports()).collect::<Result<_>>()?;
+        let cluster_id = kit.cluster_id()?;
+        let start = |index: usize| {
+            let dir = fresh_dir(data_dir)?;
+            let file = dir.path().join("server.properties");
+            let log_dirs = dir.path().join(LOG_DIR);
+            let text = kafka::properties((&ports, index), &log_dirs, flavour.tuned, over);
+            fs::write(&file, text)?;
+            kit.format(&cluster_id, &file)?;
+            let file = file.to_string_lossy();
+            let command = kit.command(&["broker", &file], flavour.jvm());
+            Self::spawn_command(command, "kafka", dir, ports[index].broker, JVM_TERMINATED)
+        };
+        (0..nodes).map(start).collect()
     }
 
     /// A null broker.
@@ -169,14 +178,19 @@ impl ChildProcess {
         }
     }
 
-    /// Stops it by SIGTERM, or by SIGKILL if that takes too long.
-    pub fn stop(&mut self) -> Result<()> {
-        if self.stopped {
-            return Ok(());
+    /// Tells it to stop, by SIGTERM.
+    pub fn begin_stop(&mut self) -> Result<()> {
+        if !self.stopped {
+            self.stopped = true;
+            self.check()?;
+            rustix::process::kill_process(Pid::from_child(&self.child), Signal::TERM)?;
         }
-        self.stopped = true;
-        self.check()?;
-        rustix::process::kill_process(Pid::from_child(&self.child), Signal::TERM)?;
+        Ok(())
+    }
+
+    /// Stops it, by SIGKILL if that takes too long.
+    pub fn stop(&mut self) -> Result<()> {
+        self.begin_stop()?;
         let deadline = Instant::now() + Duration::from_secs(STOP_SECONDS);
         loop {
             if let Some(status) = self.child.try_wait()? {

@@ -4,6 +4,7 @@
 //! The fetching is that of scripts/kafka, which is built into this program, so that a result does
 //! not depend on where it was started.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -20,25 +21,82 @@ const FILES: [(&str, &str); 3] = [
 ];
 /// The release that scripts/kafka fetches unless it is told otherwise.
 const VERSION: &str = "4.1.1";
-/// Flags of the broker's JVM: a heap of 1 GiB, as Kafka's own scripts give it.
-pub const BROKER_JVM: &str = "-Xms1g -Xmx1g -XX:+UseG1GC";
+/// Flags of a broker's JVM, from bin/kafka-server-start.sh and bin/kafka-run-class.sh of Kafka 4.1.
+const SHIPPED_JVM: &str = "-Xmx1G -Xms1G -server -XX:+UseG1GC -XX:MaxGCPauseMillis=20 \
+     -XX:InitiatingHeapOccupancyPercent=35 -XX:+ExplicitGCInvokesConcurrent \
+     -XX:MaxInlineLevel=15 -Djava.awt.headless=true";
+/// Those that its documentation calls typical (docs/ops.html, "Java Version").
+const TUNED_JVM: &str = "-Xmx6g -Xms6g -XX:MetaspaceSize=96m -XX:+UseG1GC \
+     -XX:MaxGCPauseMillis=20 -XX:InitiatingHeapOccupancyPercent=35 -XX:G1HeapRegionSize=16M \
+     -XX:MinMetaspaceFreeRatio=50 -XX:MaxMetaspaceFreeRatio=80 -XX:+ExplicitGCInvokesConcurrent";
 const TOOL_JVM: &str = "-Xmx512m";
+/// config/server.properties of Kafka 4.1, but for what names the machine.
+const SHIPPED: [(&str, &str); 12] = [
+    ("num.network.threads", "3"),
+    ("num.io.threads", "8"),
+    ("socket.send.buffer.bytes", "102400"),
+    ("socket.receive.buffer.bytes", "102400"),
+    ("socket.request.max.bytes", "104857600"),
+    ("num.partitions", "1"),
+    ("num.recovery.threads.per.data.dir", "1"),
+    ("offsets.topic.replication.factor", "1"),
+    ("transaction.state.log.replication.factor", "1"),
+    ("transaction.state.log.min.isr", "1"),
+    ("log.segment.bytes", "1073741824"),
+    ("log.retention.check.interval.ms", "300000"),
+];
+/// What differs for a broker that is tuned: the kernel sizes the buffers of connections, as the
+/// documentation advises for fast networks.
+const TUNED: [(&str, &str); 2] =
+    [("socket.send.buffer.bytes", "-1"), ("socket.receive.buffer.bytes", "-1")];
+
+/// Which Kafka.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct KafkaFlavour {
+    /// Its release, if not that of scripts/kafka.
+    pub version: Option<String>,
+    /// Not as it is shipped, but as its documentation advises.
+    pub tuned: bool,
+}
+
+impl KafkaFlavour {
+    /// Flags of its JVM.
+    pub fn jvm(&self) -> &'static str {
+        if self.tuned { TUNED_JVM } else { SHIPPED_JVM }
+    }
+
+    /// What is measured, for env.json.
+    pub fn describe(&self) -> String {
+        let of_environment = std::env::var("KAFKA_VERSION").ok();
+        let version = self.version.clone().or(of_environment);
+        let version = version.unwrap_or_else(|| VERSION.to_owned());
+        let java = Command::new("java").arg("-version").output().ok();
+        let java = java.and_then(|output| String::from_utf8(output.stderr).ok());
+        let java = java.as_deref().and_then(|text| text.lines().next()).unwrap_or("java unknown");
+        let settings = match self.tuned {
+            true => "flags and buffers as its documentation advises",
+            false => "flags, listeners and buffers as shipped",
+        };
+        format!("Apache Kafka {version}, {settings}, JVM {}, {java}", self.jvm())
+    }
+}
 
 /// The script, unpacked.
 #[derive(Debug)]
 pub struct KafkaKit {
     dir: TempDir,
+    version: Option<String>,
 }
 
 impl KafkaKit {
-    /// Unpacks it, and fetches Kafka if that is not here yet.
-    pub fn install() -> Result<KafkaKit> {
+    /// Unpacks it, and fetches that release of Kafka if it is not here yet.
+    pub fn install(version: Option<&str>) -> Result<KafkaKit> {
         let dir = tempfile::tempdir().context("a folder for the script that fetches Kafka")?;
         for (name, text) in FILES {
             fs::write(dir.path().join(name), text)?;
         }
         fs::set_permissions(dir.path().join("kafka"), fs::Permissions::from_mode(0o755))?;
-        let kit = KafkaKit { dir };
+        let kit = KafkaKit { dir, version: version.map(str::to_owned) };
         kit.output(&["install"]).context("Apache Kafka cannot be had")?;
         Ok(kit)
     }
@@ -47,6 +105,7 @@ impl KafkaKit {
     pub fn command(&self, args: &[&str], jvm: &str) -> Command {
         let mut command = Command::new(self.dir.path().join("kafka"));
         command.args(args).env("KAFKA_OPTS", jvm).stdin(Stdio::null());
+        command.envs(self.version.iter().map(|version| ("KAFKA_VERSION", version)));
         command
     }
 
@@ -62,22 +121,18 @@ impl KafkaKit {
         printed(args.first().copied().unwrap_or_default(), &output)
     }
 
-    /// Formats a directory for a broker.
-    pub fn format(&self, properties: &Path) -> Result<()> {
+    /// An identity for a cluster.
+    pub fn cluster_id(&self) -> Result<String> {
         let id = self.output(&["kafka-storage", "random-uuid"])?;
         let id = id.split_whitespace().last().context("kafka-storage prints no id")?;
-        let file = properties.to_string_lossy();
-        self.output(&["kafka-storage", "format", "-t", id, "-c", &file])?;
-        Ok(())
+        Ok(id.to_owned())
     }
 
-    /// What is measured, for env.json.
-    pub fn describe() -> String {
-        let version = std::env::var("KAFKA_VERSION").unwrap_or_else(|_| VERSION.to_owned());
-        let java = Command::new("java").arg("-version").output().ok();
-        let java = java.and_then(|output| String::from_utf8(output.stderr).ok());
-        let java = java.as_deref().and_then(|text| text.lines().next()).unwrap_or("java unknown");
-        format!("Apache Kafka {version}, JVM flags {BROKER_JVM}, {java}")
+    /// Formats a directory for a broker of that cluster.
+    pub fn format(&self, cluster_id: &str, properties: &Path) -> Result<()> {
+        let file = properties.to_string_lossy();
+        self.output(&["kafka-storage", "format", "-t", cluster_id, "-c", &file])?;
+        Ok(())
     }
 }
 
@@ -91,35 +146,76 @@ pub fn printed(tool: &str, output: &Output) -> Result<String> {
     Ok(text)
 }
 
-/// A broker's properties: a single combined node that keeps its data there. What one experiment
-/// wrote is deleted before the next begins; with a delay of 0 Kafka would look for it every
-/// millisecond, and by default it begins to look after half a minute.
+/// A node of a cluster that is started here, on ports of 127.0.0.1.
+#[derive(Clone, Copy, Debug)]
+pub struct Ports {
+    /// For clients and brokers.
+    pub broker: u16,
+    /// For the quorum.
+    pub controller: u16,
+}
+
+/// Properties of the node with this index, of nodes that are brokers and controllers: as shipped,
+/// tuned or not, then what `over` says. What one experiment wrote is deleted before the next
+/// begins: with a delay of 0 Kafka would look for it every millisecond, and by default it begins to
+/// look after half a minute.
 pub fn properties(
-    port: u16,
-    controller_port: u16,
+    (nodes, index): (&[Ports], usize),
     data: &Path,
+    tuned: bool,
     over: &[(String, String)],
 ) -> String {
-    let data = data.display();
-    let mut text = format!(
-        "process.roles=broker,controller\n\
-         node.id=1\n\
-         controller.quorum.voters=1@127.0.0.1:{controller_port}\n\
-         listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}\n\
-         advertised.listeners=PLAINTEXT://127.0.0.1:{port}\n\
-         controller.listener.names=CONTROLLER\n\
-         listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT\n\
-         log.dirs={data}\n\
-         log.segment.delete.delay.ms=1000\n\
-         log.initial.task.delay.ms=500\n\
-         offsets.topic.replication.factor=1\n\
-         transaction.state.log.replication.factor=1\n\
-         transaction.state.log.min.isr=1\n\
-         group.initial.rebalance.delay.ms=0\n"
-    );
-    // Kafka has no word for ours.
-    for (key, value) in over.iter().filter(|(key, _)| !key.starts_with("ringlog.")) {
-        text.push_str(&format!("{key}={value}\n"));
+    let Ports { broker, controller } = nodes[index];
+    let voters: Vec<String> = (nodes.iter().enumerate())
+        .map(|(index, ports)| format!("{}@127.0.0.1:{}", index + 1, ports.controller))
+        .collect();
+    let mut all: BTreeMap<String, String> = BTreeMap::new();
+    let mut set = |key: &str, value: String| all.insert(key.to_owned(), value);
+    for (key, value) in SHIPPED.iter().chain(TUNED.iter().filter(|_| tuned)) {
+        set(key, (*value).to_owned());
     }
-    text
+    set("process.roles", "broker,controller".to_owned());
+    set("node.id", (index + 1).to_string());
+    set("controller.quorum.voters", voters.join(","));
+    set("listeners", format!("PLAINTEXT://127.0.0.1:{broker},CONTROLLER://127.0.0.1:{controller}"));
+    set("advertised.listeners", format!("PLAINTEXT://127.0.0.1:{broker}"));
+    set("controller.listener.names", "CONTROLLER".to_owned());
+    set("listener.security.protocol.map", "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT".to_owned());
+    set("log.dirs", data.display().to_string());
+    set("log.segment.delete.delay.ms", "1000".to_owned());
+    set("log.initial.task.delay.ms", "500".to_owned());
+    set("group.initial.rebalance.delay.ms", "0".to_owned());
+    if nodes.len() > 1 {
+        let replicas = nodes.len().to_string();
+        for key in ["default.replication.factor", "offsets.topic.replication.factor"] {
+            set(key, replicas.clone());
+        }
+        set("min.insync.replicas", (nodes.len() / 2 + 1).to_string());
+    }
+    all.extend(over.iter().cloned());
+    all.iter().map(|(key, value)| format!("{key}={value}\n")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_broker_is_as_shipped_unless_told_otherwise() {
+        let ports = |n: u16| Ports { broker: n, controller: n + 1 };
+        let data = Path::new("/d");
+        let one = properties((&[ports(10)], 0), data, false, &[]);
+        assert!(
+            one.contains("num.io.threads=8\n") && one.contains("socket.send.buffer.bytes=102400")
+        );
+        assert!(one.contains("voters=1@127.0.0.1:11\n") && !one.contains("min.insync"), "{one}");
+        let over = [("num.io.threads".to_owned(), "2".to_owned())];
+        let third = properties((&[ports(10), ports(20), ports(30)], 2), data, true, &over);
+        assert!(third.contains("num.io.threads=2\n") && third.contains("node.id=3\n"), "{third}");
+        assert!(
+            third.contains("socket.send.buffer.bytes=-1\n") && third.contains("insync.replicas=2")
+        );
+        assert!(third.contains("voters=1@127.0.0.1:11,2@127.0.0.1:21,3@127.0.0.1:31\n"), "{third}");
+        assert!(KafkaFlavour::default().jvm().contains("-Xmx1G"));
+    }
 }

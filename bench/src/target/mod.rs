@@ -11,17 +11,16 @@ mod process;
 
 use std::cell::RefCell;
 use std::path::PathBuf;
-use std::rc::Rc;
 
 use anyhow::{Context, Result, anyhow, ensure};
 use ringlog_engine::shard::Shard;
 
-use crate::client::{Connection, Endpoint, broker_durability};
+use crate::client::{Connection, Durability, Endpoint, durability_of};
 
 pub use child::{
     ChildKind, ChildProcess, default_data_dir, die_with_parent, free_port, run_node, this_program,
 };
-pub use kafka::{KafkaKit, printed};
+pub use kafka::{KafkaFlavour, KafkaKit, printed};
 pub use process::{ProcessSample, ProcessWatch};
 
 /// How long a target may take to answer its first request.
@@ -35,41 +34,34 @@ const ANSWER_MS: u64 = 5_000;
 const DELETE_MS: u64 = 60_000;
 const DELETE_LOOK_MS: u64 = 10;
 
-/// Which target to measure.
-#[derive(Clone, Debug)]
-pub enum TargetSpec {
-    /// A Ringlog node of this build, with its properties, in a fresh folder under the given one.
-    Node {
-        /// ringlog-bench itself.
-        program: PathBuf,
-        /// Overrides of its defaults.
-        properties: Vec<(String, String)>,
-        /// Where its folder is made.
-        data_dir: PathBuf,
-    },
-    /// Apache Kafka, with its properties, in a fresh folder under the given one.
-    Kafka {
-        /// What it is fetched and started by.
-        kit: Rc<KafkaKit>,
-        /// Over its defaults.
-        properties: Vec<(String, String)>,
-        /// Where its folder is made.
-        data_dir: PathBuf,
-    },
+/// What a target is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TargetKind {
+    /// A Ringlog node of this build.
+    Node,
+    /// Apache Kafka, fetched from a Maven repository.
+    Kafka(KafkaFlavour),
     /// A broker that takes records, checks them and stores nothing: the harness's own ceiling.
-    Null {
-        /// ringlog-bench itself.
-        program: PathBuf,
-        /// Where its log goes.
-        data_dir: PathBuf,
-    },
-    /// Somebody else's broker.
-    Remote {
-        /// Its address.
-        bootstrap: Endpoint,
-        /// Its process, if it runs on this machine and is to be watched.
-        pid: Option<u32>,
-    },
+    Null,
+    /// Somebody's broker, and its process if it runs on this machine and is to be watched.
+    Remote(Endpoint, Option<u32>),
+}
+
+/// Which target to start, and with what.
+#[derive(Clone, Debug)]
+pub struct TargetSpec {
+    /// What it is.
+    pub kind: TargetKind,
+    /// As results name it.
+    pub label: String,
+    /// Over its defaults.
+    pub properties: Vec<(String, String)>,
+    /// Nodes of its cluster.
+    pub nodes: usize,
+    /// ringlog-bench itself, which is executed again as a node or a null broker.
+    pub program: PathBuf,
+    /// Folders for what it stores are made here.
+    pub data_dir: PathBuf,
 }
 
 /// A target that answers.
@@ -80,62 +72,153 @@ pub struct Target {
     pub software: Option<String>,
     /// Where it is reached.
     pub bootstrap: Endpoint,
-    /// What its acknowledgements mean.
-    pub durability: String,
-    /// Its process, if it is ours to watch.
+    /// What its acknowledgements mean, for a topic that says nothing about it.
+    pub durability: Durability,
+    /// Its processes, if they are ours to watch.
     pub watch: Option<ProcessWatch>,
-    /// Its process, if we started it.
-    pub child: Option<ChildProcess>,
+    /// Its processes, if we started them.
+    pub children: Vec<ChildProcess>,
     /// Where it keeps its data, if we know.
     pub data_dir: Option<PathBuf>,
 }
 
-impl TargetSpec {
-    /// Starts the target if it is ours to start, and waits until it answers.
-    pub async fn start(&self, shard: &Shard) -> Result<Target> {
+impl TargetKind {
+    /// As the command line and profiles name it; `None` of a name that stands for nothing.
+    pub fn parse(name: &str) -> Option<TargetKind> {
+        let (name, version) = match name.split_once('@') {
+            Some((name, version)) => (name, Some(version.to_owned())),
+            None => (name, None),
+        };
+        match (name, &version) {
+            ("node", None) => Some(TargetKind::Node),
+            ("null", None) => Some(TargetKind::Null),
+            ("kafka", _) => Some(TargetKind::Kafka(KafkaFlavour { version, tuned: false })),
+            ("kafka-tuned", _) => Some(TargetKind::Kafka(KafkaFlavour { version, tuned: true })),
+            _ => None,
+        }
+    }
+
+    /// As results name it, where nobody has named it otherwise.
+    pub fn label(&self) -> String {
         match self {
-            TargetSpec::Node { program, properties, data_dir } => {
-                let child = ChildProcess::node(program, properties, data_dir)?;
-                started(shard, child, "ringlog").await
+            TargetKind::Node => "ringlog".to_owned(),
+            TargetKind::Kafka(flavour) => {
+                let tuned = if flavour.tuned { "-tuned" } else { "" };
+                let version = flavour.version.as_ref().map(|version| format!("-{version}"));
+                format!("kafka{tuned}{}", version.unwrap_or_default())
             }
-            TargetSpec::Kafka { kit, properties, data_dir } => {
-                let child = ChildProcess::kafka(kit, properties, data_dir)?;
-                let mut target = started(shard, child, "kafka").await?;
-                target.software = Some(KafkaKit::describe());
-                Ok(target)
+            TargetKind::Null => "null".to_owned(),
+            TargetKind::Remote(bootstrap, _) => bootstrap.to_string(),
+        }
+    }
+
+    /// Whether it is started here, with properties of its own.
+    pub fn is_started(&self) -> bool {
+        matches!(self, TargetKind::Node | TargetKind::Kafka(_))
+    }
+
+    /// What makes its brokers acknowledge that way.
+    pub fn broker_properties(&self, durability: Durability) -> Vec<(&'static str, &'static str)> {
+        match self {
+            TargetKind::Node => vec![("ringlog.durability", durability.name())],
+            TargetKind::Kafka(_) if durability == Durability::Sync => {
+                vec![("log.flush.interval.messages", "1")]
             }
-            TargetSpec::Null { program, data_dir } => {
-                let child = ChildProcess::null_broker(program, data_dir)?;
-                let mut target = started(shard, child, "null").await?;
-                target.durability = "none".to_owned();
-                Ok(target)
+            _ => Vec::new(),
+        }
+    }
+
+    /// What makes a topic be acknowledged that way, over what its brokers do.
+    pub fn topic_configs(&self, durability: Durability) -> Vec<(&'static str, &'static str)> {
+        match self {
+            TargetKind::Kafka(_) | TargetKind::Remote(..) if durability == Durability::Sync => {
+                vec![("flush.messages", "1")]
             }
-            TargetSpec::Remote { bootstrap, pid } => {
+            _ => Vec::new(),
+        }
+    }
+}
+
+impl TargetSpec {
+    /// A broker that stores nothing.
+    pub fn null(program: PathBuf, data_dir: PathBuf) -> TargetSpec {
+        let kind = TargetKind::Null;
+        let (label, properties) = (kind.label(), Vec::new());
+        TargetSpec { kind, label, properties, nodes: 1, program, data_dir }
+    }
+
+    /// Starts the target if it is ours to start, and waits until it answers. Kafka is started, and
+    /// fetched, by `kit`.
+    pub async fn start(&self, shard: &Shard, kit: Option<&KafkaKit>) -> Result<Target> {
+        let (program, data_dir) = (&self.program, &self.data_dir);
+        ensure!(
+            self.nodes == 1 || matches!(self.kind, TargetKind::Kafka(_)),
+            "{} is one node: it makes no cluster of {}",
+            self.label,
+            self.nodes
+        );
+        let children = match &self.kind {
+            TargetKind::Node => vec![ChildProcess::node(program, &self.properties, data_dir)?],
+            TargetKind::Kafka(flavour) => {
+                let kit = kit.context("Kafka is fetched before it is started")?;
+                ChildProcess::kafka((kit, flavour), self.nodes, &self.properties, data_dir)?
+            }
+            TargetKind::Null => vec![ChildProcess::null_broker(program, data_dir)?],
+            TargetKind::Remote(bootstrap, pid) => {
                 let watch = pid.map(ProcessWatch::new).transpose()?;
                 let mut connection = knock(shard, bootstrap).await?;
-                let durability = durability_of(&mut connection).await;
-                let (label, bootstrap) = (bootstrap.to_string(), bootstrap.clone());
-                let (software, child, data_dir) = (None, None, None);
-                Ok(Target { label, software, bootstrap, durability, watch, child, data_dir })
+                let durability = promised(&mut connection).await;
+                return Ok(Target {
+                    label: self.label.clone(),
+                    software: None,
+                    bootstrap: bootstrap.clone(),
+                    durability,
+                    watch,
+                    children: Vec::new(),
+                    data_dir: None,
+                });
+            }
+        };
+        self.started(shard, children).await
+    }
+
+    /// Waits until every process answers.
+    async fn started(&self, shard: &Shard, mut children: Vec<ChildProcess>) -> Result<Target> {
+        let mut durability = Durability::None;
+        for child in &mut children {
+            let mut connection = answering(shard, child, &self.label).await?;
+            if self.kind != TargetKind::Null {
+                durability = promised(&mut connection).await;
             }
         }
+        let first = children.first().context("a target has a process")?;
+        let (port, data_dir) = (first.port(), first.data_dir().to_owned());
+        Ok(Target {
+            label: self.label.clone(),
+            software: match &self.kind {
+                TargetKind::Kafka(flavour) => Some(flavour.describe()),
+                _ => None,
+            },
+            bootstrap: Endpoint { host: "127.0.0.1".to_owned(), port },
+            durability,
+            watch: Some(ProcessWatch::of_all(children.iter().map(ChildProcess::pid).collect())?),
+            children,
+            data_dir: Some(data_dir),
+        })
     }
 }
 
 impl Target {
     /// An error if a target that we started has ended.
     pub fn check(&mut self) -> Result<()> {
-        match &mut self.child {
-            Some(child) => child.check(),
-            None => Ok(()),
-        }
+        self.children.iter_mut().try_for_each(ChildProcess::check)
     }
 
     /// Waits until a target that we started has deleted what it was told to: gigabytes that go
     /// while the next experiment runs would be part of its figures.
     pub async fn wait_until_deleted(target: &RefCell<Target>, shard: &Shard) -> Result<()> {
         let deadline = shard.clock().plus_ms(DELETE_MS);
-        while target.borrow().child.as_ref().is_some_and(ChildProcess::is_deleting) {
+        while target.borrow().children.iter().any(ChildProcess::is_deleting) {
             target.borrow_mut().check()?;
             let in_time = shard.clock() < deadline;
             ensure!(in_time, "the target has not deleted a topic within {} s", DELETE_MS / 1000);
@@ -146,19 +229,22 @@ impl Target {
 
     /// Ends a target that we started, and removes its folder, whoever else holds this target.
     pub fn stop(&mut self) -> Result<()> {
-        match self.child.take() {
-            Some(mut child) => child.stop(),
-            None => Ok(()),
+        // All are told before any is waited for: the last one of a quorum cannot leave in order.
+        let mut stopped = self.children.iter_mut().try_for_each(ChildProcess::begin_stop);
+        for mut child in self.children.drain(..) {
+            stopped = stopped.and(child.stop());
         }
+        stopped
     }
 }
 
-async fn started(shard: &Shard, mut child: ChildProcess, label: &str) -> Result<Target> {
+/// Waits until a process answers.
+async fn answering(shard: &Shard, child: &mut ChildProcess, label: &str) -> Result<Connection> {
     let bootstrap = Endpoint { host: "127.0.0.1".to_owned(), port: child.port() };
     let deadline = shard.clock().plus_ms(START_MS);
-    let mut connection = loop {
+    loop {
         match knock(shard, &bootstrap).await {
-            Ok(connection) => break connection,
+            Ok(connection) => return Ok(connection),
             Err(error) => {
                 child.check()?;
                 if shard.clock() > deadline {
@@ -167,12 +253,7 @@ async fn started(shard: &Shard, mut child: ChildProcess, label: &str) -> Result<
                 shard.sleep_ms(KNOCK_MS).await;
             }
         }
-    };
-    let durability = durability_of(&mut connection).await;
-    let watch = Some(ProcessWatch::new(child.pid())?);
-    let data_dir = Some(child.data_dir().to_owned());
-    let (label, software, child) = (label.to_owned(), None, Some(child));
-    Ok(Target { label, software, bootstrap, durability, watch, child, data_dir })
+    }
 }
 
 /// Connects and asks for versions.
@@ -183,13 +264,9 @@ async fn knock(shard: &Shard, bootstrap: &Endpoint) -> Result<Connection> {
         .context("the target does not answer")
 }
 
-/// What the target says; a target that cannot say is `unknown`, which is no reason to stop.
-async fn durability_of(connection: &mut Connection) -> String {
-    let node = match crate::client::any_broker(connection).await {
-        Ok(node) => node,
-        Err(_) => return "unknown".to_owned(),
-    };
-    broker_durability(connection, node).await.unwrap_or_else(|_| "unknown".to_owned())
+/// What the target says; one that cannot say is no reason to stop.
+async fn promised(connection: &mut Connection) -> Durability {
+    durability_of(connection, None).await.unwrap_or_default()
 }
 
 /// An unexpected end, as an error.

@@ -4,15 +4,15 @@ use std::fs;
 
 use anyhow::{Context, Result, anyhow};
 
-use crate::experiment::{BrokerUse, GeneratorUse};
+use crate::figures::{BrokerUse, GeneratorUse};
 
 /// Writing this to /proc/PID/clear_refs forgets the peak of the resident memory.
 const CLEAR_PEAK: &str = "5";
 
-/// A process to look at.
+/// Processes to look at, as one: the nodes of a cluster.
 #[derive(Clone, Debug)]
 pub struct ProcessWatch {
-    pid: u32,
+    pids: Vec<u32>,
     ticks_per_second: u64,
 }
 
@@ -48,6 +48,22 @@ impl ProcessSample {
         }
     }
 
+    /// Both processes as one.
+    fn and(&self, other: &ProcessSample) -> ProcessSample {
+        let written = self.written_bytes.zip(other.written_bytes);
+        ProcessSample {
+            cpu_seconds: self.cpu_seconds + other.cpu_seconds,
+            system_seconds: self.system_seconds + other.system_seconds,
+            children_seconds: (
+                self.children_seconds.0 + other.children_seconds.0,
+                self.children_seconds.1 + other.children_seconds.1,
+            ),
+            peak_rss_bytes: self.peak_rss_bytes + other.peak_rss_bytes,
+            written_bytes: written.map(|(one, other)| one + other),
+            context_switches: self.context_switches + other.context_switches,
+        }
+    }
+
     /// What this process and tools that have ended meanwhile have used, so many seconds after an
     /// earlier look.
     pub fn generator_since(&self, before: &ProcessSample, seconds: f64) -> GeneratorUse {
@@ -62,7 +78,13 @@ impl ProcessSample {
 impl ProcessWatch {
     /// Watches a process that exists.
     pub fn new(pid: u32) -> Result<ProcessWatch> {
-        let watch = ProcessWatch { pid, ticks_per_second: rustix::param::clock_ticks_per_second() };
+        Self::of_all(vec![pid])
+    }
+
+    /// Watches processes that exist, as one.
+    pub fn of_all(pids: Vec<u32>) -> Result<ProcessWatch> {
+        let watch =
+            ProcessWatch { pids, ticks_per_second: rustix::param::clock_ticks_per_second() };
         watch.sample()?;
         Ok(watch)
     }
@@ -74,12 +96,17 @@ impl ProcessWatch {
 
     /// Looks.
     pub fn sample(&self) -> Result<ProcessSample> {
+        let all = self.pids.iter().map(|pid| self.sample_one(*pid));
+        all.reduce(|sum, one| Ok(sum?.and(&one?))).unwrap_or_else(|| Ok(ProcessSample::default()))
+    }
+
+    fn sample_one(&self, pid: u32) -> Result<ProcessSample> {
         let read = |name: &str| {
-            let path = format!("/proc/{}/{name}", self.pid);
+            let path = format!("/proc/{pid}/{name}");
             fs::read_to_string(&path).with_context(|| format!("{path}: is there such a process?"))
         };
         let ticks = cpu_ticks(&read("stat")?)
-            .ok_or_else(|| anyhow!("/proc/{}/stat is not as expected", self.pid))?;
+            .ok_or_else(|| anyhow!("/proc/{pid}/stat is not as expected"))?;
         let [user, system, children_user, children_system] =
             ticks.map(|ticks| ticks as f64 / self.ticks_per_second as f64);
         let peak = peak_rss_kib(&read("status")?).unwrap_or(0);
@@ -90,26 +117,28 @@ impl ProcessWatch {
             peak_rss_bytes: peak * 1024,
             // Of another user's process it is not to be read.
             written_bytes: read("io").ok().and_then(|io| after(&io, "write_bytes:")),
-            context_switches: self.context_switches(),
+            context_switches: context_switches(pid),
         })
-    }
-
-    fn context_switches(&self) -> u64 {
-        let Ok(tasks) = fs::read_dir(format!("/proc/{}/task", self.pid)) else { return 0 };
-        let status = |task: fs::DirEntry| fs::read_to_string(task.path().join("status")).ok();
-        let keys = ["voluntary_ctxt_switches:", "nonvoluntary_ctxt_switches:"];
-        tasks
-            .flatten()
-            .filter_map(status)
-            .map(|status| keys.iter().filter_map(|key| after(&status, key)).sum::<u64>())
-            .sum()
     }
 
     /// Makes the peak begin anew, where that is allowed.
     pub fn reset_peak(&self) {
         // Of another user's process it is not; the peak is then that of its whole life.
-        let _ = fs::write(format!("/proc/{}/clear_refs", self.pid), CLEAR_PEAK);
+        for pid in &self.pids {
+            let _ = fs::write(format!("/proc/{pid}/clear_refs"), CLEAR_PEAK);
+        }
     }
+}
+
+fn context_switches(pid: u32) -> u64 {
+    let Ok(tasks) = fs::read_dir(format!("/proc/{pid}/task")) else { return 0 };
+    let status = |task: fs::DirEntry| fs::read_to_string(task.path().join("status")).ok();
+    let keys = ["voluntary_ctxt_switches:", "nonvoluntary_ctxt_switches:"];
+    tasks
+        .flatten()
+        .filter_map(status)
+        .map(|status| keys.iter().filter_map(|key| after(&status, key)).sum::<u64>())
+        .sum()
 }
 
 /// utime, stime, cutime, cstime. The command before them may hold anything, parentheses too.

@@ -11,7 +11,7 @@ use std::process::{Command, Stdio};
 
 use ringlog_bench::client::{Cluster, Connection, Endpoint, TopicSpec};
 use ringlog_bench::client::{create_topic, wait_for_leaders};
-use ringlog_bench::target::{Target, TargetSpec};
+use ringlog_bench::target::{Target, TargetKind, TargetSpec};
 use ringlog_bench::uring_shard;
 use ringlog_engine::batch::{BatchHeader, records};
 use ringlog_engine::shard::Shard;
@@ -53,12 +53,16 @@ where
 /// A node of its own, gone when the target is dropped.
 pub async fn node(shard: &Shard, dir: &Path, properties: &[(&str, &str)]) -> Target {
     let own = |(key, value): &(&str, &str)| ((*key).to_owned(), (*value).to_owned());
-    let spec = TargetSpec::Node {
-        program: PROGRAM.into(),
+    let kind = TargetKind::Node;
+    let spec = TargetSpec {
+        label: kind.label(),
+        kind,
         properties: properties.iter().map(own).collect(),
+        nodes: 1,
+        program: PROGRAM.into(),
         data_dir: dir.to_owned(),
     };
-    spec.start(shard).await.expect("a node")
+    spec.start(shard, None).await.expect("a node")
 }
 
 pub async fn connect(shard: &Shard, broker: &Endpoint) -> Connection {

@@ -34,7 +34,7 @@ pub use memory::memory_bytes;
 pub use plan::{DriverChoice, DriverPlan, NoUring};
 pub use sys::{
     StopSignals, available_cpus, host_name, keep_freed_memory, monotonic_ns, pin_to_cpu,
-    process_cpu_ns, raise_open_files_max, random_u64, thread_id,
+    process_cpu_ns, raise_open_files_max, random_u64, set_realtime, thread_id,
 };
 
 use std::net::{IpAddr, SocketAddr};

@@ -2,8 +2,8 @@
 //!
 //! A row stands for a module and everything below it; the row with the longest name counts. A
 //! module may use itself, what its row lists, and crates from outside of the workspace. Tests may
-//! use anything. A new module of `engine` or `node` needs a row of its own: that is the moment to
-//! think about what it may know.
+//! use anything. A new module of `engine`, `node` or `bench` needs a row of its own: that is the
+//! moment to think about what it may know.
 
 use std::collections::BTreeSet;
 
@@ -68,6 +68,10 @@ macro_rules! core_may {
     };
 }
 
+/// What the harness is made of. It speaks to a node as any client does.
+const HARNESS: &[&str] = &["wire", "engine", "bench", "node::boot", "node::config"];
+const HARNESS_NEVER: &[&str] = &["engine::log", "engine::dirs"];
+
 const ROWS: &[Row] = &[
     row("engine", &["engine"], &[]),
     row("engine::stdx", &[], &[]),
@@ -127,16 +131,113 @@ const ROWS: &[Row] = &[
     row("node::coordinator", ALL, SHELL_NEVER),
     row("node::telemetry", ALL, SHELL_NEVER),
     row("node::watchdog", &["engine::io", "engine::shard"], &[]),
+    // The harness, from below to above: what a line may use is in the lines before it.
+    row("bench", HARNESS, HARNESS_NEVER),
+    row("bench::main", HARNESS, HARNESS_NEVER),
+    row("bench::stats", &["engine::stdx"], &[]),
+    row("bench::client", &["wire", "engine"], HARNESS_NEVER),
+    row("bench::producer", &["wire", "engine", "bench::client"], HARNESS_NEVER),
+    row("bench::load", &["engine", "bench::producer"], HARNESS_NEVER),
+    row("bench::figures", &["bench::client", "bench::load"], &[]),
+    row("bench::host", &["engine::io", "bench::figures"], &[]),
+    row("bench::progress", &["bench::figures"], &[]),
     row(
-        "bench",
-        &["wire", "engine", "node::boot", "node::config"],
-        &["engine::log", "engine::dirs"],
+        "bench::profile",
+        &["bench::client", "bench::load", "bench::producer", "bench::figures"],
+        HARNESS_NEVER,
+    ),
+    row(
+        "bench::target",
+        &["engine", "bench::client", "bench::figures", "node::boot"],
+        HARNESS_NEVER,
+    ),
+    row(
+        "bench::experiment",
+        &[
+            "wire",
+            "engine",
+            "bench::stats",
+            "bench::client",
+            "bench::producer",
+            "bench::load",
+            "bench::figures",
+            "bench::host",
+            "bench::profile",
+            "bench::target",
+        ],
+        HARNESS_NEVER,
+    ),
+    row(
+        "bench::agent",
+        &[
+            "engine",
+            "bench::uring_shard",
+            "bench::client",
+            "bench::load",
+            "bench::figures",
+            "bench::host",
+            "bench::profile",
+            "bench::target",
+            "bench::experiment",
+        ],
+        HARNESS_NEVER,
+    ),
+    row(
+        "bench::results",
+        &[
+            "bench::stats",
+            "bench::client",
+            "bench::load",
+            "bench::figures",
+            "bench::host",
+            "bench::profile",
+        ],
+        HARNESS_NEVER,
+    ),
+    row(
+        "bench::compare",
+        &[
+            "bench::stats",
+            "bench::client",
+            "bench::figures",
+            "bench::host",
+            "bench::profile",
+            "bench::results",
+        ],
+        HARNESS_NEVER,
+    ),
+    row(
+        "bench::table",
+        &["bench::figures", "bench::profile", "bench::results", "bench::compare"],
+        HARNESS_NEVER,
+    ),
+    row("bench::export", &["bench::load", "bench::profile", "bench::results"], HARNESS_NEVER),
+    row(
+        "bench::report",
+        &[
+            "bench::load",
+            "bench::figures",
+            "bench::host",
+            "bench::profile",
+            "bench::results",
+            "bench::compare",
+        ],
+        HARNESS_NEVER,
+    ),
+    row("bench::run", HARNESS, HARNESS_NEVER),
+    row("bench::groups", HARNESS, HARNESS_NEVER),
+    row("bench::io_study", HARNESS, HARNESS_NEVER),
+    row("bench::librdkafka", &["bench::target"], &[]),
+    row(
+        "bench::null_broker",
+        &["wire", "engine", "bench::client", "bench::uring_shard"],
+        HARNESS_NEVER,
     ),
     row("xtask", &["node::config"], &[]),
 ];
 
 /// Crates of which every module needs a row.
-const DIVIDED: [&str; 2] = ["engine", "node"];
+const DIVIDED: [&str; 3] = ["engine", "node", "bench"];
 
 pub(super) fn check(tree: &Tree, problems: &mut Vec<Problem>) {
     let manifests = dependencies(tree);
@@ -229,4 +330,19 @@ fn apis(tree: &Tree) -> BTreeSet<String> {
         source.path.strip_prefix("wire/src/messages/")?.strip_suffix("_request.rs")
     });
     requests.map(str::to_owned).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A module of the harness that may use one listed after it could use itself round a circle.
+    #[test]
+    fn the_harness_has_no_circle() {
+        let rows: Vec<&Row> = ROWS.iter().filter(|row| row.module.starts_with("bench::")).collect();
+        for (index, row) in rows.iter().enumerate().filter(|(_, row)| row.may != HARNESS) {
+            let after = |name: &&str| rows[index..].iter().any(|later| later.module == *name);
+            assert_eq!(row.may.iter().find(|name| after(name)), None, "{}", row.module);
+        }
+    }
 }

@@ -145,7 +145,7 @@ fn a_use_that_points_upwards_is_refused() {
     assert_eq!(io("#[cfg(test)]\nmod tests {\n    use crate::log::Log;\n}\n"), []);
     assert_eq!(io("fn f() {\n    crate::must!(x)\n}\n"), []);
     assert_eq!(found("engine/tests/a.rs", "use ringlog_engine::log::Log;\n"), []);
-    assert_eq!(found("bench/src/a.rs", "use ringlog_engine::log::Log;\n"), {
+    assert_eq!(found("bench/src/run/a.rs", "use ringlog_engine::log::Log;\n"), {
         layers(2, "engine::log")
     });
     assert_eq!(found("engine/src/io/a.rs", "use ringlog_wire::Uuid;\n"), layers(2, "wire::Uuid"));

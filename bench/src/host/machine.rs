@@ -105,6 +105,9 @@ pub struct FileSystem {
     pub write_cache: Option<String>,
     /// Whether it turns.
     pub rotational: Option<bool>,
+    /// Whether the file system has a journal: without one a sync writes less than most have to.
+    #[serde(default)]
+    pub journal: Option<bool>,
 }
 
 impl Host {
@@ -173,13 +176,29 @@ impl FileSystem {
         let queue = mount.block_device();
         let read = |name: &str| queue.as_ref().and_then(|dir| line(&format!("{dir}/queue/{name}")));
         Some(FileSystem {
-            kind: mount.kind,
             mount_options: merge_options(&mount.options, &mount.super_options),
             device: queue.as_ref().and_then(|dir| Some(dir.rsplit_once('/')?.1.to_owned())),
             scheduler: read("scheduler").map(|text| chosen(&text)),
             write_cache: read("write_cache"),
             rotational: read("rotational").map(|text| text == "1"),
+            journal: has_journal(&mount.kind, mount.source.rsplit('/').next().unwrap_or_default()),
+            kind: mount.kind,
         })
+    }
+}
+
+/// Of a file system of that kind on that device; `None` of kinds that are not known here.
+fn has_journal(kind: &str, device: &str) -> Option<bool> {
+    match kind {
+        // The journal's own statistics are there while it is mounted.
+        "ext3" | "ext4" => {
+            let journals = fs::read_dir("/proc/fs/jbd2").into_iter().flatten().flatten();
+            let mut names = journals.map(|entry| entry.file_name().to_string_lossy().into_owned());
+            Some(names.any(|name| name.rsplit_once('-').is_some_and(|(of, _)| of == device)))
+        }
+        "xfs" | "btrfs" | "f2fs" | "zfs" => Some(true),
+        "tmpfs" | "ext2" => Some(false),
+        _ => None,
     }
 }
 

@@ -1,0 +1,14 @@
+//! What is measured, as numbers: outcomes of rounds, latencies, moments. Everything that runs,
+//! stores, compares or draws results is above this module.
+
+mod latency;
+mod number;
+mod outcome;
+mod saved;
+mod utc;
+
+pub use latency::{LatencySummary, nan_if_null};
+pub use number::{align, figure, grouped, known, plain, short};
+pub use outcome::{BrokerUse, GeneratorUse, Live, MachineUse, Outcome, Times, Warmup};
+pub use saved::SavedOutcome;
+pub use utc::{utc, utc_in_name};

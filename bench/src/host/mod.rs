@@ -1,0 +1,16 @@
+//! The machine that something is measured on, and what this program was built from: the
+//! environment of a result.
+
+mod activity;
+mod hardware;
+mod machine;
+mod page_cache;
+mod pauses;
+mod versions;
+
+pub use activity::{MachineSample, unwritten_bytes};
+pub use hardware::{Cgroup, CpuIdle, Nic};
+pub use machine::{FileSystem, Host};
+pub use page_cache::PageCache;
+pub use pauses::{PAUSE_MS_MAX, PauseWatch};
+pub use versions::{AgentEnv, Versions};
