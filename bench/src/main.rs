@@ -48,6 +48,9 @@ enum Command {
     Compare(CompareArgs),
     /// Builds report.html of results anew; of several, one page with all of them side by side.
     Report(ReportArgs),
+    /// Draws what a result is for as SVG, for light and for dark paper: NAME-light.svg and
+    /// NAME-dark.svg.
+    Plot(PlotArgs),
     /// Prints a result for other programs.
     Export(ExportArgs),
     /// Studies what storage and sockets of this machine give: appends, reads and sends by several
@@ -134,6 +137,18 @@ struct ReportArgs {
     /// The page [default: report.html in the folder; with several, in the first of them].
     #[arg(long)]
     out: Option<PathBuf>,
+}
+
+#[derive(clap::Args)]
+struct PlotArgs {
+    /// A result folder.
+    folder: PathBuf,
+    /// The pictures' name, without its ending.
+    #[arg(long)]
+    out: PathBuf,
+    /// What is written above them [default: the first sentence of the verdict].
+    #[arg(long)]
+    headline: Option<String>,
 }
 
 #[derive(clap::Args)]
@@ -241,6 +256,7 @@ fn execute(command: Command) -> Result<ExitCode> {
     match command {
         Command::Run(args) => args.run()?,
         Command::Report(args) => println!("{}", rebuild(&args)?.display()),
+        Command::Plot(args) => plot(&args)?,
         Command::Export(args) => match args.format {
             ExportFormat::Csv => print!("{}", export::csv(&args.folder)?),
             ExportFormat::Openmessaging => {
@@ -299,6 +315,26 @@ fn rebuild(args: &ReportArgs) -> Result<PathBuf> {
     std::fs::write(&out, report::render(&results, verdict.as_ref()))
         .with_context(|| format!("{} cannot be written", out.display()))?;
     Ok(out)
+}
+
+/// Draws a result.
+fn plot(args: &PlotArgs) -> Result<()> {
+    let results = RunResult::read_all(&args.folder)?;
+    let first = || -> Option<String> {
+        let verdict = (results.len() == 2).then(|| compare(&args.folder, None, false).ok())?;
+        verdict?.sentences.first().cloned()
+    };
+    let headline = args.headline.clone().or_else(first);
+    let headline = headline.unwrap_or_else(|| results[0].profile.profile.title.clone());
+    for (theme, name) in [(report::LIGHT, "light"), (report::DARK, "dark")] {
+        let svg = report::picture(&results, &headline, theme);
+        let svg = svg.with_context(|| format!("{}: nothing to draw", args.folder.display()))?;
+        let path = PathBuf::from(format!("{}-{name}.svg", args.out.display()));
+        std::fs::write(&path, svg)
+            .with_context(|| format!("{} cannot be written", path.display()))?;
+        println!("{}", path.display());
+    }
+    Ok(())
 }
 
 /// The study also runs where there is no io_uring, and so no shard to ask for the time.

@@ -29,6 +29,7 @@ impl Made {
             let latency = |ms: f64| ms / speed * (rate / 100e3);
             json!({"warmup_seconds": 1.0, "steady": true, "records_per_second": rate * speed,
                 "errors": 0, "broker_cpu_seconds_per_gib": 2.0 / speed,
+                "broker_cpu_us_per_record": 5.0 / speed,
                 "latency_ms": {"mean": latency(2.0), "p50": latency(1.0), "p95": latency(3.0),
                     "p99": latency(5.0), "p999": latency(9.0), "max": latency(20.0)}})
         };
@@ -85,7 +86,12 @@ fn a_result_is_not_distinguishable_from_itself_and_durability_comes_first() {
     assert!(well && text.starts_with("A: durability sync; ringlog"), "{text}");
     let rows = text.lines().filter(|line| line.starts_with("16384/0"));
     assert_eq!(rows.filter(|row| row.contains("not distinguishable")).count(), 5, "{text}");
-    assert!(text.contains("ringlog and ringlog: their rates are not distinguishable"), "{text}");
+    assert!(
+        text.contains(
+            "At the same durability (sync), closed loop: the rate of ringlog and ringlog is not"
+        ),
+        "{text}"
+    );
     assert!(text.contains("host: the same\nload: the same"), "{text}");
 }
 
@@ -96,8 +102,11 @@ fn what_is_faster_is_faster_in_both_directions() {
     let (well, text, _) = compare(&[&a, &b], &[]);
     assert!(well, "{text}");
     assert!(verdict(&text, "16384/0 closed", "records/s").ends_with("  faster"), "{text}");
-    assert!(verdict(&text, "16384/0 open", "p99").ends_with("  faster"), "{text}");
-    assert!(verdict(&text, "16384/0 open", "cpu").ends_with("  less CPU"), "{text}");
+    assert!(verdict(&text, "16384/0 open, 5,000/s", "p99").ends_with("  faster"), "{text}");
+    assert!(
+        verdict(&text, "16384/0 open, 5,000/s", "cpu-us/record").ends_with("  less CPU"),
+        "{text}"
+    );
     let (_, text, _) = compare(&[&b, &a], &[]);
     assert!(verdict(&text, "16384/0 closed", "records/s").ends_with("  slower"), "{text}");
     // Two percent are no difference, however certain.
@@ -117,15 +126,15 @@ fn a_faster_side_that_promises_less_is_said_to() {
     let row = verdict(&text, "16384/0 closed", "records/s");
     assert!(well && row.ends_with("  faster, and promises less"), "{text}{said}");
     assert!(row.contains("sync against replicated"), "{row}");
-    let sentence = "kafka: 2.00 times the rate (closed loop) of ringlog (1.97 to 2.03) but it \
-                    promises less (replicated against sync).";
+    let sentence = "Where kafka promises less (replicated against sync), closed loop: kafka 2.00 \
+                    times the rate of ringlog (1.97 to 2.03), 0.500 times its processor time";
     assert!(text.contains(sentence), "{text}");
     // The other way round it is the more.
     let slow = Made::new("kafka", "replicated", 0.5).write();
     let (well, text, _) = compare(&[&slow, &a], &[]);
     let row = verdict(&text, "16384/0 closed", "records/s");
     assert!(well && row.ends_with("  faster, and promises more"), "{text}");
-    assert!(text.contains("although it promises more (sync against replicated)"), "{text}");
+    assert!(text.contains("Where ringlog promises more (sync against replicated)"), "{text}");
 }
 
 /// Both sides have both promises: like is held against like, and a sync against none beside it.
@@ -159,12 +168,14 @@ fn each_promise_is_held_against_its_own() {
         assert!(line.contains(promise), "{line}");
     }
     for sentence in [
-        "ringlog: 3.00 times the rate (closed loop) of kafka (2.96 to 3.04) at the same durability \
-         (replicated).",
-        "ringlog: 6.00 times the rate (closed loop) of kafka (5.92 to 6.08) at the same durability \
-         (sync).",
-        "ringlog: 1.50 times the rate (closed loop) of kafka (1.48 to 1.52) although it promises \
-         more (sync against replicated).",
+        "At the same durability (replicated), closed loop: ringlog 3.00 times the rate of kafka \
+         (2.96 to 3.04), 0.333 times its processor time",
+        "At the same durability (sync), closed loop: ringlog 6.00 times the rate of kafka (5.92 to \
+         6.08), 0.167 times",
+        "Where ringlog promises more (sync against replicated), closed loop: ringlog 1.50 times \
+         the rate of kafka (1.48 to 1.52), 0.667 times",
+        "At the same durability (sync), open, 5,000/s: ringlog 0.167 times the 99th percentile of \
+         latency of kafka",
     ] {
         assert!(text.contains(sentence), "{sentence}\n{text}");
     }
@@ -178,7 +189,7 @@ fn lost_records_forbid_a_verdict_and_cold_rounds_do_not_count() {
     let (well, text, said) = compare(&[&a, &lossy.write()], &[]);
     assert!(!well && said.contains("7 records of B were lost"), "{said}");
     assert!(verdict(&text, "16384/0 closed", "records/s").ends_with("refused"), "{text}");
-    assert!(verdict(&text, "16384/0 open", "p99").ends_with("faster"), "{text}");
+    assert!(verdict(&text, "16384/0 open, 5,000/s", "p99").ends_with("faster"), "{text}");
     // The first round was of a cold JVM: half as fast, and left out.
     let mut cold = Made::new("kafka", "sync", 1.0);
     cold.summary["experiments"][0]["rounds"][0]["records_per_second"] = json!(1.0);

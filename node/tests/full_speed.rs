@@ -230,6 +230,7 @@ fn run_in(mode: &str, seconds: u64, prng: &mut Prng) {
     let mut node = Node::start(&[
         &format!("ringlog.io.mode={mode}"),
         "ringlog.shards=2",
+        "log.initial.task.delay.ms=50",
         "log.retention.check.interval.ms=50",
         "log.cleaner.backoff.ms=10",
         "log.flush.offset.checkpoint.interval.ms=50",

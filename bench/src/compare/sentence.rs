@@ -1,16 +1,16 @@
-//! A comparison in sentences: one for each figure and promise, over all experiments.
+//! A comparison in sentences: one for each promise and load, over all experiments.
 
 use super::verdict::{Metric, Row, Verdict};
 use crate::client::Durability;
 use crate::figures::short;
 use crate::stats::Interval;
 
-/// What was found of A and B: `Ringlog 9.3 times the rate of kafka (8.8 to 9.8) at the same
-/// durability (sync)`.
+/// What was found of A and B: `At the same durability (sync), closed loop: ringlog 9.3 times the
+/// rate of kafka (8.8 to 9.8), 0.14 times its processor time (0.13 to 0.15).`
 pub fn of(a: &str, b: &str, rows: &[Row]) -> Vec<String> {
     let mut groups: Vec<Vec<&Row>> = Vec::new();
     for row in rows.iter().filter(|row| row.metric != Metric::P50) {
-        let key = |row: &Row| (row.durability, row.metric, row.load);
+        let key = |row: &Row| (row.durability, row.load.clone());
         match groups.iter_mut().find(|group| group.first().is_some_and(|of| key(of) == key(row))) {
             Some(group) => group.push(row),
             None => groups.push(vec![row]),
@@ -21,97 +21,86 @@ pub fn of(a: &str, b: &str, rows: &[Row]) -> Vec<String> {
 
 fn sentence(a: &str, b: &str, rows: &[&Row]) -> Option<String> {
     let first = rows.first()?;
-    let count =
-        |wanted: &dyn Fn(&Verdict) -> bool| rows.iter().filter(|row| wanted(&row.verdict)).count();
-    let faster = count(&|verdict| *verdict == Verdict::Faster);
-    let slower = count(&|verdict| *verdict == Verdict::Slower);
-    let neither = count(&|verdict| matches!(verdict, Verdict::NotDistinguishable(_)));
-    let judged = faster + slower + neither;
-    if judged == 0 {
-        return None;
-    }
+    let of = |cost: bool| -> Vec<&Row> {
+        let of_kind = rows.iter().filter(|row| row.metric.is_cost() == cost);
+        of_kind.filter(|row| row.verdict != Verdict::Refused).copied().collect()
+    };
+    let (speed, cost) = (of(false), of(true));
+    let main = speed.first()?;
+    let count = |wanted: Verdict| speed.iter().filter(|row| row.verdict == wanted).count();
+    let (faster, slower) = (count(Verdict::Faster), count(Verdict::Slower));
     // The side that wins more often is what the sentence is about.
     let a_wins = slower > faster || (slower == faster && a.starts_with("ringlog"));
     let (subject, other) = if a_wins { (a, b) } else { (b, a) };
-    let wins = if a_wins { Verdict::Slower } else { Verdict::Faster };
+    let (wins, losses) = if a_wins { (slower, faster) } else { (faster, slower) };
+    let what = match main.metric {
+        Metric::Rate => "rate",
+        _ => "99th percentile of latency",
+    };
+    let said = match ratios(&speed, a_wins) {
+        _ if wins == 0 => format!("the {what} of {subject} and {other} is not distinguishable"),
+        Some(ratio) => {
+            let held = match speed.len() {
+                1 => String::new(),
+                count => format!("; better in {wins} of {count}, worse in {losses}"),
+            };
+            format!("{subject} {} the {what} of {other}{}{held}", ratio.0, ratio.1)
+        }
+        None => return None,
+    };
+    let cost = match ratios(&cost, a_wins) {
+        Some((times, interval)) if wins == 0 => {
+            format!(", {subject} {times} the processor time{interval}")
+        }
+        Some((times, interval)) => format!(", {times} its processor time{interval}"),
+        None => String::new(),
+    };
+    let load = match main.load.as_str() {
+        "closed" => "closed loop".to_owned(),
+        "sustain" => "highest sustained rate".to_owned(),
+        load => load.to_owned(),
+    };
+    Some(format!("{}, {load}: {said}{cost}.", promise(subject, a_wins, first.durability)))
+}
+
+/// By how much the subject differs, over all experiments: one ratio with its interval, or from the
+/// lowest to the highest.
+fn ratios(rows: &[&Row], a_wins: bool) -> Option<(String, String)> {
     let ratios: Vec<Interval> = rows
         .iter()
-        .filter(|row| row.verdict == wins)
         .filter_map(|row| row.ratio)
         .map(|ratio| if a_wins { inverse(ratio) } else { ratio })
         .collect();
-    let promise = promise(a_wins, first.durability);
-    let what = what(first);
-    let text = match ratios.as_slice() {
-        [] => format!("{subject} and {other}: {} not distinguishable {promise}", plain_name(first)),
-        [one] if judged == 1 => format!(
-            "{subject}: {} {what} of {other} ({} to {}) {promise}",
-            times(one.estimate),
-            short(one.low),
-            short(one.high)
-        ),
-        several => {
-            let (low, high) = several.iter().fold((f64::MAX, 0.0f64), |(low, high), ratio| {
-                (low.min(ratio.estimate), high.max(ratio.estimate))
-            });
-            let range = format!("{} to {}", short(low), times(high));
-            let better = match first.metric {
-                Metric::Rate => "faster",
-                Metric::P99 | Metric::P50 => "quicker",
-                Metric::Cpu => "cheaper",
-            };
-            let mut text = format!(
-                "{subject}: {range} {what} of {other} {promise}; {better} in {} of {judged}",
-                several.len()
-            );
-            let losses = if a_wins { faster } else { slower };
-            if losses > 0 {
-                text.push_str(&format!(", not in {losses}"));
-            }
-            if neither > 0 {
-                text.push_str(&format!(", not distinguishable in {neither}"));
-            }
-            text
-        }
-    };
-    Some(format!("{text}."))
+    let (low, high) = ratios.iter().fold((f64::MAX, 0.0f64), |(low, high), ratio| {
+        (low.min(ratio.estimate), high.max(ratio.estimate))
+    });
+    match ratios.as_slice() {
+        [] => None,
+        [one] => Some((
+            format!("{} times", short(one.estimate)),
+            format!(" ({} to {})", short(one.low), short(one.high)),
+        )),
+        several => Some((
+            format!("{} to {} times", short(low), short(high)),
+            format!(" in {} experiments", several.len()),
+        )),
+    }
 }
 
 fn inverse(ratio: Interval) -> Interval {
     Interval { low: 1.0 / ratio.high, estimate: 1.0 / ratio.estimate, high: 1.0 / ratio.low }
 }
 
-fn times(ratio: f64) -> String {
-    format!("{} times", short(ratio))
-}
-
-fn what(row: &Row) -> String {
-    match row.metric {
-        Metric::Rate if row.load == "sustain" => "the sustained rate".to_owned(),
-        Metric::Rate => format!("the rate ({} loop)", row.load),
-        Metric::P99 => format!("the 99th percentile of latency ({})", row.load),
-        Metric::P50 => format!("the median latency ({})", row.load),
-        Metric::Cpu => format!("the processor time for each byte ({})", row.load),
-    }
-}
-
-fn plain_name(row: &Row) -> &'static str {
-    match row.metric {
-        Metric::Rate => "their rates are",
-        Metric::P99 => "their 99th percentiles of latency are",
-        Metric::P50 => "their median latencies are",
-        Metric::Cpu => "their processor time is",
-    }
-}
-
 /// What acknowledgements of both mean, from the subject's side.
-fn promise(a_wins: bool, (a, b): (Durability, Durability)) -> String {
+fn promise(name: &str, a_wins: bool, (a, b): (Durability, Durability)) -> String {
     let (subject, other) = if a_wins { (a, b) } else { (b, a) };
     match subject.cmp(&other) {
-        std::cmp::Ordering::Equal => format!("at the same durability ({subject})"),
+        std::cmp::Ordering::Equal => format!("At the same durability ({subject})"),
         std::cmp::Ordering::Greater => {
-            format!("although it promises more ({subject} against {other})")
+            format!("Where {name} promises more ({subject} against {other})")
         }
-        std::cmp::Ordering::Less => format!("but it promises less ({subject} against {other})"),
+        std::cmp::Ordering::Less => {
+            format!("Where {name} promises less ({subject} against {other})")
+        }
     }
 }

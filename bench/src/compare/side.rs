@@ -69,6 +69,9 @@ pub struct Figures {
     pub errors: u64,
     /// Of the broker, for each GiB of values.
     pub broker_cpu_seconds_per_gib: Option<f64>,
+    /// The same, for each record, in microseconds.
+    #[serde(default)]
+    pub broker_cpu_us_per_record: Option<f64>,
     /// What the machine did meanwhile.
     #[serde(default)]
     pub machine: Option<MachineUse>,

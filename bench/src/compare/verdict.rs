@@ -24,6 +24,8 @@ pub enum Metric {
     P50,
     /// Of the broker, for the same bytes.
     Cpu,
+    /// Of the broker, for each record: what says more where records are few.
+    Cost,
 }
 
 /// What may be said.
@@ -56,7 +58,7 @@ pub struct Row {
     /// The experiment.
     pub experiment: String,
     /// Its load.
-    pub load: &'static str,
+    pub load: String,
     /// What acknowledgements of A and of B mean.
     pub durability: (Durability, Durability),
     /// Which figure.
@@ -80,9 +82,12 @@ impl Metric {
         };
         // A tool may not say everything.
         all.retain(|metric| rounds().all(|round| metric.value(round).is_finite()));
-        if rounds().all(|round| round.broker_cpu_seconds_per_gib.is_some()) {
-            all.push(Metric::Cpu);
-        }
+        let cost = if a.mode == Mode::Open { Metric::Cost } else { Metric::Cpu };
+        let known = |round: &Figures| {
+            let cost = cost.value(round);
+            cost.is_finite() && cost > 0.0
+        };
+        all.extend(rounds().all(known).then_some(cost));
         all
     }
 
@@ -93,7 +98,13 @@ impl Metric {
             Metric::P99 => "p99 ms",
             Metric::P50 => "p50 ms",
             Metric::Cpu => "cpu-s/GiB",
+            Metric::Cost => "cpu-us/record",
         }
+    }
+
+    /// Whether it is of processor time.
+    pub fn is_cost(self) -> bool {
+        matches!(self, Metric::Cpu | Metric::Cost)
     }
 
     fn more_is_faster(self) -> bool {
@@ -106,6 +117,7 @@ impl Metric {
             Metric::P99 => round.latency_ms.p99,
             Metric::P50 => round.latency_ms.p50,
             Metric::Cpu => round.broker_cpu_seconds_per_gib.unwrap_or(f64::NAN),
+            Metric::Cost => round.broker_cpu_us_per_record.unwrap_or(f64::NAN),
         }
     }
 }
@@ -145,7 +157,7 @@ impl Row {
         let rounds = ours.len().min(theirs.len());
         Row {
             experiment: a.name.clone(),
-            load: a.load,
+            load: load(a, b),
             durability: (a.durability, b.durability),
             metric,
             a: median(&ours),
@@ -181,7 +193,7 @@ impl Row {
             Verdict::Slower => (a, b),
             _ => return None,
         };
-        if a.mode != Mode::Open || self.metric == Metric::Cpu {
+        if a.mode != Mode::Open || self.metric.is_cost() {
             return None;
         }
         let (fast_rate, slow_rate) = fast.target_rate.zip(slow.target_rate)?;
@@ -199,9 +211,9 @@ impl Row {
             std::cmp::Ordering::Equal => "",
             std::cmp::Ordering::Greater => ", and promises more",
         };
-        let verdict = match (&self.verdict, self.metric) {
-            (Verdict::Faster, Metric::Cpu) => format!("less CPU{promise}"),
-            (Verdict::Slower, Metric::Cpu) => format!("more CPU{promise}"),
+        let verdict = match (&self.verdict, self.metric.is_cost()) {
+            (Verdict::Faster, true) => format!("less CPU{promise}"),
+            (Verdict::Slower, true) => format!("more CPU{promise}"),
             (Verdict::Faster, _) => format!("faster{promise}"),
             (Verdict::Slower, _) => format!("slower{promise}"),
             (Verdict::NotDistinguishable(""), _) => "not distinguishable".to_owned(),
@@ -209,6 +221,15 @@ impl Row {
             (Verdict::Refused, _) => "refused".to_owned(),
         };
         format!("{verdict}{}", self.marks.words())
+    }
+}
+
+/// The load in words; with its rate, where that was the same for both.
+fn load(a: &Experiment, b: &Experiment) -> String {
+    let rate = |side: &Experiment| side.target_rate.filter(|_| side.mode == Mode::Open);
+    match (rate(a), rate(b)) {
+        (Some(one), Some(other)) if one == other => format!("{}, {}/s", a.load, figure(one)),
+        _ => a.load.to_owned(),
     }
 }
 

@@ -3,15 +3,10 @@
 
 use std::fmt::Write;
 
-use super::page::{escape, scroll_table};
+use super::page::{cards, escape};
 
 /// The lines' own units across the plot, in both directions.
 const UNITS: f64 = 1000.0;
-/// So many lines have a colour of their own; those after them begin again.
-const COLOURS: usize = 8;
-/// From this line on, lines are dashed every other time: colour is not the only difference.
-const DASH_EVERY: usize = 2;
-
 /// A number's place on an axis, 0 to 1, and the numbers that are written there.
 #[derive(Clone, Debug)]
 pub struct Axis {
@@ -27,8 +22,12 @@ pub struct Axis {
 pub struct Line {
     /// As the legend says it.
     pub name: String,
-    /// Its points.
-    pub points: Vec<(f64, f64)>,
+    /// How it looks: colour by target, dash by load.
+    pub class: String,
+    /// Its stretches: between two of them nothing was measured.
+    pub stretches: Vec<Vec<(f64, f64)>>,
+    /// Single points that are marked, with what is written there.
+    pub marks: Vec<((f64, f64), String)>,
 }
 
 /// What a chart's table holds: the same in numbers.
@@ -53,6 +52,8 @@ pub struct Chart {
     pub x: Axis,
     /// Upwards.
     pub y: Axis,
+    /// What the numbers of both axes are: for who points at the picture.
+    pub units: [&'static str; 2],
     /// The lines.
     pub lines: Vec<Line>,
     /// The same in numbers.
@@ -109,7 +110,7 @@ impl Chart {
         let mut html = String::new();
         let (id, title, note) = (&self.id, escape(&self.title), escape(&self.note));
         let _ = writeln!(html, "<figure><figcaption>{title}<span>{note}</span></figcaption>");
-        html.push_str("<div class=\"plot\">\n");
+        let _ = writeln!(html, "<div class=\"plot\"{}>", self.data());
         let _ = writeln!(
             html,
             "<svg viewBox=\"0 0 {UNITS} {UNITS}\" preserveAspectRatio=\"none\" role=\"img\" \
@@ -118,15 +119,23 @@ impl Chart {
              </desc>"
         );
         let _ = writeln!(html, "<path class=\"grid\" d=\"{}\"/>", self.grid());
-        for (index, line) in self.lines.iter().enumerate() {
-            let (class, name) = (line_class(index), escape(&line.name));
-            let path = path(&line.points);
-            let _ = writeln!(
-                html,
-                "<path class=\"line {class}\" d=\"{path}\"><title>{name}</title></path>"
-            );
+        for line in &self.lines {
+            let (class, name) = (&line.class, escape(&line.name));
+            let path: String = line.stretches.iter().map(|stretch| path(stretch)).collect();
+            let _ =
+                writeln!(html, "<path class=\"line {class}\" data-name=\"{name}\" d=\"{path}\"/>");
         }
         html.push_str("</svg>\n");
+        for line in &self.lines {
+            for ((x, y), text) in &line.marks {
+                let (x, y, class, text) = (x * 100.0, y * 100.0, &line.class, escape(text));
+                let _ = writeln!(
+                    html,
+                    "<i class=\"mark {class}\" style=\"left:{x:.2}%;bottom:{y:.2}%\" \
+                     title=\"{text}\"></i>"
+                );
+            }
+        }
         for (label, at) in &self.y.ticks {
             let (label, at) = (escape(label), at * 100.0);
             let _ = writeln!(
@@ -142,8 +151,8 @@ impl Chart {
             );
         }
         html.push_str("</div>\n<ul class=\"legend\">");
-        for (index, line) in self.lines.iter().enumerate() {
-            let (class, name) = (line_class(index), escape(&line.name));
+        for line in &self.lines {
+            let (class, name) = (&line.class, escape(&line.name));
             let _ = write!(
                 html,
                 "<li><svg aria-hidden=\"true\" viewBox=\"0 0 32 12\"><path class=\"{class}\" \
@@ -151,9 +160,18 @@ impl Chart {
             );
         }
         html.push_str("</ul>\n<details><summary>In numbers</summary>\n");
-        html.push_str(&scroll_table(&self.title, &self.figures.head, &self.figures.rows));
+        html.push_str(&cards(&self.title, &self.figures.head, &self.figures.rows));
         html.push_str("</details></figure>\n");
         html
+    }
+
+    /// What a pointer needs to read values off the picture.
+    fn data(&self) -> String {
+        let axis = |name: &str, axis: &Axis, unit: &str| {
+            let (low, high, log) = (axis.low, axis.high, u8::from(axis.logarithmic));
+            format!(" data-{name}=\"{low} {high} {log}\" data-{name}-unit=\"{unit}\"")
+        };
+        axis("x", &self.x, self.units[0]) + &axis("y", &self.y, self.units[1])
     }
 
     fn grid(&self) -> String {
@@ -166,11 +184,6 @@ impl Chart {
         }
         path
     }
-}
-
-fn line_class(index: usize) -> String {
-    let dash = if index % DASH_EVERY == 1 { " dash" } else { "" };
-    format!("s{}{dash}", index % COLOURS)
 }
 
 fn path(points: &[(f64, f64)]) -> String {
@@ -216,7 +229,13 @@ mod tests {
             note: "note".to_owned(),
             x: Axis::linear(1.0, |value| value.to_string()),
             y: Axis::linear(1.0, |value| value.to_string()),
-            lines: vec![Line { name: "<b>".to_owned(), points: vec![(0.0, 0.0), (1.0, 1.0)] }],
+            units: ["s", "ms"],
+            lines: vec![Line {
+                name: "<b>".to_owned(),
+                class: "c0".to_owned(),
+                stretches: vec![vec![(0.0, 0.0), (1.0, 1.0)]],
+                marks: vec![((1.0, 1.0), "max".to_owned())],
+            }],
             figures: Figures::default(),
         };
         let html = chart.render();

@@ -1,35 +1,42 @@
-//! report.html: a run as a page that needs nothing from anywhere else.
+//! report.html: a run as a page that needs nothing from anywhere else. The verdict comes first.
 
 mod chart;
+mod dots;
+mod entry;
 mod host;
+mod lines;
+mod notes;
 mod page;
-mod plots;
+mod picture;
 mod tables;
 
 use std::fmt::Write;
 
+use crate::client::Durability;
 use crate::compare::Comparison;
-use crate::profile::{Driver, Mode};
+use crate::figures::figure;
+use crate::profile::Mode;
 use crate::results::RunResult;
+use crate::stats::{Interval, mean_interval};
+use entry::{Differences, Entry, entries, panel_title, panels};
+use lines::OverTime;
 use page::escape;
-use plots::OverTime;
+
+pub use picture::{DARK, LIGHT, Theme};
 
 /// Digits of a commit.
 const COMMIT_SHOWN: usize = 12;
+/// More pictures than this are folded away.
+const OPEN_MAX: usize = 6;
 const STYLE: &str = include_str!("style.css");
+const SCRIPT: &str = include_str!("script.js");
 
 /// The page of a result, or of several side by side, with what comparing them has said.
 pub fn render(results: &[RunResult], comparison: Option<&Comparison>) -> String {
+    let results = &told_apart(results);
     let Some(first) = results.first() else { return String::new() };
-    let merged;
-    let result = match results {
-        [one] => one,
-        several => {
-            merged = merge(several);
-            &merged
-        }
-    };
-    let profile = &result.profile.profile;
+    let all = entries(results);
+    let profile = &first.profile.profile;
     let title = escape(&profile.title);
     let targets: Vec<String> = results.iter().map(|result| escape(&result.env.target)).collect();
     let mut html = format!(
@@ -39,125 +46,187 @@ pub fn render(results: &[RunResult], comparison: Option<&Comparison>) -> String 
          <h1>{title}</h1>\n",
         targets.join(", ")
     );
-    for result in results {
-        introduce(&mut html, result);
-    }
+    verdict(&mut html, &all, comparison);
+    introduce(&mut html, results, &all);
     let _ = writeln!(html, "<p>{}</p>", escape(profile.description.trim()));
-    let _ = writeln!(
-        html,
-        "<p class=\"soft\">Each load warms up for {} s at least and is measured for {} s, {}.</p>",
-        first.env.warmup_seconds,
-        first.env.seconds,
-        match first.env.rounds {
-            1 => "once".to_owned(),
-            rounds => format!("in {rounds} rounds"),
-        }
-    );
+    let dots: String = dots::glance(&all).iter().map(dots::DotPlot::render).collect();
+    section(&mut html, "At a glance", &dots);
     if let Some(comparison) = comparison {
         section(&mut html, "Which is faster", &tables::comparison(comparison));
     }
-    section(&mut html, "Result", &tables::results(result));
-    section(&mut html, "Throughput", &tables::throughput(result));
-    if let Some(map) = tables::heat_map(&result.measured) {
-        section(&mut html, "Throughput over two axes", &map);
+    section(&mut html, "Result", &tables::results(results, &all));
+    if let Some(maps) = tables::heat_maps(&all) {
+        section(&mut html, "Throughput over two axes", &maps);
     }
-    if let Some(chart) = plots::load_latency(&result.measured) {
+    if let Some(chart) = lines::load_latency(&all) {
         let chart = format!("<div class=\"charts\">\n{}</div>\n", chart.render());
-        section(&mut html, "Latency against load", &chart);
+        section(&mut html, "Latency by load", &chart);
     }
-    charts(&mut html, "Latency", result, |result, mode| plots::percentiles(&result.measured, mode));
-    charts(&mut html, "Throughput over time", result, |result, mode| {
-        plots::over_time(&result.measured, mode, OverTime::Throughput)
-    });
-    charts(&mut html, "Latency over time", result, |result, mode| {
-        plots::over_time(&result.measured, mode, OverTime::Latency)
-    });
-    if let Some(bars) = tables::cpu(&result.measured) {
-        section(&mut html, "Processor time of the broker", &bars);
+    pictures(&mut html, &all);
+    if let Some(floors) = tables::floors(results, &all) {
+        section(&mut html, "Floors", &floors);
     }
-    section(&mut html, "The client's own metrics", &tables::client_metrics(result));
+    if let Some(table) = tables::who_pays(&all) {
+        section(&mut html, "Who pays", &table);
+    }
+    section(&mut html, "The client's own metrics", &tables::client_metrics(results, &all));
+    let notes = notes::not_claimed(results, &all);
+    if !notes.is_empty() {
+        let list: String =
+            notes.iter().map(|note| format!("<li>{}</li>\n", escape(note))).collect();
+        section(&mut html, "What is not claimed", &format!("<ul>\n{list}</ul>\n"));
+    }
     section(&mut html, "Host", &host::render(&first.env.host, &first.env.versions));
-    html.push_str("</main>\n</body>\n</html>\n");
+    let _ = write!(html, "</main>\n<script>\n{SCRIPT}</script>\n</body>\n</html>\n");
     html
 }
 
-/// What was measured, and what its acknowledgements mean: before any figure.
-fn introduce(html: &mut String, result: &RunResult) {
-    let env = &result.env;
-    let (target, durability) = (escape(&env.target), env.durability);
-    let _ = writeln!(
-        html,
-        "<p class=\"durability\"><strong>Durability: {durability}</strong> ({target}). {}</p>",
-        env.durability.meaning()
-    );
-    if let Some(why) = &result.partial {
-        let why = escape(why);
-        let _ = writeln!(html, "<p class=\"partial\"><strong>Not whole:</strong> {why}</p>");
-    }
-    // As much of the commit as git itself shows; env.json has all of it.
-    let commit = env.versions.commit.as_ref().map_or(String::new(), |commit| {
-        let (id, changed) =
-            commit.split_once('-').map_or((commit.as_str(), ""), |(id, _)| (id, " and changes"));
-        format!(", commit {}{changed}", &id[..id.len().min(COMMIT_SHOWN)])
-    });
-    let software = env.target_software.as_ref().map_or(String::new(), |s| format!(" ({s})"));
-    let _ = writeln!(
-        html,
-        "<p class=\"soft\">Target {target}{}, profile {}, {}. ringlog-bench {} ({} build{}).</p>",
-        escape(&software),
-        escape(&env.profile),
-        escape(&env.started),
-        escape(&env.versions.ringlog),
-        escape(&env.versions.build),
-        escape(&commit),
-    );
+/// The picture of a result's most telling figure, below a headline, for a README.
+pub fn picture(results: &[RunResult], headline: &str, theme: Theme) -> Option<String> {
+    let results = told_apart(results);
+    let all = entries(&results);
+    let plots = dots::glance(&all);
+    plots.first().map(|plot| picture::svg(plot, headline, theme))
 }
 
-/// Several results as one, experiment by experiment, each named by its target, and by its driver
-/// where that is another than this program.
-fn merge(results: &[RunResult]) -> RunResult {
-    let mut merged = results[0].clone();
-    merged.measured.clear();
-    let mut names: Vec<&str> = Vec::new();
-    for measured in results.iter().flat_map(|result| &result.measured) {
-        if !names.contains(&measured.name.as_str()) {
-            names.push(&measured.name);
+/// Results of the same target, at two times, have names of their own.
+fn told_apart(results: &[RunResult]) -> Vec<RunResult> {
+    let mut all = results.to_vec();
+    for (index, result) in all.iter_mut().enumerate() {
+        let name = &results[index].env.target;
+        if results.iter().filter(|other| other.env.target == *name).count() > 1 {
+            result.env.target = format!("{name} ({})", index + 1);
         }
     }
-    for name in names {
-        for (number, result) in results.iter().enumerate() {
-            for measured in result.measured.iter().filter(|measured| measured.name == name) {
-                let mut measured = measured.clone();
-                let driver = match measured.driver {
-                    Driver::Native => String::new(),
-                    driver => format!(", {}", driver.name()),
-                };
-                measured.name = format!("{name}, {}{driver}", result.env.target);
-                // The reference is beside the first of them.
-                measured.reference = measured.reference.filter(|_| number == 0);
-                merged.measured.push(measured);
-            }
-        }
+    all
+}
+
+/// What was found, in sentences: of two targets which is faster, of one what it reached.
+fn verdict(html: &mut String, all: &[Entry<'_>], comparison: Option<&Comparison>) {
+    let sentences = match comparison.map(|comparison| &comparison.sentences) {
+        Some(sentences) if !sentences.is_empty() => sentences.clone(),
+        _ => all.iter().filter_map(reached).collect(),
+    };
+    html.push_str("<ul class=\"verdict\">\n");
+    for sentence in sentences {
+        let _ = writeln!(html, "<li>{}</li>", escape(&sentence));
     }
-    merged
+    html.push_str("</ul>\n");
+}
+
+/// `ringlog, 16384/0: 3.5 M records/s (3.4 to 3.6), sync`.
+fn reached(entry: &Entry<'_>) -> Option<String> {
+    let measured = entry.measured;
+    let values: Vec<f64> = measured.counted().map(|round| round.records_per_second).collect();
+    let wide =
+        |interval: Interval| format!(" ({} to {})", figure(interval.low), figure(interval.high));
+    let interval = mean_interval(&values).map_or(String::new(), wide);
+    let rate = measured.records_per_second();
+    (measured.mode != Mode::Open && rate > 0.0).then(|| {
+        format!(
+            "{}, {}: {} records/s{interval}, durability {}.",
+            entry.target,
+            measured.title(),
+            figure(rate),
+            measured.durability
+        )
+    })
+}
+
+/// What was measured, on what, and what its acknowledgements mean: before any figure.
+fn introduce(html: &mut String, results: &[RunResult], all: &[Entry<'_>]) {
+    let mut promises: Vec<Durability> = all.iter().map(|e| e.measured.durability).collect();
+    promises.extend(results.iter().filter(|_| all.is_empty()).map(|r| r.env.durability));
+    promises.sort_unstable();
+    promises.dedup();
+    for durability in promises.iter().rev() {
+        let _ = writeln!(
+            html,
+            "<p class=\"durability\"><strong>Durability: {durability}.</strong> {}</p>",
+            durability.meaning()
+        );
+    }
+    if let Some(first) = results.first() {
+        let _ = writeln!(html, "<p class=\"soft\">{}</p>", escape(&host::in_a_line(&first.env)));
+    }
+    for result in results {
+        let env = &result.env;
+        if let Some(why) = &result.partial {
+            let why = escape(why);
+            let _ = writeln!(html, "<p class=\"partial\"><strong>Not whole:</strong> {why}</p>");
+        }
+        // As much of the commit as git itself shows; env.json has all of it.
+        let commit = env.versions.commit.as_ref().map_or(String::new(), |commit| {
+            let (id, changed) = commit
+                .split_once('-')
+                .map_or((commit.as_str(), ""), |(id, _)| (id, " and changes"));
+            format!(", commit {}{changed}", &id[..id.len().min(COMMIT_SHOWN)])
+        });
+        let software = env.target_software.as_ref().map_or(String::new(), |s| format!(" ({s})"));
+        let _ = writeln!(
+            html,
+            "<p class=\"soft\">{}{}: profile {}, {}, {} rounds of {} s. ringlog-bench {} ({} \
+             build{}).</p>",
+            escape(&env.target),
+            escape(&software),
+            escape(&env.profile),
+            escape(&env.started),
+            env.rounds,
+            env.seconds,
+            escape(&env.versions.ringlog),
+            escape(&env.versions.build),
+            escape(&commit),
+        );
+    }
+}
+
+/// Latency by percentile and how rounds went, a picture for each experiment.
+fn pictures(html: &mut String, all: &[Entry<'_>]) {
+    let among = Differences::among(all);
+    let panels = panels(all);
+    let titled = || {
+        panels
+            .iter()
+            .enumerate()
+            .map(|(index, panel)| (format!("{}", index + 1), panel_title(panel, among), panel))
+    };
+    let percentiles: Vec<String> = titled()
+        .filter_map(|(id, title, panel)| lines::percentiles(&id, &title, panel))
+        .map(|chart| chart.render())
+        .collect();
+    charts(html, "Latency", &percentiles);
+    for (title, what) in
+        [("Rate over time", OverTime::Throughput), ("Latency over time", OverTime::Latency)]
+    {
+        let drawn: Vec<String> = titled()
+            .filter_map(|(id, title, panel)| lines::over_time(&id, &title, panel, what))
+            .map(|chart| chart.render())
+            .collect();
+        charts(html, title, &drawn);
+    }
+}
+
+fn charts(html: &mut String, title: &str, drawn: &[String]) {
+    if drawn.is_empty() {
+        return;
+    }
+    let (open, folded) = drawn.split_at(drawn.len().min(OPEN_MAX));
+    let mut content = format!("<div class=\"charts\">\n{}</div>\n", open.concat());
+    if !folded.is_empty() {
+        let _ = write!(
+            content,
+            "<details class=\"more\"><summary>{} more</summary>\n<div class=\"charts\">\n{}\
+             </div></details>\n",
+            folded.len(),
+            folded.concat()
+        );
+    }
+    section(html, title, &content);
 }
 
 fn section(html: &mut String, title: &str, content: &str) {
-    let _ = writeln!(html, "<section>\n<h2>{}</h2>\n{content}</section>", escape(title));
-}
-
-fn charts(
-    html: &mut String,
-    title: &str,
-    result: &RunResult,
-    chart: impl Fn(&RunResult, Mode) -> Option<chart::Chart>,
-) {
-    let drawn = [Mode::Closed, Mode::Open, Mode::Sustain]
-        .into_iter()
-        .filter_map(|mode| chart(result, mode));
-    let drawn: String = drawn.map(|chart| chart.render()).collect();
-    if !drawn.is_empty() {
-        section(html, title, &format!("<div class=\"charts\">\n{drawn}</div>\n"));
+    if !content.is_empty() {
+        let _ = writeln!(html, "<section>\n<h2>{}</h2>\n{content}</section>", escape(title));
     }
 }
 

@@ -25,12 +25,18 @@ pub fn open_table(label: &str) -> String {
     format!("<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"{label}\"><table>\n")
 }
 
+/// Numbers line up at the right, words wrap.
+fn is_number(cell: &str) -> bool {
+    !cell.chars().any(char::is_alphabetic)
+}
+
 /// Its end.
 pub const CLOSE_TABLE: &str = "</table></div>\n";
 
-/// A table whose first column names the rows.
-pub fn scroll_table(label: &str, head: &[String], rows: &[Vec<String>]) -> String {
-    let mut html = open_table(label);
+/// A table whose first column names the rows. On a phone each row is a card: every cell carries the
+/// head of its column.
+pub fn cards(label: &str, head: &[String], rows: &[Vec<String>]) -> String {
+    let mut html = open_table(label).replacen("<table>", "<table class=\"cards\">", 1);
     html.push_str("<thead><tr>");
     for (index, cell) in head.iter().enumerate() {
         let class = if index == 0 { " class=\"word\"" } else { "" };
@@ -39,11 +45,12 @@ pub fn scroll_table(label: &str, head: &[String], rows: &[Vec<String>]) -> Strin
     html.push_str("</tr></thead>\n<tbody>");
     for row in rows {
         html.push_str("<tr>");
-        for (index, cell) in row.iter().enumerate() {
-            let cell = escape(cell);
+        for (index, (cell, head)) in row.iter().zip(head).enumerate() {
+            let (cell, head) = (escape(cell), escape(head));
             let _ = match index {
                 0 => write!(html, "<th scope=\"row\">{cell}</th>"),
-                _ => write!(html, "<td>{cell}</td>"),
+                _ if is_number(&cell) => write!(html, "<td data-head=\"{head}\">{cell}</td>"),
+                _ => write!(html, "<td class=\"word\" data-head=\"{head}\">{cell}</td>"),
             };
         }
         html.push_str("</tr>\n");
@@ -60,7 +67,7 @@ mod tests {
     #[test]
     fn text_is_never_markup() {
         assert_eq!(escape("<a href='x'>\"&"), "&lt;a href=&#39;x&#39;&gt;&quot;&amp;");
-        let table = scroll_table("<l>", &["<h>".to_owned()], &[vec!["<r>".to_owned()]]);
+        let table = cards("<l>", &["<h>".to_owned()], &[vec!["<r>".to_owned()]]);
         assert!(!table.contains("<l>") && !table.contains("<h>") && !table.contains("<r>"));
     }
 }

@@ -1,28 +1,14 @@
-//! The tables of a report: results beside the reference, throughput with bars, client metrics.
+//! The tables of a report: results beside the reference, floors, what the machine did.
 
 use std::fmt::Write;
 
-use super::page::{CLOSE_TABLE, escape, open_table, scroll_table};
+use super::entry::{Differences, Entry};
+use super::page::{CLOSE_TABLE, cards, escape, open_table};
 use crate::compare::{Comparison, HEAD};
-use crate::figures::{grouped, short};
-use crate::profile::{Mode, Reference};
-use crate::results::{ExperimentSummary, Measured, RunResult};
+use crate::figures::{figure, known};
+use crate::profile::{Axis, Mode, Reference};
+use crate::results::{DeviceFloor, ExperimentSummary, Measured, RunResult};
 
-const RESULT_HEAD: [&str; 13] = [
-    "experiment",
-    "load",
-    "records/s",
-    "MB/s",
-    "mean ms",
-    "p50",
-    "p95",
-    "p99",
-    "p99.9",
-    "max",
-    "cpu-s/GiB",
-    "RSS MiB",
-    "lost",
-];
 /// What the seed notes report; a table of both is worth a look.
 const CLIENT_METRICS: [&str; 5] = [
     "batch-size-avg",
@@ -32,241 +18,252 @@ const CLIENT_METRICS: [&str; 5] = [
     "request-latency-avg",
 ];
 
-/// The experiments of a run: each with its loads.
-fn groups(result: &RunResult) -> impl Iterator<Item = &[Measured]> {
-    result.measured.chunk_by(|one, next| one.name == next.name)
-}
-
-fn reference_label(result: &RunResult) -> &str {
-    let reference = result.profile.profile.reference.as_ref();
+fn reference_label(results: &[RunResult]) -> &str {
+    let reference = results.first().and_then(|result| result.profile.profile.reference.as_ref());
     reference.map_or("reference", |reference| &reference.label)
 }
 
 /// All figures, beside the reference's.
-pub fn results(result: &RunResult) -> String {
-    let mut html = String::new();
-    if let Some(reference) = &result.profile.profile.reference {
-        let _ = writeln!(
-            html,
-            "<p>{}: figures of Apache Kafka on another machine, by <code>{}</code>. What can be \
-             compared is how rows differ from each other.</p>",
-            escape(&reference.label),
-            escape(&reference.tool)
-        );
+pub fn results(results: &[RunResult], entries: &[Entry<'_>]) -> String {
+    let head = [
+        "",
+        "records/s",
+        "MB/s",
+        "mean ms",
+        "p50",
+        "p95",
+        "p99",
+        "p99.9",
+        "max",
+        "cpu-s/GiB",
+        "µs/record",
+        "RSS MiB",
+        "lost",
+    ];
+    let among = Differences::among(entries);
+    let mut rows = Vec::new();
+    for (index, entry) in entries.iter().enumerate() {
+        let summary = ExperimentSummary::of(entry.measured);
+        let latency = summary.latency_ms;
+        rows.push(vec![
+            among.name(entry),
+            figure(summary.records_per_second),
+            figure(summary.mb_per_second),
+            figure(latency.mean),
+            figure(latency.p50),
+            figure(latency.p95),
+            figure(latency.p99),
+            figure(latency.p999),
+            figure(latency.max),
+            known(summary.broker_cpu_seconds_per_gib),
+            known(summary.broker_cpu_us_per_record),
+            known(summary.broker_rss_bytes.map(|bytes| (bytes >> 20) as f64)),
+            summary.errors.to_string(),
+        ]);
+        // The notes' figures stand once, below the last row of their experiment.
+        let next = entries.get(index + 1);
+        let last = next.is_none_or(|next| next.measured.name != entry.measured.name);
+        if let (true, Some(reference)) = (last, &entry.measured.reference) {
+            rows.push(reference_row(&entry.measured.name, reference_label(results), reference));
+        }
     }
+    let mut html = reference_note(results);
     html.push_str(
-        "<p class=\"soft\">MB is 2^20 bytes, GiB 2^30 bytes of values; latency in milliseconds, in \
-         an open loop from when a record was meant to be sent.</p>\n",
+        "<p class=\"soft\">MB is 2^20 bytes, GiB 2^30 bytes of values. In an open loop latency \
+         counts from when a record was meant to be sent.</p>\n",
     );
-    html.push_str(&open_table("Results"));
-    html.push_str("<thead><tr>");
-    for (index, head) in RESULT_HEAD.iter().enumerate() {
-        let class = if index < 2 { " class=\"word\"" } else { "" };
-        let _ = write!(html, "<th scope=\"col\"{class}>{head}</th>");
-    }
-    html.push_str("</tr></thead>\n");
-    for group in groups(result) {
-        html.push_str("<tbody class=\"group\">\n");
-        for measured in group {
-            html.push_str(&result_row(&ExperimentSummary::of(measured)));
-        }
-        if let Some(reference) = group.first().and_then(|measured| measured.reference.as_ref()) {
-            html.push_str(&reference_row(&group[0].name, reference_label(result), reference));
-        }
-        html.push_str("</tbody>\n");
-    }
-    html.push_str(CLOSE_TABLE);
-    html.push_str(&lost_reasons(result));
-    html.push_str(&ceilings(result));
+    html.push_str(&cards("Results", &head.map(str::to_owned), &rows));
+    html.push_str(&lost_reasons(entries));
     html
 }
 
-/// What the generator can do by itself, and where it may have been the limit.
-fn ceilings(result: &RunResult) -> String {
-    let mut html = String::new();
-    let limited = |measured: &&Measured| measured.is_limited_by_generator() == Some(true);
-    for measured in result.measured.iter().filter(limited) {
-        let (name, mode) = (escape(&measured.name), measured.mode.name());
-        let _ = writeln!(html, "<p><strong>{name}, {mode}: limited by the generator.</strong></p>");
-    }
-    let row = |measured: &Measured| {
-        let floor = measured.floor?;
-        let share = measured.ceiling().map(|most| measured.records_per_second() / most * 100.0);
-        Some(vec![
-            format!("{} {}", measured.name, measured.mode.name()),
-            grouped(floor.records_per_second),
-            share.map_or("–".to_owned(), |share| format!("{share:.0} %")),
-            short(floor.p50_ms),
-            short(floor.p99_ms),
-        ])
+/// Where the reference figures are from: not from here.
+fn reference_note(results: &[RunResult]) -> String {
+    let profile = results.first().map(|result| &result.profile.profile);
+    let Some(reference) = profile.and_then(|profile| profile.reference.as_ref()) else {
+        return String::new();
     };
-    let rows: Vec<Vec<String>> = result.measured.iter().filter_map(row).collect();
-    if !rows.is_empty() {
-        let head = ["", "records/s", "the broker's share of it", "p50 ms", "p99 ms"];
-        html.push_str(
-            "<p>The floor: the same load against a broker that checks records and stores nothing. \
-             What is below it is the generator's, not the broker's.</p>\n",
-        );
-        html.push_str(&scroll_table("The floor", &head.map(str::to_owned), &rows));
-    }
-    html
-}
-
-fn result_row(summary: &ExperimentSummary<'_>) -> String {
-    let latency = summary.latency_ms;
-    let numbers = [
-        grouped(summary.records_per_second),
-        short(summary.mb_per_second),
-        short(latency.mean),
-        short(latency.p50),
-        short(latency.p95),
-        short(latency.p99),
-        short(latency.p999),
-        short(latency.max),
-        summary.broker_cpu_seconds_per_gib.map_or("–".to_owned(), |cpu| format!("{cpu:.2}")),
-        summary.broker_rss_bytes.map_or("–".to_owned(), |bytes| (bytes >> 20).to_string()),
-    ];
-    let (name, mode) = (escape(summary.name), summary.mode.name());
-    let mut row = format!("<tr><th scope=\"row\">{name}</th><td class=\"word\">{mode}</td>");
-    for number in numbers {
-        let _ = write!(row, "<td>{number}</td>");
-    }
-    let class = if summary.errors > 0 { " class=\"lost\"" } else { "" };
-    let _ = writeln!(row, "<td{class}>{}</td></tr>", summary.errors);
-    row
-}
-
-fn reference_row(name: &str, label: &str, reference: &Reference) -> String {
-    let latency = &reference.latency_ms;
-    let numbers = [
-        grouped(reference.records_per_second),
-        short(reference.mb_per_second),
-        short(latency.mean),
-        short(latency.p50),
-        short(latency.p95),
-        short(latency.p99),
-        short(latency.p999),
-        short(latency.max),
-    ];
-    let (name, label) = (escape(name), escape(label));
-    let mut row = format!(
-        "<tr class=\"reference\"><th scope=\"row\">{name}</th><td class=\"word\">{label}</td>"
-    );
-    for number in numbers {
-        let _ = write!(row, "<td>{number}</td>");
-    }
-    row.push_str("<td></td><td></td><td></td></tr>\n");
-    row
-}
-
-fn lost_reasons(result: &RunResult) -> String {
-    let mut html = String::new();
-    for measured in &result.measured {
-        for (reason, count) in &measured.outcome.recording.reasons {
-            let (name, mode) = (escape(&measured.name), measured.mode.name());
-            let reason = escape(reason);
-            let _ = writeln!(html, "<p>{name}, {mode} loop: {count} records lost: {reason}</p>");
-        }
-    }
-    html
-}
-
-/// Records a second as bars.
-pub fn throughput(result: &RunResult) -> String {
-    let ours = result.measured.iter().map(Measured::records_per_second);
-    let theirs = result.measured.iter().filter_map(|measured| measured.reference.as_ref());
-    let highest =
-        ours.chain(theirs.map(|reference| reference.records_per_second)).fold(1.0, f64::max);
-    let mut html = open_table("Throughput");
-    html.push_str(
-        "<thead><tr><th scope=\"col\" class=\"word\">experiment</th><th scope=\"col\" \
-         class=\"word\">load</th><th scope=\"col\">records/s</th><th scope=\"col\" class=\"word\">\
-         <span class=\"soft\">0 to the highest</span></th></tr></thead>\n",
-    );
-    for group in groups(result) {
-        html.push_str("<tbody class=\"group\">\n");
-        for measured in group {
-            let (mode, rate) = (measured.mode.name(), measured.records_per_second());
-            html.push_str(&bar_row(&measured.name, mode, mode, &grouped(rate), rate / highest));
-        }
-        if let Some(reference) = group.first().and_then(|measured| measured.reference.as_ref()) {
-            let (label, rate) = (reference_label(result), reference.records_per_second);
-            let text = grouped(rate);
-            html.push_str(&bar_row(&group[0].name, label, "reference", &text, rate / highest));
-        }
-        html.push_str("</tbody>\n");
-    }
-    html.push_str(CLOSE_TABLE);
-    html
-}
-
-fn bar_row(name: &str, load: &str, class: &str, value: &str, share: f64) -> String {
-    let (name, load) = (escape(name), escape(load));
-    let row_class = if class == "reference" { " class=\"reference\"" } else { "" };
     format!(
-        "<tr{row_class}><th scope=\"row\">{name}</th><td class=\"word\">{load}</td><td>{value}</td>\
-         <td class=\"bar\"><svg role=\"img\" aria-label=\"{:.0} % of the highest\">\
-         <rect class=\"{class}\" width=\"{:.2}%\" height=\"100%\"/></svg></td></tr>\n",
-        share * 100.0,
-        share * 100.0
+        "<p>Rows named {}: figures of Apache Kafka on another machine, by <code>{}</code>. Compare \
+         how they differ from each other, not with the rows beside them.</p>\n",
+        escape(&reference.label),
+        escape(&reference.tool)
     )
 }
 
-/// The client's own metrics, beside the reference's.
-pub fn client_metrics(result: &RunResult) -> String {
-    let mut rows = Vec::new();
-    for group in groups(result) {
-        for measured in group {
-            let metrics = &measured.outcome.client_metrics;
-            let name = format!("{} {}", measured.name, measured.mode.name());
-            rows.push(metric_row(name, |key| metrics.get(key).copied()));
+fn reference_row(name: &str, label: &str, reference: &Reference) -> Vec<String> {
+    let latency = &reference.latency_ms;
+    let figures = [
+        reference.records_per_second,
+        reference.mb_per_second,
+        latency.mean,
+        latency.p50,
+        latency.p95,
+        latency.p99,
+        latency.p999,
+        latency.max,
+    ];
+    let mut row = vec![format!("{name}, {label}")];
+    row.extend(figures.map(figure));
+    row.extend(["", "", "", ""].map(str::to_owned));
+    row
+}
+
+fn lost_reasons(entries: &[Entry<'_>]) -> String {
+    let mut html = String::new();
+    for entry in entries {
+        for (reason, count) in &entry.measured.outcome.recording.reasons {
+            let (name, reason) = (escape(&entry.measured.title()), escape(reason));
+            let target = escape(entry.target);
+            let _ = writeln!(
+                html,
+                "<p class=\"lost\">{target}, {name}: {count} records lost: {reason}</p>"
+            );
         }
-        if let Some(reference) = group.first().and_then(|measured| measured.reference.as_ref()) {
-            let name = format!("{} {}", group[0].name, reference_label(result));
+    }
+    html
+}
+
+/// What loads come to where nothing is stored, and what the device takes by itself.
+pub fn floors(results: &[RunResult], entries: &[Entry<'_>]) -> Option<String> {
+    let among = Differences::among(entries);
+    let row = |entry: &Entry<'_>| {
+        let floor = entry.measured.floor?;
+        let reached = entry.measured.ceiling().map(|most| {
+            format!("{} %", figure(entry.measured.records_per_second() / most * 100.0))
+        });
+        Some(vec![
+            among.name(entry),
+            figure(floor.records_per_second),
+            reached.unwrap_or_else(|| known(None)),
+            figure(floor.p50_ms),
+            figure(floor.p99_ms),
+            known(floor.seconds),
+        ])
+    };
+    let rows: Vec<Vec<String>> = entries.iter().filter_map(row).collect();
+    let device = results.iter().map(|result| &result.env.device_floors).find(|all| !all.is_empty());
+    if rows.is_empty() && device.is_none() {
+        return None;
+    }
+    let mut html = String::new();
+    if !rows.is_empty() {
+        let head = ["", "records/s", "the target reached", "p50 ms", "p99 ms", "seconds"];
+        html.push_str(
+            "<p>The generator by itself: the same load against a broker that checks records and \
+             stores nothing. No target can be seen to be faster.</p>\n",
+        );
+        html.push_str(&cards("The generator by itself", &head.map(str::to_owned), &rows));
+    }
+    if let Some(device) = device {
+        let row = |floor: &DeviceFloor| {
+            vec![
+                floor.what.clone(),
+                floor.bytes.to_string(),
+                figure(floor.writes_per_second),
+                figure(floor.p50_ms),
+                figure(floor.p99_ms),
+                figure(floor.p999_ms),
+                figure(floor.seconds),
+            ]
+        };
+        let head = ["", "bytes", "writes/s", "p50 ms", "p99 ms", "p99.9 ms", "seconds"];
+        let rows: Vec<Vec<String>> = device.iter().map(row).collect();
+        html.push_str(
+            "<p>The device by itself: one durable write after the other, without a broker. An \
+             acknowledgement after a sync cannot take less.</p>\n",
+        );
+        html.push_str(&cards("The device by itself", &head.map(str::to_owned), &rows));
+    }
+    Some(html)
+}
+
+/// Who pays for a load: the broker, the generator, and the rest of the machine.
+pub fn who_pays(entries: &[Entry<'_>]) -> Option<String> {
+    let among = Differences::among(entries);
+    let row = |entry: &Entry<'_>| {
+        let summary = ExperimentSummary::of(entry.measured);
+        let (broker, system) =
+            (summary.broker_cpu_seconds_per_gib?, summary.broker_system_seconds_per_gib);
+        let machine = entry.measured.outcome.machine;
+        let seconds = entry.measured.outcome.recording.seconds;
+        let share = |of: Option<f64>| known(of.map(|of| of / seconds * 100.0));
+        Some(vec![
+            among.name(entry),
+            known(system.map(|system| broker - system)),
+            known(system),
+            known(summary.generator_cpu_seconds_per_gib),
+            known(summary.generator_busy.map(|busy| busy * 100.0)),
+            share(machine.map(|machine| machine.writeback_seconds)),
+            share(machine.map(|machine| machine.softirq_seconds)),
+            share(machine.map(|machine| machine.steal_seconds)),
+            known(machine.and_then(|machine| machine.others_busy).map(|busy| busy * 100.0)),
+            known(machine.and_then(|machine| machine.pause_ms_max)),
+            known(summary.broker_written_per_byte),
+        ])
+    };
+    let rows: Vec<Vec<String>> = entries.iter().filter_map(row).collect();
+    let head = [
+        "",
+        "broker user",
+        "broker kernel",
+        "generator",
+        "generator %",
+        "writeback %",
+        "softirq %",
+        "steal %",
+        "others %",
+        "pause ms",
+        "written/byte",
+    ];
+    (!rows.is_empty()).then(|| {
+        let mut html = String::from(
+            "<p>Processor seconds for each GiB of values, of broker and generator; then shares of \
+             one processor: the kernel's threads that write back, interrupts, what the hypervisor \
+             gave to others, and targets that waited for their turn. The longest that the machine \
+             stood still. Bytes that went to the device for each byte of values.</p>\n",
+        );
+        html.push_str(&cards("Who pays", &head.map(str::to_owned), &rows));
+        html
+    })
+}
+
+/// The client's own metrics, beside the reference's.
+pub fn client_metrics(results: &[RunResult], entries: &[Entry<'_>]) -> String {
+    let among = Differences::among(entries);
+    let mut rows = Vec::new();
+    for (index, entry) in entries.iter().enumerate() {
+        let metrics = &entry.measured.outcome.client_metrics;
+        rows.push(metric_row(among.name(entry), |key| metrics.get(key).copied()));
+        let next = entries.get(index + 1);
+        let last = next.is_none_or(|next| next.measured.name != entry.measured.name);
+        if let (true, Some(reference)) = (last, &entry.measured.reference) {
+            let name = format!("{}, {}", entry.measured.name, reference_label(results));
             rows.push(metric_row(name, |key| reference.client_metrics.get(key).copied()));
         }
     }
-    let head = std::iter::once("").chain(CLIENT_METRICS).map(str::to_owned);
+    let head: Vec<String> = std::iter::once("").chain(CLIENT_METRICS).map(str::to_owned).collect();
     let mut html = String::from(
         "<p>By Kafka's names and definitions: sizes in bytes, times in milliseconds, rates a \
          second. Rates here are over the measured time; Kafka's client divides its byte rate by at \
          least 30 seconds.</p>\n",
     );
-    html.push_str(&scroll_table("Client metrics", &head.collect::<Vec<_>>(), &rows));
-    let lag =
-        |measured: &Measured| measured.outcome.client_metrics.get("schedule-lag-p99").copied();
-    let open = result.measured.iter().filter(|measured| measured.mode == Mode::Open);
-    let worst = open
-        .filter_map(lag)
-        .fold(None, |worst: Option<f64>, lag| Some(worst.map_or(lag, |worst| worst.max(lag))));
-    if let Some(worst) = worst {
-        let _ = writeln!(
-            html,
-            "<p>In the open loops the generator itself was late by at most {} ms at its 99th \
-             percentile; that is part of the latencies above.</p>",
-            short(worst)
-        );
-    }
+    html.push_str(&cards("Client metrics", &head, &rows));
     html
 }
 
 fn metric_row(name: String, value: impl Fn(&str) -> Option<f64>) -> Vec<String> {
-    let text = |key: &str| match value(key) {
-        Some(value) if value >= 1000.0 => grouped(value),
-        Some(value) => short(value),
-        None => "–".to_owned(),
-    };
-    std::iter::once(name).chain(CLIENT_METRICS.map(text)).collect()
+    std::iter::once(name).chain(CLIENT_METRICS.map(|key| known(value(key)))).collect()
 }
 
-/// What comparing two targets has said.
+/// What comparing two targets has said, row by row.
 pub fn comparison(comparison: &Comparison) -> String {
     let mut html = String::new();
     for (title, rows) in &comparison.tables {
         let head = HEAD.map(str::to_owned).to_vec();
         let rows: Vec<Vec<String>> = rows.iter().map(|row| row.to_vec()).collect();
         let _ = writeln!(html, "<p>{}</p>", escape(title));
-        html.push_str(&scroll_table(title, &head, &rows));
+        html.push_str(&cards(title, &head, &rows));
     }
     for why in &comparison.refused {
         let _ = writeln!(html, "<p>No verdict: {}</p>", escape(why));
@@ -278,95 +275,67 @@ pub fn comparison(comparison: &Comparison) -> String {
     html
 }
 
-/// Processor time for the same bytes, as bars, and what it is made of; `None` where no broker could
-/// be watched.
-pub fn cpu(all: &[Measured]) -> Option<String> {
-    let of = |measured: &Measured| ExperimentSummary::of(measured).broker_cpu_seconds_per_gib;
-    let highest = all.iter().filter_map(of).fold(0.0, f64::max);
-    if highest <= 0.0 {
-        return None;
-    }
-    let mut html = open_table("Processor time of the broker");
-    html.push_str(
-        "<thead><tr><th scope=\"col\" class=\"word\">experiment</th><th scope=\"col\" \
-         class=\"word\">load</th><th scope=\"col\">cpu-s/GiB</th><th scope=\"col\" class=\"word\">\
-         <span class=\"soft\">0 to the highest</span></th></tr></thead>\n<tbody>\n",
-    );
-    for measured in all {
-        let (Some(cpu), mode) = (of(measured), measured.mode.name()) else { continue };
-        html.push_str(&bar_row(&measured.name, mode, mode, &short(cpu), cpu / highest));
-    }
-    html.push_str("</tbody>");
-    html.push_str(CLOSE_TABLE);
-    html.push_str(&cpu_parts(all));
-    Some(html)
-}
-
-/// User and system time of broker and generator.
-fn cpu_parts(all: &[Measured]) -> String {
-    let text = |value: Option<f64>| value.map_or("–".to_owned(), short);
-    let row = |measured: &Measured| {
-        let summary = ExperimentSummary::of(measured);
-        let parts = |all: Option<f64>, system: Option<f64>| {
-            [text(all.zip(system).map(|(all, system)| all - system)), text(system)]
-        };
-        let broker =
-            parts(summary.broker_cpu_seconds_per_gib, summary.broker_system_seconds_per_gib);
-        let generator =
-            parts(summary.generator_cpu_seconds_per_gib, summary.generator_system_seconds_per_gib);
-        let busy = summary.generator_busy.map(|busy| format!("{:.0} %", busy * 100.0));
-        let name = format!("{} {}", summary.name, summary.mode.name());
-        let busy = busy.unwrap_or_else(|| "–".to_owned());
-        [name].into_iter().chain(broker).chain(generator).chain([busy]).collect()
-    };
-    let rows: Vec<Vec<String>> = all.iter().map(row).collect();
-    let head = ["", "broker user", "system", "generator user", "system", "generator busy"];
-    let mut html = String::from(
-        "<p>Processor seconds for each GiB of values. The generator's are those of this program \
-         and of a tool that it ran; at 100 % one processor never rested.</p>\n",
-    );
-    html.push_str(&scroll_table("Processor time by part", &head.map(str::to_owned), &rows));
-    html
-}
-
-/// The settings in a name that a sweep has given: `batch.size=16384 linger.ms=0`.
-fn settings(name: &str) -> Option<[&str; 2]> {
-    let (first, second) = name.split_once(' ')?;
-    let is_setting = |text: &str| text.contains('=') && !text.contains(' ');
-    (is_setting(first) && is_setting(second)).then_some([first, second])
-}
-
-/// Throughput of a sweep over two axes, as a map; `None` of anything else.
-pub fn heat_map(all: &[Measured]) -> Option<String> {
-    let closed: Vec<&Measured> = all.iter().filter(|m| m.mode == Mode::Closed).collect();
-    let points: Option<Vec<([&str; 2], f64)>> =
-        closed.iter().map(|m| Some((settings(&m.name)?, m.records_per_second()))).collect();
-    let points = points.filter(|points| points.len() > 2)?;
-    let mut axes: [Vec<&str>; 2] = [Vec::new(), Vec::new()];
-    for (place, _) in &points {
-        for (axis, value) in axes.iter_mut().zip(place) {
-            if !axis.contains(value) {
-                axis.push(value);
-            }
+/// Throughput of a sweep over two axes, as maps: one for each target and durability. Colours go
+/// from the slowest to the fastest of a map, so that what differs is seen.
+pub fn heat_maps(entries: &[Entry<'_>]) -> Option<String> {
+    let closed: Vec<Entry<'_>> =
+        entries.iter().filter(|entry| entry.measured.mode == Mode::Closed).copied().collect();
+    let mut maps: Vec<(String, Vec<&Measured>)> = Vec::new();
+    for entry in closed.iter().filter(|entry| entry.measured.axes.len() == 2) {
+        let name = format!("{}, {}", entry.target, entry.measured.durability);
+        match maps.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, map)) => map.push(entry.measured),
+            None => maps.push((name, vec![entry.measured])),
         }
     }
-    if axes[0].len() * axes[1].len() != points.len() || axes.iter().any(|axis| axis.len() < 2) {
+    let several = maps.len() > 1;
+    let drawn = maps.iter().filter_map(|(name, map)| heat_map(several.then_some(name), map));
+    let html: String = drawn.collect();
+    (!html.is_empty()).then_some(html)
+}
+
+fn heat_map(name: Option<&String>, all: &[&Measured]) -> Option<String> {
+    let values = |axis: usize| {
+        let mut values: Vec<&Axis> = Vec::new();
+        for measured in all {
+            if !values.contains(&&measured.axes[axis]) {
+                values.push(&measured.axes[axis]);
+            }
+        }
+        values
+    };
+    let (rows, columns) = (values(0), values(1));
+    if rows.len() * columns.len() != all.len() || rows.len() < 2 || columns.len() < 2 {
         return None;
     }
-    let highest = points.iter().map(|(_, rate)| *rate).fold(1.0, f64::max);
+    let rates = || all.iter().map(|measured| measured.records_per_second());
+    let (low, high) = (rates().fold(f64::MAX, f64::min), rates().fold(0.0, f64::max));
+    let title = name.map_or("Records a second".to_owned(), |name| format!("{name}, records/s"));
     let mut html = open_table("Throughput over two axes");
-    html.push_str("<thead><tr><th scope=\"col\" class=\"word\">records/s</th>");
-    for value in &axes[1] {
-        let _ = write!(html, "<th scope=\"col\">{}</th>", escape(value));
+    let _ = write!(html, "<thead><tr><th scope=\"col\" class=\"word\">{}</th>", escape(&title));
+    for column in &columns {
+        let _ = write!(
+            html,
+            "<th scope=\"col\">{}={}</th>",
+            escape(&column.key),
+            escape(&column.value)
+        );
     }
     html.push_str("</tr></thead>\n<tbody>");
-    for row in &axes[0] {
-        let _ = write!(html, "<tr><th scope=\"row\">{}</th>", escape(row));
-        for column in &axes[1] {
-            let found = points.iter().find(|(place, _)| place == &[*row, *column]);
-            let rate = found.map_or(0.0, |(_, rate)| *rate);
-            let (share, rate) = (rate / highest, grouped(rate));
-            let _ = write!(html, "<td class=\"heat\" style=\"--share:{share:.3}\">{rate}</td>");
+    for row in &rows {
+        let (key, value) = (escape(&row.key), escape(&row.value));
+        let _ = write!(html, "<tr><th scope=\"row\">{key}={value}</th>");
+        for column in &columns {
+            let at = all
+                .iter()
+                .find(|measured| measured.axes[0] == **row && measured.axes[1] == **column);
+            let rate = at.map_or(0.0, |measured| measured.records_per_second());
+            let share = (rate - low) / (high - low).max(f64::MIN_POSITIVE);
+            let _ = write!(
+                html,
+                "<td class=\"heat\" style=\"--share:{share:.3}\">{}</td>",
+                figure(rate)
+            );
         }
         html.push_str("</tr>\n");
     }

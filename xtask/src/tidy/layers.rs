@@ -215,6 +215,8 @@ const ROWS: &[Row] = &[
     row(
         "bench::report",
         &[
+            "bench::stats",
+            "bench::client",
             "bench::load",
             "bench::figures",
             "bench::host",
