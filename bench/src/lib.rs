@@ -21,6 +21,7 @@ pub mod host;
 pub mod io_study;
 #[cfg(feature = "librdkafka")]
 pub mod librdkafka;
+pub mod lines;
 pub mod load;
 pub mod null_broker;
 pub mod producer;

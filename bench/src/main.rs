@@ -17,6 +17,7 @@ use ringlog_bench::client::Endpoint;
 use ringlog_bench::compare::compare;
 use ringlog_bench::groups::{GroupProtocol, GroupsOptions};
 use ringlog_bench::io_study::{self, IoArgs};
+use ringlog_bench::lines::{self, Topic};
 use ringlog_bench::null_broker::run_null_broker;
 use ringlog_bench::results::RunResult;
 use ringlog_bench::run::{RunOptions, RunTools, resume, run};
@@ -58,6 +59,10 @@ enum Command {
     ///
     /// At the end it names the settings of `ringlog start` that reach what was best.
     Io(IoArgs),
+    /// Sends lines of standard input to a topic, a record each.
+    Produce(ProduceArgs),
+    /// Prints the records of a topic, a line each.
+    Consume(ConsumeArgs),
     /// Carries out loads for `ringlog-bench run` on other hosts, until it is stopped.
     ///
     /// A profile names its load hosts as `[[agent]]` with `address = "HOST:PORT"`; whoever runs it
@@ -137,6 +142,40 @@ struct ReportArgs {
     /// The page [default: report.html in the folder; with several, in the first of them].
     #[arg(long)]
     out: Option<PathBuf>,
+}
+
+#[derive(clap::Args)]
+struct TopicArgs {
+    /// The broker, as HOST:PORT.
+    #[arg(long, default_value = "localhost:9092")]
+    bootstrap: Endpoint,
+    /// The topic.
+    #[arg(long)]
+    topic: String,
+}
+
+#[derive(clap::Args)]
+struct ProduceArgs {
+    #[command(flatten)]
+    topic: TopicArgs,
+    /// Partitions of the topic, if it is not there yet.
+    #[arg(long, default_value_t = 1)]
+    partitions: i32,
+}
+
+#[derive(clap::Args)]
+struct ConsumeArgs {
+    #[command(flatten)]
+    topic: TopicArgs,
+    /// Ends after so many records, and waits for them; without it ends at the topic's end.
+    #[arg(long)]
+    max_records: Option<u64>,
+}
+
+impl TopicArgs {
+    fn topic(self) -> Topic {
+        Topic { bootstrap: self.bootstrap, name: self.topic }
+    }
 }
 
 #[derive(clap::Args)]
@@ -257,6 +296,15 @@ fn execute(command: Command) -> Result<ExitCode> {
         Command::Run(args) => args.run()?,
         Command::Report(args) => println!("{}", rebuild(&args)?.display()),
         Command::Plot(args) => plot(&args)?,
+        Command::Produce(args) => {
+            let lines = std::io::stdin().lock();
+            let sent = lines::produce(args.topic.topic(), args.partitions, lines)?;
+            println!("{sent} records acknowledged");
+        }
+        Command::Consume(args) => {
+            let out = std::io::stdout().lock();
+            lines::consume(args.topic.topic(), args.max_records, out)?;
+        }
         Command::Export(args) => match args.format {
             ExportFormat::Csv => print!("{}", export::csv(&args.folder)?),
             ExportFormat::Openmessaging => {

@@ -126,7 +126,7 @@ fn what_kafka_has_no_word_for_cannot_be_measured_of_it() {
     let both = "durability = [\"sync\"]\n".to_owned()
         + &profile.replace("ringlog.shards", "ringlog.durability");
     let said = support::runs::run(&both, &[]).stderr();
-    assert!(said.contains("broker.ringlog.durability: say durability ="), "{said}");
+    assert!(said.contains("broker.ringlog.durability: durability says that already"), "{said}");
 }
 
 /// Each target promises the same by its own means, which is read of the topic; and Kafka's tools

@@ -245,12 +245,9 @@ impl Profile {
             if experiments.iter().any(|other| other.name == resolved.name) {
                 bail!("{}: there is another named {:?}", what(), resolved.name);
             }
-            let mut keys = resolved.broker.keys();
+            let mut keys = resolved.broker.keys().filter(|_| !self.durability.is_empty());
             if let Some(key) = keys.find(|key| DURABILITY_KEYS.contains(&key.as_str())) {
-                bail!(
-                    "{}: broker.{key}: say durability = [\"replicated\", \"sync\"], for any target",
-                    what()
-                );
+                bail!("{}: broker.{key}: durability says that already, for any target", what());
             }
             resolved.axes = axes.unwrap_or(resolved.axes);
             experiments.push(resolved);

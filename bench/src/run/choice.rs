@@ -47,10 +47,15 @@ impl TargetChoice {
 
     /// The properties that it is started with for an experiment.
     pub fn properties(&self, experiment: &Experiment) -> Vec<(String, String)> {
-        let mut all: BTreeMap<String, String> = BTreeMap::new();
-        for (key, value) in experiment.broker.iter().chain(&self.broker) {
-            all.insert(key.clone(), value.to_string());
-        }
+        // What a whole profile says of a node is nothing that Kafka has to know.
+        let foreign = matches!(self.kind, TargetKind::Kafka(_));
+        let mut all: BTreeMap<String, String> = experiment
+            .broker
+            .iter()
+            .filter(|(key, _)| !(foreign && key.starts_with(RINGLOG)))
+            .chain(&self.broker)
+            .map(|(key, value)| (key.clone(), value.to_string()))
+            .collect();
         if let Some(durability) = experiment.durability {
             let own = self.kind.broker_properties(durability).into_iter();
             all.extend(own.map(|(key, value)| (key.to_owned(), value.to_owned())));
@@ -70,18 +75,18 @@ impl TargetChoice {
     pub fn check(&self, loaded: &LoadedProfile) -> Result<()> {
         let base = &loaded.profile.broker;
         for experiment in &loaded.experiments {
-            let all = || experiment.broker.iter().chain(&self.broker);
+            let own = |(key, value): &(&String, &Property)| base.get(*key) != Some(*value);
+            let mut swept = experiment.broker.iter().filter(own);
             let name = &experiment.name;
             match self.kind {
                 TargetKind::Kafka(_) => {
-                    let foreign = all().find(|(key, _)| key.starts_with(RINGLOG));
-                    if let Some((key, _)) = foreign {
+                    let foreign = |(key, _): &(&String, &Property)| key.starts_with(RINGLOG);
+                    if let Some((key, _)) = swept.chain(&self.broker).find(foreign) {
                         bail!("experiment {name} sets {key}, which is no property of Apache Kafka");
                     }
                 }
                 TargetKind::Remote(..) => {
-                    let own = |(key, value): &(&String, &Property)| base.get(*key) != Some(*value);
-                    if let Some((key, _)) = experiment.broker.iter().find(own) {
+                    if let Some((key, _)) = swept.next() {
                         bail!(
                             "experiment {name} sets {key}, which cannot be set at a broker of \
                              one's own"
@@ -150,11 +155,13 @@ mod tests {
     #[test]
     fn what_kafka_has_no_word_for_is_refused() {
         let more = "[sweep.broker]\n\"ringlog.shards\" = [1, 2]\n";
-        let (loaded, plain) = (loaded(more), loaded("[[experiment]]\nname = \"a\"\n"));
+        let plain = "[[experiment]]\nname = \"a\"\n[broker]\n\"ringlog.shards\" = 2\n";
+        let (loaded, plain) = (loaded(more), loaded(plain));
         let kafka = TargetChoice::of_name("kafka", &loaded.profile).expect("a target");
         let error = kafka.check(&loaded).expect_err("no such property").to_string();
         assert!(error.contains("ringlog.shards"), "{error}");
         let node = TargetChoice::of_name("node", &loaded.profile).expect("a target");
         assert!(node.check(&loaded).is_ok() && kafka.check(&plain).is_ok());
+        assert!(kafka.properties(&plain.experiments[0]).is_empty());
     }
 }

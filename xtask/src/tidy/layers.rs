@@ -121,6 +121,7 @@ const ROWS: &[Row] = &[
     ),
     row("node::broker", ALL, BROKER_NEVER),
     row("node::cached", &["engine::io", "engine::shard"], &[]),
+    row("node::notify", &[], &[]),
     row("node::dump_log", &["engine::log", "engine::batch", "wire"], &[]),
     row("node::format", ALL, SHELL_NEVER),
     row("node::top", &[], &[]),
@@ -230,6 +231,7 @@ const ROWS: &[Row] = &[
     row("bench::groups", HARNESS, HARNESS_NEVER),
     row("bench::io_study", HARNESS, HARNESS_NEVER),
     row("bench::librdkafka", &["bench::target"], &[]),
+    row("bench::lines", HARNESS, HARNESS_NEVER),
     row(
         "bench::null_broker",
         &["wire", "engine", "bench::client", "bench::uring_shard"],
