@@ -37,6 +37,7 @@ use crate::controller::NodeIdentity;
 use crate::format::{self, FormatOptions};
 use crate::loggers;
 use crate::metadata::MetadataImage;
+use crate::notify::{State, notify};
 use crate::telemetry;
 use crate::watchdog::{self, Watched};
 
@@ -138,8 +139,7 @@ pub fn run(config: RawConfig, format_itself: bool) -> Result<(), String> {
     };
     let took_ms = (std::time::Duration::from_nanos(monotonic_ns()) - started).as_millis() as u64;
     tracing::info!(took_ms, shards = settings.shards, "serving");
-    stop_signals.wait();
-    tracing::info!("stopping");
+    wait_for_stop(&stop_signals);
     stop.store(true, Ordering::Release);
     unpark.unpark();
     // The control shard says how it went; the others have nothing left to do by then.
@@ -148,6 +148,14 @@ pub fn run(config: RawConfig, format_itself: bool) -> Result<(), String> {
         Ok(Ready::Stopped { clean: false }) => Err("not everything was closed properly".to_owned()),
         _ => Err("the node did not stop in time".to_owned()),
     }
+}
+
+/// The node serves until it is told to stop; a supervisor hears of both.
+fn wait_for_stop(stop_signals: &StopSignals) {
+    notify(State::Ready);
+    stop_signals.wait();
+    tracing::info!("stopping");
+    notify(State::Stopping);
 }
 
 fn start_thread(name: String, run: impl FnOnce() + Send + 'static) -> Result<(), String> {

@@ -19,6 +19,7 @@ pub mod format;
 pub mod group;
 pub mod loggers;
 pub mod metadata;
+mod notify;
 pub mod quorum;
 mod telemetry;
 mod top;

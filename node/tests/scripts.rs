@@ -5,6 +5,8 @@
 
 mod support;
 
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
@@ -139,4 +141,33 @@ fn a_file_from_before_kraft_is_refused_with_advice() {
     let usage = script("kafka-server-start").output().expect("it runs");
     assert_eq!(usage.status.code(), Some(1));
     assert!(text(&usage).starts_with("USAGE: "), "{}", text(&usage));
+}
+
+/// What a supervisor hears, which waits for a node to serve (sd_notify(3)): by the name of a file,
+/// and by one that is none.
+#[test]
+fn a_supervisor_is_told_when_a_node_serves_and_when_it_stops() {
+    let mut node = Node::prepare(&[]);
+    node.format();
+    let path = node.data().join("../notify");
+    let abstract_name = format!("ringlog-test-{}", std::process::id());
+    let address = SocketAddr::from_abstract_name(&abstract_name).expect("a name");
+    let sockets = [
+        (path.display().to_string(), UnixDatagram::bind(&path).expect("bound")),
+        (format!("@{abstract_name}"), UnixDatagram::bind_addr(&address).expect("bound")),
+    ];
+    for (name, socket) in sockets {
+        socket.set_read_timeout(Some(PATIENCE)).expect("set");
+        let heard = || {
+            let mut buffer = [0; 64];
+            let length = socket.recv(&mut buffer).expect("a message");
+            String::from_utf8_lossy(&buffer[..length]).into_owned()
+        };
+        node.limits = format!("NOTIFY_SOCKET={name}");
+        node.spawn();
+        assert_eq!(heard(), "READY=1\n");
+        assert!(Client::try_connect(node.port).is_some(), "it serves by then");
+        assert_eq!(node.stop(), 0);
+        assert_eq!(heard(), "STOPPING=1\n");
+    }
 }
