@@ -31,6 +31,7 @@ pub mod report;
 pub mod results;
 pub mod run;
 pub mod stats;
+pub mod study;
 pub mod table;
 pub mod target;
 

@@ -21,6 +21,7 @@ use ringlog_bench::lines::{self, Topic};
 use ringlog_bench::null_broker::run_null_broker;
 use ringlog_bench::results::RunResult;
 use ringlog_bench::run::{RunOptions, RunTools, resume, run};
+use ringlog_bench::study::{self, StudyOptions};
 use ringlog_bench::target::{default_data_dir, die_with_parent, run_node, this_program};
 use ringlog_bench::{export, groups, report};
 
@@ -40,6 +41,9 @@ enum Command {
     /// Runs a profile's experiments, prints a table beside its reference figures, and
     /// leaves a result folder: summary.json, report.html, env.json, HdrHistogram logs.
     Run(RunArgs),
+    /// Runs a profile again and again against two targets: how far its ratios scatter, and, where
+    /// both are the same, how often a verdict is wrong.
+    Study(StudyArgs),
     /// Says whether result B is faster than result A, and with what certainty.
     ///
     /// The durability of both comes first. Then each experiment is `faster`, `slower` or
@@ -121,6 +125,51 @@ struct RunArgs {
     /// A file with the secret of the load hosts that the profile names.
     #[arg(long)]
     secret_file: Option<PathBuf>,
+}
+
+#[derive(clap::Args)]
+struct StudyArgs {
+    /// The profile.
+    profile: PathBuf,
+    /// The two targets, as `run` takes them; the same twice for an A/A study.
+    #[arg(long = "target", num_args = 1)]
+    targets: Vec<String>,
+    /// How many runs.
+    #[arg(long, default_value_t = 60)]
+    runs: usize,
+    /// Seconds measured of each experiment and load, instead of the profile's.
+    #[arg(long)]
+    seconds: Option<f64>,
+    /// Rounds of each run, instead of the profile's.
+    #[arg(long)]
+    rounds: Option<u32>,
+    /// Where targets keep their data while they run.
+    #[arg(long)]
+    data_dir: Option<PathBuf>,
+    /// The study's folder.
+    #[arg(long)]
+    out: PathBuf,
+    /// Runs the profile once, and says whether it is where the study in that folder predicts.
+    #[arg(long)]
+    check: bool,
+}
+
+impl StudyArgs {
+    fn run(self) -> Result<()> {
+        let mut args = Vec::new();
+        let mut add = |name: &str, value: Option<String>| {
+            args.extend(value.into_iter().flat_map(|value| [name.to_owned(), value]));
+        };
+        add("--seconds", self.seconds.map(|seconds| seconds.to_string()));
+        add("--rounds", self.rounds.map(|rounds| rounds.to_string()));
+        add("--data-dir", self.data_dir.map(|dir| dir.display().to_string()));
+        let (program, profile, targets) = (this_program()?, self.profile, self.targets);
+        let options = StudyOptions { program, profile, targets, args };
+        match self.check {
+            true => study::check(&options, &self.out),
+            false => study::study(&options, self.runs, &self.out),
+        }
+    }
 }
 
 #[derive(clap::Args)]
@@ -294,6 +343,7 @@ fn main() -> ExitCode {
 fn execute(command: Command) -> Result<ExitCode> {
     match command {
         Command::Run(args) => args.run()?,
+        Command::Study(args) => args.run()?,
         Command::Report(args) => println!("{}", rebuild(&args)?.display()),
         Command::Plot(args) => plot(&args)?,
         Command::Produce(args) => {

@@ -26,6 +26,7 @@ const LOGGERS: &[&str] = &[
     "ringlog_node::conn",
     "ringlog_node::coordinator",
     "ringlog_node::loggers",
+    "ringlog_node::notify",
     "ringlog_node::telemetry",
     "ringlog_node::watchdog",
 ];

@@ -18,6 +18,7 @@ use std::path::Path;
 use anyhow::{Result, bail, ensure};
 
 use crate::client::Durability;
+use crate::stats::Interval;
 use differences::{host_differences, load_differences};
 use side::{Experiment, Side};
 use verdict::{Metric, Row, Verdict};
@@ -66,6 +67,29 @@ pub fn compare(a: &Path, b: Option<&Path>, force: bool) -> Result<Comparison> {
 pub fn compare_targets(folder: &Path) -> Result<Comparison> {
     let terms = Terms { force: false, paired: true };
     Ok(compare_pairs(&two(folder, Side::read_targets(folder)?)?, terms))
+}
+
+/// What was said of one figure of an experiment.
+#[derive(Clone, Debug)]
+pub struct Judged {
+    /// Experiment, load, durability and figure.
+    pub title: String,
+    /// B against A.
+    pub ratio: Option<Interval>,
+    /// Whether it said `faster` or `slower`.
+    pub told_apart: bool,
+}
+
+/// What comparing the two targets of a result says of each figure.
+pub fn judge_targets(folder: &Path) -> Result<Vec<Judged>> {
+    let pairs = two(folder, Side::read_targets(folder)?)?;
+    let terms = Terms { force: false, paired: true };
+    let judged = |row: Row| Judged {
+        title: format!("{}, {}", row.title(), row.metric.name()),
+        ratio: row.ratio,
+        told_apart: matches!(row.verdict, Verdict::Faster | Verdict::Slower),
+    };
+    Ok(pairs.iter().flat_map(|(a, b)| rows_of(a, b, terms).0).map(judged).collect())
 }
 
 /// How two sides are compared.
@@ -167,6 +191,22 @@ const CROSSED: (Durability, Durability) = (Durability::Sync, Durability::Replica
 /// How results name a node of this project.
 const OWN: &str = "ringlog";
 
+/// Every figure of every pair of experiments, and why some have no verdict.
+fn rows_of(a: &Side, b: &Side, terms: Terms) -> (Vec<Row>, Vec<String>) {
+    let (mut rows, mut refused) = (Vec::new(), Vec::new());
+    for (one, other) in pairs_of(a, b) {
+        for metric in Metric::of(one, other) {
+            let mut row = Row::of(metric, one, other, terms.paired);
+            if let Some(why) = row.refuse(one, other).filter(|_| !terms.force) {
+                refused.push(format!("{}: {why}", row.title()));
+                row.verdict = Verdict::Refused;
+            }
+            rows.push(row);
+        }
+    }
+    (rows, refused)
+}
+
 fn compare_sides(a: &Side, b: &Side, terms: Terms) -> Comparison {
     let mut text = String::new();
     for (letter, side) in [("A", a), ("B", b)] {
@@ -187,20 +227,10 @@ fn compare_sides(a: &Side, b: &Side, terms: Terms) -> Comparison {
         }
     }
     let whole = !refused.is_empty() && !terms.force;
-    let mut rows = Vec::new();
-    for (one, other) in pairs_of(a, b) {
-        for metric in Metric::of(one, other) {
-            let mut row = Row::of(metric, one, other, terms.paired);
-            if whole {
-                row.verdict = Verdict::Refused;
-            } else if !terms.force
-                && let Some(why) = row.refuse(one, other)
-            {
-                refused.push(format!("{}: {why}", row.title()));
-                row.verdict = Verdict::Refused;
-            }
-            rows.push(row);
-        }
+    let (mut rows, why) = rows_of(a, b, terms);
+    match whole {
+        true => rows.iter_mut().for_each(|row| row.verdict = Verdict::Refused),
+        false => refused.extend(why),
     }
     let sentences = sentence::of(&a.label, &b.label, &rows);
     text.push('\n');

@@ -49,10 +49,13 @@ impl Search {
         let at = |rate: f64| self.tried.iter().find(|tried| tried.rate == rate);
         let low = at(self.low?)?;
         let Some(high) = self.high.and_then(at) else { return Some(low.rate) };
+        // A rate that did not get through within the bound tells nothing of the latency at others.
+        if high.p99_ms <= self.p99_ms_max {
+            return Some(low.rate);
+        }
         let rise = (high.p99_ms / low.p99_ms).ln();
         let share = (self.p99_ms_max / low.p99_ms).ln() / rise;
-        // What was not sustained for another reason than its latency tells nothing.
-        let share = if rise > 0.0 && share.is_finite() { share.clamp(0.0, 1.0) } else { 0.0 };
+        let share = if share.is_finite() { share.clamp(0.0, 1.0) } else { 0.0 };
         Some(low.rate * (high.rate / low.rate).powf(share))
     }
 
@@ -113,6 +116,15 @@ mod tests {
         // Four is half way from 1 to 16, two half way from 1 to 4.
         let found = search.found().expect("a rate");
         assert!((found - 2000.0).abs() < 1e-6, "{found}");
+        let mut full = search.clone();
+        full.note(Tried {
+            rate: 1500.0,
+            records_per_second: 900.0,
+            p50_ms: 1.0,
+            p99_ms: 2.0,
+            sustained: false,
+        });
+        assert_eq!(full.found(), Some(1000.0), "it did not get through, whatever its latency");
         let mut failed = Search::new(4.0, 1000.0);
         failed.note(Tried {
             rate: 1000.0,

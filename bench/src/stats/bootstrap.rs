@@ -98,6 +98,18 @@ pub fn mean_interval(values: &[f64]) -> Option<Interval> {
     Some(interval(mean(&values), values.len(), of).exp())
 }
 
+/// Between which bounds one more ratio like these is, 95 times of a hundred: by Student's t, of
+/// their logarithms. `None` with fewer than two.
+pub fn prediction(ratios: &[f64]) -> Option<(f64, f64)> {
+    let logs = logs(ratios)?;
+    let n = logs.len() as f64;
+    let student = STUDENT.get(logs.len().checked_sub(2)?).copied().unwrap_or(NORMAL);
+    let middle = mean(&logs);
+    let variance = logs.iter().map(|log| (log - middle).powi(2)).sum::<f64>() / (n - 1.0);
+    let reach = student * (variance * (1.0 + 1.0 / n)).sqrt();
+    Some(((middle - reach).exp(), (middle + reach).exp()))
+}
+
 /// The share of resamples beyond each end of the interval.
 fn tail_probability(rounds: usize) -> f64 {
     let n = rounds as f64;
@@ -174,6 +186,20 @@ mod tests {
             seen_unpaired += usize::from(ratio_of_means(&a, &b).expect("one").low > 1.0);
         }
         assert!(held >= 276 && seen >= 295 && seen_unpaired < 30, "{held} {seen} {seen_unpaired}");
+    }
+
+    #[test]
+    fn the_next_ratio_is_within_the_prediction_nineteen_times_out_of_twenty() {
+        let mut prng = Prng::new(13);
+        let held = (0..400)
+            .filter(|_| {
+                let four = noisy(&mut prng, 9.0, 0.05, 4);
+                let (low, high) = prediction(&four[..3]).expect("bounds");
+                (low..=high).contains(&four[3])
+            })
+            .count();
+        assert!((368..=396).contains(&held), "{held} of 400");
+        assert_eq!(prediction(&[1.0]), None);
     }
 
     #[test]

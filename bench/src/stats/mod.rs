@@ -4,6 +4,6 @@ mod bootstrap;
 mod trend;
 mod warmup;
 
-pub use bootstrap::{Interval, mean_interval, paired_ratio, ratio_of_means};
+pub use bootstrap::{Interval, mean_interval, paired_ratio, prediction, ratio_of_means};
 pub use trend::{Trend, trend};
 pub use warmup::{TREND_INTERVALS, first_warm, median, still_warming};

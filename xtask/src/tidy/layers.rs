@@ -228,6 +228,7 @@ const ROWS: &[Row] = &[
         HARNESS_NEVER,
     ),
     row("bench::run", HARNESS, HARNESS_NEVER),
+    row("bench::study", HARNESS, HARNESS_NEVER),
     row("bench::groups", HARNESS, HARNESS_NEVER),
     row("bench::io_study", HARNESS, HARNESS_NEVER),
     row("bench::librdkafka", &["bench::target"], &[]),
