@@ -21,6 +21,9 @@ use crate::uring_shard;
 const CLIENT_ID: &str = "ringlog-bench";
 /// How long a broker may take for anything but a fetch.
 const ANSWER_MS: u64 = 30_000;
+/// How long a broker that is only just starting is waited for, and the pause between two attempts.
+const START_MS: u64 = 5_000;
+const KNOCK_MS: u64 = 20;
 /// How long a fetch waits for records.
 const FETCH_WAIT_MS: u64 = 1_000;
 const FETCH_BYTES_MAX: i32 = 8 << 20;
@@ -65,8 +68,8 @@ pub fn produce(topic: Topic, partitions: i32, lines: impl BufRead + 'static) -> 
 }
 
 async fn send(shard: Shard, topic: Topic, partitions: i32, mut lines: impl BufRead) -> Result<u64> {
+    let mut connection = connect(&shard, &topic.bootstrap).await?;
     let deadline = shard.clock().plus_ms(ANSWER_MS);
-    let mut connection = Connection::open(&shard, &topic.bootstrap, CLIENT_ID, deadline).await?;
     let cluster = match fetch_cluster(&mut connection, &topic.name).await? {
         Some(cluster) if !cluster.leaders.is_empty() => cluster,
         _ => {
@@ -108,6 +111,18 @@ async fn send(shard: Shard, topic: Topic, partitions: i32, mut lines: impl BufRe
     Ok(count)
 }
 
+/// Connects, also to a broker that does not listen yet.
+async fn connect(shard: &Shard, broker: &Endpoint) -> Result<Connection> {
+    let patience = shard.clock().plus_ms(START_MS);
+    loop {
+        let deadline = shard.clock().plus_ms(ANSWER_MS);
+        match Connection::open(shard, broker, CLIENT_ID, deadline).await {
+            Err(_) if shard.clock() < patience => shard.sleep_ms(KNOCK_MS).await,
+            connected => return connected,
+        }
+    }
+}
+
 /// Writes the values of a topic's records, a line each, from its beginning on: so many, or without
 /// `most` until the topic's end as it was found.
 pub fn consume(topic: Topic, most: Option<u64>, out: impl Write + 'static) -> Result<u64> {
@@ -121,8 +136,7 @@ async fn receive(
     most: Option<u64>,
     mut out: impl Write,
 ) -> Result<u64> {
-    let deadline = shard.clock().plus_ms(ANSWER_MS);
-    let mut connection = Connection::open(&shard, &topic.bootstrap, CLIENT_ID, deadline).await?;
+    let mut connection = connect(&shard, &topic.bootstrap).await?;
     let cluster = fetch_cluster(&mut connection, &topic.name).await?;
     let cluster = cluster.filter(|cluster| !cluster.leaders.is_empty());
     let cluster = cluster.with_context(|| format!("there is no topic {}", topic.name))?;
