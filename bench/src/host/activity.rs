@@ -4,6 +4,7 @@
 
 use std::fs;
 
+use super::kernel_text::{bytes_after, number_after};
 use crate::figures::MachineUse;
 
 /// Kernel threads that write back, by the beginnings of their names; and those of the file
@@ -37,7 +38,7 @@ impl MachineSample {
             softirq_seconds: seconds(softirq),
             iowait_seconds: seconds(iowait),
             writeback_seconds: seconds(writeback_ticks()),
-            written_bytes: after(&vmstat, "nr_written ").unwrap_or(0) * page,
+            written_bytes: number_after(&vmstat, "nr_written ").unwrap_or(0) * page,
         }
     }
 
@@ -57,8 +58,8 @@ impl MachineSample {
 /// Bytes that wait to be written to a device, or are on their way: Dirty and Writeback.
 pub fn unwritten_bytes() -> u64 {
     let meminfo = fs::read_to_string("/proc/meminfo").unwrap_or_default();
-    let kib = |key: &str| after(&meminfo, key).unwrap_or(0);
-    (kib("Dirty:") + kib("Writeback:")) * 1024
+    let bytes = |key: &str| bytes_after(&meminfo, key).unwrap_or(0);
+    bytes("Dirty:") + bytes("Writeback:")
 }
 
 /// iowait, softirq, steal of all processors.
@@ -85,11 +86,6 @@ fn kernel_thread_ticks(stat: &str) -> Option<u64> {
     let number = |index: usize| fields.get(index)?.parse::<u64>().ok();
     let ours = WRITEBACK_THREADS.iter().any(|known| name.starts_with(known));
     (ours && number(6)? & KERNEL_THREAD != 0).then_some(number(11)? + number(12)?)
-}
-
-fn after(text: &str, key: &str) -> Option<u64> {
-    let line = text.lines().find_map(|line| line.strip_prefix(key))?;
-    line.split_ascii_whitespace().next()?.parse().ok()
 }
 
 #[cfg(test)]

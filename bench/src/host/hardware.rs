@@ -7,6 +7,8 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use super::kernel_text::{line, number};
+
 /// Entries of a folder of the kernel that are looked at.
 const ENTRIES_MAX: usize = 1_024;
 
@@ -59,7 +61,7 @@ fn is_number(text: &str) -> bool {
 pub fn cpu_idle() -> CpuIdle {
     let dir = "/sys/devices/system/cpu/cpu0/cpuidle";
     let state = |name: String| {
-        let latency = line(&format!("{dir}/{name}/latency"))?.parse().ok()?;
+        let latency = number(&format!("{dir}/{name}/latency"))?;
         Some((line(&format!("{dir}/{name}/name"))?, latency))
     };
     CpuIdle {
@@ -95,8 +97,8 @@ pub fn nics() -> Vec<Nic> {
         let driver = fs::read_link(Path::new(&dir).join("device/driver")).ok();
         Nic {
             driver: driver.and_then(|path| Some(path.file_name()?.to_string_lossy().into_owned())),
-            mbit_per_second: line(&format!("{dir}/speed")).and_then(|text| text.parse().ok()),
-            mtu: line(&format!("{dir}/mtu")).and_then(|text| text.parse().ok()),
+            mbit_per_second: number(&format!("{dir}/speed")),
+            mtu: number(&format!("{dir}/mtu")),
             rx_queues: count("rx-"),
             tx_queues: count("tx-"),
             name,
@@ -111,11 +113,6 @@ fn names(dir: &str) -> Vec<String> {
         entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
     names.sort();
     names
-}
-
-fn line(path: &str) -> Option<String> {
-    let text = fs::read_to_string(path).ok()?.trim().to_owned();
-    (!text.is_empty()).then_some(text)
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use rustix::process::{Resource, getrlimit};
 use serde::{Deserialize, Serialize};
 
 use super::hardware::{self, Cgroup, CpuIdle, Nic};
+use super::kernel_text::{bytes_after, line, number};
 
 /// Where the kernel tells of itself.
 const DIRTY_LIMITS: &str = "/proc/sys/vm";
@@ -117,7 +118,6 @@ impl Host {
         let meminfo = fs::read_to_string("/proc/meminfo").unwrap_or_default();
         let cpu = |key: &str| field(&cpuinfo, key);
         let flags = cpu("flags").or_else(|| cpu("Features"));
-        let memory_kib = field(&meminfo, "MemTotal").and_then(|text| first_number(&text));
         let os_release = fs::read_to_string("/etc/os-release").unwrap_or_default();
         let os = os_release.lines().find_map(|line| line.strip_prefix("PRETTY_NAME="));
         let virtualised = flags.map(|flags| flags.split(' ').any(|flag| flag == "hypervisor"));
@@ -136,7 +136,7 @@ impl Host {
             tcp_congestion_control: line("/proc/sys/net/ipv4/tcp_congestion_control"),
             swappiness: number(&format!("{DIRTY_LIMITS}/swappiness")),
             virtualised,
-            memory_bytes: memory_kib.map(|kib| kib * 1024),
+            memory_bytes: bytes_after(&meminfo, "MemTotal:"),
             transparent_hugepages: line("/sys/kernel/mm/transparent_hugepage/enabled")
                 .map(|text| chosen(&text)),
             kernel: line("/proc/sys/kernel/osrelease"),
@@ -268,20 +268,6 @@ fn field(text: &str, key: &str) -> Option<String> {
         let (name, value) = line.split_once(':')?;
         (name.trim() == key).then(|| value.trim().to_owned())
     })
-}
-
-fn first_number(text: &str) -> Option<u64> {
-    text.split_ascii_whitespace().next()?.parse().ok()
-}
-
-/// A file of one line.
-fn line(path: &str) -> Option<String> {
-    let text = fs::read_to_string(path).ok()?.trim().to_owned();
-    (!text.is_empty()).then_some(text)
-}
-
-fn number(path: &str) -> Option<u64> {
-    line(path)?.parse().ok()
 }
 
 fn flag(path: &str) -> Option<bool> {

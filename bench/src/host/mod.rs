@@ -3,6 +3,7 @@
 
 mod activity;
 mod hardware;
+mod kernel_text;
 mod machine;
 mod page_cache;
 mod pauses;
@@ -10,6 +11,7 @@ mod versions;
 
 pub use activity::{MachineSample, unwritten_bytes};
 pub use hardware::{Cgroup, CpuIdle, Nic};
+pub use kernel_text::{bytes_after, number_after};
 pub use machine::{FileSystem, Host};
 pub use page_cache::PageCache;
 pub use pauses::{PAUSE_MS_MAX, PauseWatch};

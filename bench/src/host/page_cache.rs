@@ -7,6 +7,8 @@ use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 
+use super::kernel_text::bytes_after;
+
 /// What is written to see what a page costs.
 const TRIED_BYTES: usize = 64 << 20;
 const PAGE_BYTES: usize = 4096;
@@ -33,14 +35,10 @@ impl PageCache {
     /// Looks at it, and writes to a file in that folder, which is removed again.
     pub fn read(data_dir: &Path) -> PageCache {
         let meminfo = fs::read_to_string("/proc/meminfo").unwrap_or_default();
-        let bytes = |key: &str| {
-            let line = meminfo.lines().find_map(|line| line.strip_prefix(key))?;
-            Some(line.split_ascii_whitespace().next()?.parse::<u64>().ok()? * 1024)
-        };
         let (new_page_us, used_page_us) = page_us(data_dir).unzip();
         PageCache {
-            free_bytes: bytes("MemFree:"),
-            cached_bytes: bytes("Cached:"),
+            free_bytes: bytes_after(&meminfo, "MemFree:"),
+            cached_bytes: bytes_after(&meminfo, "Cached:"),
             free_page_reporting: Some(has_balloon()),
             new_page_us,
             used_page_us,

@@ -68,6 +68,7 @@ impl Drop for PauseWatch {
 fn look(longest_ns: &AtomicU64, stop: &AtomicBool) {
     let mut before = monotonic_ns();
     while !stop.load(Ordering::Relaxed) {
+        // The sleep itself is what is measured: how much later than asked for it ends.
         std::thread::sleep(LOOK);
         let now = monotonic_ns();
         let late = (now - before).saturating_sub(LOOK.as_nanos() as u64);

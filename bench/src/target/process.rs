@@ -5,6 +5,7 @@ use std::fs;
 use anyhow::{Context, Result, anyhow};
 
 use crate::figures::{BrokerUse, GeneratorUse};
+use crate::host::{bytes_after, number_after};
 
 /// Writing this to /proc/PID/clear_refs forgets the peak of the resident memory.
 const CLEAR_PEAK: &str = "5";
@@ -109,14 +110,14 @@ impl ProcessWatch {
             .ok_or_else(|| anyhow!("/proc/{pid}/stat is not as expected"))?;
         let [user, system, children_user, children_system] =
             ticks.map(|ticks| ticks as f64 / self.ticks_per_second as f64);
-        let peak = peak_rss_kib(&read("status")?).unwrap_or(0);
+        let peak_rss_bytes = bytes_after(&read("status")?, "VmHWM:").unwrap_or(0);
         Ok(ProcessSample {
             cpu_seconds: user + system,
             system_seconds: system,
             children_seconds: (children_user + children_system, children_system),
-            peak_rss_bytes: peak * 1024,
+            peak_rss_bytes,
             // Of another user's process it is not to be read.
-            written_bytes: read("io").ok().and_then(|io| after(&io, "write_bytes:")),
+            written_bytes: read("io").ok().and_then(|io| number_after(&io, "write_bytes:")),
             context_switches: context_switches(pid),
         })
     }
@@ -137,7 +138,7 @@ fn context_switches(pid: u32) -> u64 {
     tasks
         .flatten()
         .filter_map(status)
-        .map(|status| keys.iter().filter_map(|key| after(&status, key)).sum::<u64>())
+        .map(|status| keys.iter().filter_map(|key| number_after(&status, key)).sum::<u64>())
         .sum()
 }
 
@@ -147,16 +148,6 @@ fn cpu_ticks(stat: &str) -> Option<[u64; 4]> {
     let mut fields = fields.split_ascii_whitespace().skip(11);
     let mut next = || fields.next()?.parse().ok();
     Some([next()?, next()?, next()?, next()?])
-}
-
-fn peak_rss_kib(status: &str) -> Option<u64> {
-    after(status, "VmHWM:")
-}
-
-/// The number behind a key at the beginning of a line.
-fn after(text: &str, key: &str) -> Option<u64> {
-    let line = text.lines().find_map(|line| line.strip_prefix(key))?;
-    line.split_ascii_whitespace().next()?.parse().ok()
 }
 
 #[cfg(test)]

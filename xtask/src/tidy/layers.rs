@@ -149,7 +149,7 @@ const ROWS: &[Row] = &[
     ),
     row(
         "bench::target",
-        &["engine", "bench::client", "bench::figures", "node::boot"],
+        &["engine", "bench::client", "bench::figures", "bench::host", "node::boot"],
         HARNESS_NEVER,
     ),
     row(
