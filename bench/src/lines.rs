@@ -4,16 +4,15 @@
 use std::io::{BufRead, Write};
 
 use anyhow::{Context, Result, bail, ensure};
-use ringlog_engine::batch::{BATCH_HEADER_BYTES, BatchHeader, Codec, decompress, records};
+use ringlog_engine::batch::{BatchHeader, records, unpack};
 use ringlog_engine::io::Mono;
 use ringlog_engine::shard::Shard;
-use ringlog_wire::ApiKey;
 use ringlog_wire::messages::fetch_request::{FetchPartition, FetchTopic};
 use ringlog_wire::messages::{FetchRequest, FetchResponse};
 
 use crate::client::{
-    Cluster, Connection, Endpoint, TopicSpec, create_topic, error_name, fetch_cluster,
-    wait_for_leaders,
+    Cluster, Connection, Endpoint, TopicSpec, UNPACKED_BYTES_MAX, create_topic, error_name,
+    fetch_cluster, fetch_version, wait_for_leaders,
 };
 use crate::producer::{Batch, Observer, Producer, ProducerSettings, Stamp};
 use crate::uring_shard;
@@ -27,13 +26,8 @@ const KNOCK_MS: u64 = 20;
 /// How long a fetch waits for records.
 const FETCH_WAIT_MS: u64 = 1_000;
 const FETCH_BYTES_MAX: i32 = 8 << 20;
-/// The oldest Fetch that brings batches of magic 2, and the newest that goes by names.
-const FETCH_FIRST: i16 = 4;
-const FETCH_BY_NAME: i16 = 12;
 /// The longest line.
 const LINE_BYTES_MAX: usize = 1_000_000;
-/// What a batch may unpack to.
-const UNPACKED_BYTES_MAX: u64 = 64 << 20;
 
 /// Where lines go to, or come from.
 #[derive(Clone, Debug)]
@@ -149,9 +143,10 @@ async fn receive(
     while most.is_none_or(|most| count < most) {
         let mut moved = false;
         for reader in &mut readers {
+            let before = reader.offset;
             let left = most.map_or(u64::MAX, |most| most - count);
             let found = reader.read(&shard, left, &mut out).await?;
-            moved |= found > 0;
+            moved |= reader.offset > before;
             count += found;
         }
         if most.is_none() && !moved {
@@ -187,7 +182,7 @@ impl Reader {
 
     /// Writes what one fetch brings, `most` records of it. Returns how many.
     async fn read(&mut self, shard: &Shard, most: u64, out: &mut impl Write) -> Result<u64> {
-        let version = self.connection.version(ApiKey::Fetch, FETCH_FIRST, FETCH_BY_NAME)?;
+        let version = fetch_version(&self.connection)?;
         self.connection.set_deadline(shard.clock().plus_ms(ANSWER_MS + FETCH_WAIT_MS));
         let request = FetchRequest {
             max_wait_ms: FETCH_WAIT_MS as i32,
@@ -219,13 +214,11 @@ impl Reader {
                 code => bail!("Fetch of partition {}: {}", self.partition, error_name(code)),
             }
             let mut bytes = partition.records.as_deref().unwrap_or_default();
-            while let Ok(header) = BatchHeader::parse(bytes) {
-                if header.size > bytes.len() || count >= most {
-                    break;
-                }
-                let (batch, rest) = bytes.split_at(header.size);
+            while count < most
+                && let Ok((header, batch)) = BatchHeader::parse_whole(bytes)
+            {
                 count += self.take_batch(&header, batch, most - count, out)?;
-                bytes = rest;
+                bytes = &bytes[header.size..];
             }
         }
         Ok(count)
@@ -239,18 +232,10 @@ impl Reader {
         out: &mut impl Write,
     ) -> Result<u64> {
         ensure!(header.crc_is_valid(batch), "a batch at offset {} has a wrong CRC", self.offset);
-        let packed = &batch[BATCH_HEADER_BYTES..];
-        let unpacked;
-        let plain = match header.codec().context("a batch of an unknown codec")? {
-            Codec::None => packed,
-            codec => {
-                unpacked = decompress(codec, packed, UNPACKED_BYTES_MAX)?;
-                &unpacked
-            }
-        };
+        let unpacked = unpack(header, batch, UNPACKED_BYTES_MAX)?;
         let mut count = 0;
         if !header.is_control() {
-            for record in records(header, plain) {
+            for record in records(header, &unpacked) {
                 let record = record.map_err(|error| anyhow::anyhow!("{error}"))?;
                 if record.offset.0 < self.offset {
                     continue;

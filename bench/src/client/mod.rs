@@ -7,6 +7,7 @@ mod connection;
 mod durability;
 mod endpoint;
 mod errors;
+mod fetch;
 mod frames;
 
 pub use admin::{TopicSpec, create_topic, delete_topic, wait_for_leaders};
@@ -15,4 +16,5 @@ pub use connection::Connection;
 pub use durability::{Durability, durability_of};
 pub use endpoint::Endpoint;
 pub use errors::{error_name, is_retriable};
+pub use fetch::{UNPACKED_BYTES_MAX, fetch_version};
 pub use frames::{FRAME_BYTES_MAX, Frames};

@@ -11,26 +11,22 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use anyhow::{Context, Result, bail, ensure};
-use ringlog_engine::batch::{BATCH_HEADER_BYTES, BatchHeader, Codec, decompress, records};
+use ringlog_engine::batch::{BatchHeader, records, unpack};
 use ringlog_engine::io::Mono;
 use ringlog_engine::shard::Shard;
-use ringlog_wire::ApiKey;
 use ringlog_wire::messages::fetch_request::{FetchPartition, FetchTopic};
 use ringlog_wire::messages::{FetchRequest, FetchResponse};
 
 use super::edges::{Meter, Window, tick};
 use super::produce::{Producers, START_DELAY_MS};
 use super::{LoadRun, Watch};
-use crate::client::{Cluster, Connection, Endpoint, error_name};
+use crate::client::{Cluster, Connection, Endpoint, UNPACKED_BYTES_MAX, error_name, fetch_version};
 use crate::figures::{Live, Outcome};
 use crate::load::{STAMP_BYTES, Values};
 use crate::producer::{Batch, Observer, Producer, Stamp};
 use crate::profile::ConsumerConfig;
 use crate::target::ProcessWatch;
 
-/// The oldest Fetch that brings batches of magic 2, and the newest that goes by names.
-const FETCH_FIRST: i16 = 4;
-const FETCH_BY_NAME: i16 = 12;
 /// How long a fetch may take beyond what it was told to wait.
 const ANSWER_MS: u64 = 30_000;
 /// How long consumers may take to get what was acknowledged; what they have not then is lost.
@@ -38,8 +34,6 @@ const ARRIVE_MS: u64 = 10_000;
 const FILL_MS: u64 = 60_000;
 /// Records between two looks at whether the run goes on, while storing what is to be read.
 const RECORDS_PER_LOOK: u64 = 4_096;
-/// What a batch may unpack to.
-const UNPACKED_BYTES_MAX: u64 = 64 << 20;
 
 /// Counts what producers got acknowledged; latency is the consumers' to see.
 struct Acknowledged {
@@ -334,7 +328,7 @@ impl Fetcher {
         let deadline = self.shard.clock().plus_ms(wait_ms);
         let mut connection =
             Connection::open(&self.shard, &self.broker, &self.client_id, deadline).await?;
-        let version = connection.version(ApiKey::Fetch, FETCH_FIRST, FETCH_BY_NAME)?;
+        let version = fetch_version(&connection)?;
         while !self.consumers.stop.get() {
             let began = self.shard.clock();
             connection.set_deadline(began.plus_ms(wait_ms));
@@ -400,18 +394,14 @@ impl Consumers {
     /// Takes whole batches; one that is cut off comes again with the next fetch.
     fn take_batches(&self, now: Mono, offset: &mut i64, mut bytes: &[u8]) -> Result<u64> {
         let mut found = 0;
-        while let Ok(header) = BatchHeader::parse(bytes) {
-            if header.size > bytes.len() {
-                break;
-            }
-            let (batch, rest) = bytes.split_at(header.size);
+        while let Ok((header, batch)) = BatchHeader::parse_whole(bytes) {
             ensure!(header.crc_is_valid(batch), "a batch at offset {offset} has a wrong CRC");
             found += match self.at_tail {
                 true => self.take_records(now, *offset, &header, batch)?,
                 false => header.records_count.max(0) as u64,
             };
             *offset = header.next_offset().0;
-            bytes = rest;
+            bytes = &bytes[header.size..];
         }
         Ok(found)
     }
@@ -423,19 +413,10 @@ impl Consumers {
         header: &BatchHeader,
         batch: &[u8],
     ) -> Result<u64> {
-        let packed = &batch[BATCH_HEADER_BYTES..];
-        let codec = header.codec().context("a batch of an unknown codec")?;
-        let unpacked;
-        let plain = match codec {
-            Codec::None => packed,
-            codec => {
-                unpacked = decompress(codec, packed, UNPACKED_BYTES_MAX)?;
-                &unpacked
-            }
-        };
+        let unpacked = unpack(header, batch, UNPACKED_BYTES_MAX)?;
         let mut meter = self.meter.borrow_mut();
         let mut found = 0;
-        for record in records(header, plain) {
+        for record in records(header, &unpacked) {
             let record = record.map_err(|error| anyhow::anyhow!("{error}"))?;
             if record.offset.0 < from {
                 continue;

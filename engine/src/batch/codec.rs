@@ -46,6 +46,9 @@ pub enum CodecError {
         /// What it said.
         error: io::Error,
     },
+    /// The attribute bits name no codec.
+    #[error("unknown compression codec in attributes {0:#x}")]
+    Unknown(u16),
     /// More than the bound.
     #[error("the batch unpacks to more than {0} bytes")]
     TooLarge(u64),

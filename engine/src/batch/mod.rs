@@ -21,7 +21,7 @@ pub use header::{
     BATCH_HEADER_BYTES, BATCH_LENGTH_AT, BATCH_OVERHEAD_BYTES, BatchHeader, HeaderError,
     TimestampType, crc32c, stamp,
 };
-pub use record::{Header, Record, RecordError, RecordIter, records};
+pub use record::{Header, Record, RecordError, RecordIter, records, unpack};
 pub use repack::{Packing, repack};
 pub use retain::{Remains, RetainError, emptied, retain_records};
 pub use validate::{

@@ -1,8 +1,11 @@
-//! Records inside an (unpacked) batch.
+//! Records inside a batch.
+
+use std::borrow::Cow;
 
 use thiserror::Error;
 
-use super::header::BatchHeader;
+use super::codec::{Codec, CodecError, decompress};
+use super::header::{BATCH_HEADER_BYTES, BatchHeader};
 use crate::stdx::varint::{read_varint, read_varlong};
 use crate::types::Offset;
 
@@ -69,6 +72,21 @@ fn take<'a>(bytes: &'a [u8], at: &mut usize) -> Result<Option<&'a [u8]>, &'stati
     let found = bytes.get(*at..*at + length).ok_or("its bytes end inside a field")?;
     *at += length;
     Ok(Some(found))
+}
+
+/// What [`records`] reads of a whole batch: its records, unpacked to at most `bytes_max` bytes.
+pub fn unpack<'a>(
+    header: &BatchHeader,
+    batch: &'a [u8],
+    bytes_max: u64,
+) -> Result<Cow<'a, [u8]>, CodecError> {
+    let packed = &batch[BATCH_HEADER_BYTES..header.size];
+    let codec = header.codec().ok_or(CodecError::Unknown(header.attributes))?;
+    // A batch that was emptied has nothing to unpack, whatever its bits say.
+    if codec == Codec::None || header.records_count == 0 {
+        return Ok(Cow::Borrowed(packed));
+    }
+    decompress(codec, packed, bytes_max).map(Cow::Owned)
 }
 
 /// The records of a batch whose records are `unpacked`.

@@ -7,8 +7,7 @@ use super::partition_log::{BatchPlace, Log, Work};
 use super::reader::ReadError;
 use super::segment::Segment;
 use crate::batch::{
-    BATCH_HEADER_BYTES, BatchHeader, UNCOMPRESSED_BATCH_BYTES_MAX, decompress, records,
-    validate_stored,
+    BATCH_HEADER_BYTES, BatchHeader, UNCOMPRESSED_BATCH_BYTES_MAX, records, unpack, validate_stored,
 };
 use crate::io::{Buf, Errno};
 use crate::shard::File;
@@ -354,10 +353,7 @@ fn first_in_batch(
 ) -> Result<Option<TimestampAnswer>, ReadError> {
     let header = validate_stored(batch).map_err(|e| ReadError::Corrupt(e.to_string()))?;
     let corrupt = |what: &dyn std::fmt::Display| ReadError::Corrupt(what.to_string());
-    let codec = header.codec().ok_or_else(|| corrupt(&"unknown codec"))?;
-    let packed = &batch[BATCH_HEADER_BYTES..header.size];
-    let unpacked =
-        decompress(codec, packed, UNCOMPRESSED_BATCH_BYTES_MAX).map_err(|e| corrupt(&e))?;
+    let unpacked = unpack(&header, batch, UNCOMPRESSED_BATCH_BYTES_MAX).map_err(|e| corrupt(&e))?;
     for record in records(&header, &unpacked) {
         let record = record.map_err(|e| corrupt(&e))?;
         if matches(record.timestamp, record.offset) {

@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use ringlog_engine::batch::{
     BATCH_HEADER_BYTES, BatchBuilder, BatchHeader, ControlType, RecordFields,
-    UNCOMPRESSED_BATCH_BYTES_MAX, decompress, records, validate_stored,
+    UNCOMPRESSED_BATCH_BYTES_MAX, records, unpack, validate_stored,
 };
 use ringlog_engine::dirs::write_partition_metadata;
 use ringlog_engine::io::{Buf, WritePath};
@@ -461,10 +461,8 @@ fn log_config(config: &RawConfig) -> LogConfig {
 }
 
 fn decode_records(header: &BatchHeader, batch: &[u8]) -> Result<Vec<MetadataRecord>, String> {
-    let codec = header.codec().ok_or("unknown codec")?;
     let unpacked =
-        decompress(codec, &batch[BATCH_HEADER_BYTES..header.size], UNCOMPRESSED_BATCH_BYTES_MAX)
-            .map_err(|e| e.to_string())?;
+        unpack(header, batch, UNCOMPRESSED_BATCH_BYTES_MAX).map_err(|e| e.to_string())?;
     let mut decoded = Vec::new();
     for record in records(header, &unpacked) {
         let record = record.map_err(|e| e.to_string())?;

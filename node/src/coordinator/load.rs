@@ -3,8 +3,7 @@
 use std::rc::Rc;
 
 use ringlog_engine::batch::{
-    BATCH_HEADER_BYTES, BatchHeader, ControlType, UNCOMPRESSED_BATCH_BYTES_MAX, decompress,
-    records, validate_stored,
+    BatchHeader, ControlType, UNCOMPRESSED_BATCH_BYTES_MAX, records, unpack, validate_stored,
 };
 use ringlog_engine::log::ReadLimits;
 use ringlog_wire::DecodeError;
@@ -59,9 +58,7 @@ impl Coordinator {
     fn replay(&self, header: &BatchHeader, batch: &[u8]) -> Result<(), String> {
         let mut core = self.core.borrow_mut();
         let producer = header.is_transactional().then_some(header.producer_id.0);
-        let codec = header.codec().ok_or("unknown codec")?;
-        let packed = &batch[BATCH_HEADER_BYTES..header.size];
-        let unpacked = decompress(codec, packed, UNCOMPRESSED_BATCH_BYTES_MAX)
+        let unpacked = unpack(header, batch, UNCOMPRESSED_BATCH_BYTES_MAX)
             .map_err(|error| error.to_string())?;
         for record in records(header, &unpacked) {
             let record = record.map_err(|error| error.to_string())?;

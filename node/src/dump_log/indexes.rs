@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use ringlog_engine::batch::records;
 
-use super::segment::{Batches, Next, unpack};
+use super::segment::{Batches, Next, unpacked};
 use super::{DumpArgs, Faults, read};
 
 const OFFSET_ENTRY_BYTES: usize = 8;
@@ -159,7 +159,7 @@ fn time_of(batches: &mut Batches, offset: i64) -> Result<(i64, i64), String> {
     loop {
         match batches.next().map_err(|error| error.to_string())? {
             Next::Batch(header, batch) if header.last_offset().0 >= offset => {
-                let unpacked = unpack(&header, &batch)?;
+                let unpacked = unpacked(&header, &batch)?;
                 let mut latest = -1;
                 for record in records(&header, &unpacked) {
                     latest = latest.max(record.map_err(|error| error.to_string())?.timestamp);

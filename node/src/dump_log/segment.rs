@@ -1,12 +1,13 @@
 //! Segments and metadata snapshots, batch by batch.
 
+use std::borrow::Cow;
 use std::fs::File;
 use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 
 use ringlog_engine::batch::{
     BATCH_HEADER_BYTES, BatchHeader, Codec, Record, TimestampType, UNCOMPRESSED_BATCH_BYTES_MAX,
-    decompress, records,
+    records, unpack,
 };
 
 use super::decode::{Decoder, control};
@@ -79,11 +80,8 @@ impl Batches {
 }
 
 /// A batch's records, unpacked.
-pub(super) fn unpack(header: &BatchHeader, batch: &[u8]) -> Result<Vec<u8>, String> {
-    let codec = header.codec().ok_or("unknown compression codec")?;
-    let codec = if header.records_count == 0 { Codec::None } else { codec };
-    let packed = &batch[BATCH_HEADER_BYTES..];
-    decompress(codec, packed, UNCOMPRESSED_BATCH_BYTES_MAX).map_err(|error| error.to_string())
+pub(super) fn unpacked<'a>(header: &BatchHeader, batch: &'a [u8]) -> Result<Cow<'a, [u8]>, String> {
+    unpack(header, batch, UNCOMPRESSED_BATCH_BYTES_MAX).map_err(|error| error.to_string())
 }
 
 pub(super) fn dump(
@@ -104,7 +102,7 @@ pub(super) fn dump(
             Next::Batch(header, batch) => {
                 write_batch(&header, &batch, position, out).map_err(failed)?;
                 if deep {
-                    let unpacked = unpack(&header, &batch).map_err(|error| named(&error))?;
+                    let unpacked = unpacked(&header, &batch).map_err(|error| named(&error))?;
                     for record in records(&header, &unpacked) {
                         let record = record.map_err(|error| named(&error))?;
                         let before = last.replace(record.offset.0);

@@ -1,5 +1,6 @@
 //! A round of compaction: the map, and the rewriting of segments (Kafka's `Cleaner`).
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
@@ -10,8 +11,8 @@ use super::plan::Dirt;
 use super::throttle::Throttle;
 use super::transactions::{CleanedTxns, MarkerFate};
 use crate::batch::{
-    BATCH_HEADER_BYTES, BatchHeader, Codec, ControlType, Record, Remains,
-    UNCOMPRESSED_BATCH_BYTES_MAX, decompress, emptied, records, retain_records,
+    BATCH_HEADER_BYTES, BatchHeader, ControlType, Record, Remains, UNCOMPRESSED_BATCH_BYTES_MAX,
+    emptied, records, retain_records, unpack,
 };
 use crate::io::{Buf, WritePath};
 use crate::log::partition_log::{Log, LogError};
@@ -196,7 +197,7 @@ impl Round<'_> {
         batch: &[u8],
         first_dirty: Offset,
     ) -> Result<bool, CompactError> {
-        let unpacked = unpack(header, batch)?;
+        let unpacked = unpacked(header, batch)?;
         for record in records(header, &unpacked) {
             let record = record.map_err(|error| corrupt(&error))?;
             if let Some(key) = record.key.filter(|_| record.offset >= first_dirty)
@@ -353,7 +354,7 @@ impl Round<'_> {
         if discard && !must_stay {
             return Ok(None);
         }
-        let unpacked = unpack(header, batch)?;
+        let unpacked = unpacked(header, batch)?;
         let keep = |record: &Record<'_>| {
             !discard && (header.is_control() || self.keeps_record(header, record))
         };
@@ -443,12 +444,8 @@ async fn next_batch(
     }
 }
 
-fn unpack(header: &BatchHeader, batch: &[u8]) -> Result<Vec<u8>, CompactError> {
-    let codec = header.codec().ok_or_else(|| corrupt(&"unknown codec"))?;
-    // An emptied batch has nothing to unpack.
-    let codec = if header.records_count == 0 { Codec::None } else { codec };
-    let packed = &batch[BATCH_HEADER_BYTES..];
-    decompress(codec, packed, UNCOMPRESSED_BATCH_BYTES_MAX).map_err(|error| corrupt(&error))
+fn unpacked<'a>(header: &BatchHeader, batch: &'a [u8]) -> Result<Cow<'a, [u8]>, CompactError> {
+    unpack(header, batch, UNCOMPRESSED_BATCH_BYTES_MAX).map_err(|error| corrupt(&error))
 }
 
 fn control_type(header: &BatchHeader, batch: &[u8]) -> Option<ControlType> {
