@@ -316,6 +316,10 @@ fn unfinished_work_is_found() {
         );
     }
     assert_eq!(rules("engine/src/log/a.rs", "// dbg!(x)\nfn todo() {}\n"), []);
+    for path in ["node/tests/a.rs.orig", "docs/a.md.rej", "README.md~"] {
+        let problems = check(&tree(&[(path, "x\n")]), &[]);
+        assert_eq!(problems.iter().map(|p| p.rule).collect::<Vec<_>>(), [Rule::Leftover]);
+    }
 }
 
 #[test]

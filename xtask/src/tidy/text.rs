@@ -7,6 +7,9 @@ use super::{Problem, Rule};
 /// Marks of unfinished work. What is to be done is an issue, or is done.
 const LEFTOVERS: [&str; 3] = [concat!("TO", "DO"), concat!("FIX", "ME"), concat!("XX", "X")];
 
+/// How files end that a tool has left behind.
+const LEFTOVER_FILES: [&str; 4] = [".orig", ".rej", ".bak", "~"];
+
 /// Folders that exist on somebody's machine only.
 const MACHINE_FOLDERS: [&str; 3] =
     [concat!("/wo", "rk/"), concat!("/ro", "ot/"), concat!("/ho", "me/")];
@@ -25,6 +28,13 @@ const AUTHORSHIP: [&str; 9] = [
 ];
 
 pub(super) fn check(tree: &Tree, problems: &mut Vec<Problem>) {
+    for path in tree.files.iter().map(|file| &file.path) {
+        for end in LEFTOVER_FILES.iter().filter(|end| path.ends_with(*end)) {
+            let (path, item) = (path.clone(), (*end).to_owned());
+            let what = format!("a tool has left a {end} file behind");
+            problems.push(Problem { path, line: 0, rule: Rule::Leftover, item, what });
+        }
+    }
     for (path, text) in tree.texts() {
         for (number, line) in text.lines().enumerate() {
             let mut add = |rule, item: &str, what: String| {
