@@ -7,6 +7,7 @@ use std::path::Path;
 use anyhow::Result;
 use serde_json::{Map, Value, json};
 
+use crate::figures::BYTES_PER_MB;
 use crate::profile::Kind;
 use crate::results::{ExperimentSummary, Measured, RunResult};
 
@@ -20,7 +21,6 @@ const OPENMESSAGING: [(&str, f64); 7] = [
     ("9999pct", 0.9999),
     ("Max", 1.0),
 ];
-const BYTES_PER_MB: f64 = (1 << 20) as f64;
 
 /// Every round of every experiment in a line.
 pub fn csv(folder: &Path) -> Result<String> {

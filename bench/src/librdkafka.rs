@@ -16,6 +16,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::{BaseRecord, DeliveryResult, Producer, ProducerContext, ThreadedProducer};
 use serde::Serialize;
 
+use crate::figures::BYTES_PER_GIB;
 use crate::target::ProcessWatch;
 
 /// What the client holds at most before it refuses records.
@@ -24,7 +25,6 @@ const QUEUED_RECORDS_MAX: &str = "1000000";
 const FULL_PAUSE: Duration = Duration::from_micros(200);
 /// How long the last acknowledgements may take.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(60);
-const BYTES_PER_GIB: f64 = (1u64 << 30) as f64;
 
 /// What to produce.
 #[derive(Clone, Debug)]

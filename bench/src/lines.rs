@@ -5,7 +5,6 @@ use std::io::{BufRead, Write};
 
 use anyhow::{Context, Result, bail, ensure};
 use ringlog_engine::batch::{BatchHeader, records, unpack};
-use ringlog_engine::io::Mono;
 use ringlog_engine::shard::Shard;
 use ringlog_wire::messages::fetch_request::{FetchPartition, FetchTopic};
 use ringlog_wire::messages::{FetchRequest, FetchResponse};
@@ -14,7 +13,7 @@ use crate::client::{
     Cluster, Connection, Endpoint, TopicSpec, UNPACKED_BYTES_MAX, create_topic, error_name,
     fetch_cluster, fetch_version, wait_for_leaders,
 };
-use crate::producer::{Batch, Observer, Producer, ProducerSettings, Stamp};
+use crate::producer::{Losses, Producer, ProducerSettings, Stamp};
 use crate::uring_shard;
 
 const CLIENT_ID: &str = "ringlog-bench";
@@ -38,22 +37,6 @@ pub struct Topic {
     pub name: String,
 }
 
-/// Says how many records were lost, and why the first of them.
-#[derive(Default)]
-struct Lost {
-    records: u64,
-    why: Option<String>,
-}
-
-impl Observer for Lost {
-    fn delivered(&mut self, _: Mono, _: &Batch) {}
-
-    fn lost(&mut self, _: Mono, records: u64, why: &str) {
-        self.records += records;
-        self.why.get_or_insert_with(|| why.to_owned());
-    }
-}
-
 /// Sends every line as a record, to a topic that is made if it is not there. Returns how many were
 /// acknowledged: all of them.
 pub fn produce(topic: Topic, partitions: i32, lines: impl BufRead + 'static) -> Result<u64> {
@@ -75,7 +58,7 @@ async fn send(shard: Shard, topic: Topic, partitions: i32, mut lines: impl BufRe
     };
     let config = ProducerSettings::default().resolve(0, LINE_BYTES_MAX)?;
     let bootstrap = vec![topic.bootstrap.clone()];
-    let producer = Producer::start(&shard, config, bootstrap, cluster, Lost::default());
+    let producer = Producer::start(&shard, config, bootstrap, cluster, Losses::default());
     let (mut line, mut count) = (Vec::new(), 0);
     let sent = async {
         producer.ready().await?;

@@ -19,7 +19,7 @@ use ringlog_bench::groups::{GroupProtocol, GroupsOptions};
 use ringlog_bench::io_study::{self, IoArgs};
 use ringlog_bench::lines::{self, Topic};
 use ringlog_bench::null_broker::run_null_broker;
-use ringlog_bench::results::RunResult;
+use ringlog_bench::results::{REPORT, RunResult, json};
 use ringlog_bench::run::{RunOptions, RunTools, resume, run};
 use ringlog_bench::study::{self, StudyOptions};
 use ringlog_bench::target::{default_data_dir, die_with_parent, run_node, this_program};
@@ -359,7 +359,7 @@ fn execute(command: Command) -> Result<ExitCode> {
             ExportFormat::Csv => print!("{}", export::csv(&args.folder)?),
             ExportFormat::Openmessaging => {
                 let all = export::openmessaging(&args.folder)?;
-                print!("{}", String::from_utf8(ringlog_bench::results::json(&all)?)?);
+                print!("{}", String::from_utf8(json(&all)?)?);
             }
         },
         Command::Io(args) => {
@@ -380,11 +380,11 @@ fn execute(command: Command) -> Result<ExitCode> {
         #[cfg(feature = "librdkafka")]
         Command::Librdkafka(args) => {
             let report = ringlog_bench::librdkafka::run(&args.options())?;
-            println!("{}", String::from_utf8(ringlog_bench::results::json(&report)?)?.trim_end());
+            println!("{}", String::from_utf8(json(&report)?)?.trim_end());
         }
         Command::Groups(args) => {
             let report = groups::run(&args.options())?;
-            println!("{}", String::from_utf8(ringlog_bench::results::json(&report)?)?.trim_end());
+            println!("{}", String::from_utf8(json(&report)?)?.trim_end());
         }
         Command::Node { args } => {
             die_with_parent()?;
@@ -409,7 +409,7 @@ fn rebuild(args: &ReportArgs) -> Result<PathBuf> {
         2 => Some(compare(first, second.map(PathBuf::as_path), false)?),
         _ => None,
     };
-    let out = args.out.clone().unwrap_or_else(|| first.join("report.html"));
+    let out = args.out.clone().unwrap_or_else(|| first.join(REPORT));
     std::fs::write(&out, report::render(&results, verdict.as_ref()))
         .with_context(|| format!("{} cannot be written", out.display()))?;
     Ok(out)

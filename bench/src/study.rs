@@ -13,12 +13,11 @@ use serde::{Deserialize, Serialize};
 use crate::compare::{Judged, judge_targets};
 use crate::figures::{align, short, utc};
 use crate::host::{Host, Versions};
-use crate::results::{ResultFolder, json};
+use crate::results::{ResultFolder, VERDICT, json};
 use crate::stats::prediction;
 
 /// What a study is kept in.
 const STUDY: &str = "study.json";
-const VERDICT: &str = "verdict.md";
 const RUNS_MAX: usize = 1_000;
 /// Of so many intervals the wider ones are left out: what the host can tell nearly always.
 const USUAL: f64 = 0.95;

@@ -26,8 +26,6 @@ const HEADER: [&str; 15] = [
 /// Columns of words, which begin at the left.
 const WORDS: usize = 3;
 
-type Row = [String; HEADER.len()];
-
 /// What the generator does by itself, and what both sides' processor time is made of.
 const GENERATOR_HEADER: [&str; 9] = [
     "experiment",
@@ -69,14 +67,10 @@ pub fn line(measured: &Measured) -> String {
 pub fn render(result: &RunResult) -> String {
     let reference = result.profile.profile.reference.as_ref();
     let label = reference.map_or("reference", |reference| reference.label.as_str());
-    let mut rows = vec![HEADER.map(str::to_owned)];
+    let mut rows = vec![HEADER.map(str::to_owned).to_vec()];
     for (index, measured) in result.measured.iter().enumerate() {
         rows.push(row(measured));
-        // Once for each experiment, below its last load.
-        let next = result.measured.get(index + 1);
-        if next.is_none_or(|next| next.name != measured.name)
-            && let Some(reference) = &measured.reference
-        {
+        if let Some(reference) = measured.reference_below(result.measured.get(index + 1)) {
             rows.push(reference_row(label, reference));
         }
     }
@@ -151,44 +145,13 @@ pub fn verdict(result: &RunResult) -> String {
     text
 }
 
-fn row(measured: &Measured) -> Row {
+fn row(measured: &Measured) -> Vec<String> {
     let summary = ExperimentSummary::of(measured);
-    let latency = summary.latency_ms;
-    [
-        summary.name.to_owned(),
-        summary.load.to_owned(),
-        summary.durability.to_string(),
-        figure(summary.records_per_second),
-        figure(summary.mb_per_second),
-        figure(latency.mean),
-        figure(latency.p50),
-        figure(latency.p95),
-        figure(latency.p99),
-        figure(latency.p999),
-        figure(latency.max),
-        known(summary.broker_cpu_seconds_per_gib),
-        known(summary.broker_cpu_us_per_record),
-        known(summary.broker_rss_bytes.map(|bytes| (bytes >> 20) as f64)),
-        summary.errors.to_string(),
-    ]
+    let words = [summary.name.to_owned(), summary.load.to_owned(), summary.durability.to_string()];
+    words.into_iter().chain(summary.cells()).collect()
 }
 
-fn reference_row(label: &str, reference: &Reference) -> Row {
-    let latency = &reference.latency_ms;
-    let mut row = Row::default();
-    row[0] = format!("  {label}");
-    let figures = [
-        reference.records_per_second,
-        reference.mb_per_second,
-        latency.mean,
-        latency.p50,
-        latency.p95,
-        latency.p99,
-        latency.p999,
-        latency.max,
-    ];
-    for (cell, value) in row[WORDS..].iter_mut().zip(figures) {
-        *cell = figure(value);
-    }
-    row
+fn reference_row(label: &str, reference: &Reference) -> Vec<String> {
+    let words = [format!("  {label}"), String::new(), String::new()];
+    words.into_iter().chain(reference.cells()).collect()
 }

@@ -8,9 +8,8 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::client::Durability;
-use crate::figures::{LatencySummary, MachineUse};
 use crate::profile::{Driver, Mode};
-use crate::results::{INCOMPLETE, SUMMARY, load_name};
+use crate::results::{ENV, INCOMPLETE, PROFILE, RoundFigures, SUMMARY, load_name};
 use crate::stats::Trend;
 
 /// One target of a result.
@@ -46,39 +45,9 @@ pub struct Experiment {
     /// What acknowledgements meant.
     pub durability: Durability,
     /// Each round that counts, by itself.
-    pub rounds: Vec<Figures>,
+    pub rounds: Vec<RoundFigures>,
     /// Whether they drift.
     pub trend: Option<Trend>,
-}
-
-/// A round, or a result from before there were rounds, in numbers.
-#[derive(Clone, Debug, Deserialize)]
-pub struct Figures {
-    /// Whether it counts.
-    #[serde(default = "yes")]
-    pub counted: bool,
-    /// Whether the load had stopped getting faster.
-    #[serde(default)]
-    pub steady: Option<bool>,
-    /// Throughput.
-    pub records_per_second: f64,
-    /// Latency.
-    pub latency_ms: LatencySummary,
-    /// Records that were given up.
-    #[serde(default)]
-    pub errors: u64,
-    /// Of the broker, for each GiB of values.
-    pub broker_cpu_seconds_per_gib: Option<f64>,
-    /// The same, for each record, in microseconds.
-    #[serde(default)]
-    pub broker_cpu_us_per_record: Option<f64>,
-    /// What the machine did meanwhile.
-    #[serde(default)]
-    pub machine: Option<MachineUse>,
-}
-
-fn yes() -> bool {
-    true
 }
 
 #[derive(Deserialize)]
@@ -101,9 +70,10 @@ struct SummaryExperiment {
     #[serde(default)]
     trend: Option<Trend>,
     #[serde(default)]
-    rounds: Vec<Figures>,
+    rounds: Vec<RoundFigures>,
+    /// The figures of a result from before there were rounds.
     #[serde(flatten)]
-    whole: Figures,
+    whole: RoundFigures,
 }
 
 impl Side {
@@ -200,7 +170,7 @@ impl Experiment {
 
 /// What the profile and the command line say of the load, without what is the broker's.
 fn load_of(path: &Path) -> Result<Value> {
-    let file = path.join("profile.toml");
+    let file = path.join(PROFILE);
     let context = || format!("{}", file.display());
     let text = fs::read_to_string(&file).with_context(context)?;
     let mut load: Value = toml::from_str(&text).with_context(context)?;
@@ -220,7 +190,7 @@ fn load_of(path: &Path) -> Result<Value> {
             sweep.remove("broker");
         }
         // The command line may have changed how long, which env.json knows. How often is no matter.
-        let env = path.join("env.json");
+        let env = path.join(ENV);
         let text = fs::read_to_string(&env).with_context(|| format!("{}", env.display()))?;
         let env: Value =
             serde_json::from_str(&text).with_context(|| format!("{}", env.display()))?;

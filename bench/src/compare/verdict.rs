@@ -1,10 +1,11 @@
 //! [`Verdict`]: what may be said of one figure of two results.
 
-use super::side::{Experiment, Figures};
+use super::side::Experiment;
 use crate::client::Durability;
 use crate::figures::{align, figure};
 use crate::host::PAUSE_MS_MAX;
 use crate::profile::Mode;
+use crate::results::RoundFigures;
 use crate::stats::{Interval, median, paired_ratio, ratio_of_means};
 
 /// Differences within it are of no interest: half of the smallest that repeats on a quiet machine.
@@ -83,7 +84,7 @@ impl Metric {
         // A tool may not say everything.
         all.retain(|metric| rounds().all(|round| metric.value(round).is_finite()));
         let cost = if a.mode == Mode::Open { Metric::Cost } else { Metric::Cpu };
-        let known = |round: &Figures| {
+        let known = |round: &RoundFigures| {
             let cost = cost.value(round);
             cost.is_finite() && cost > 0.0
         };
@@ -111,7 +112,7 @@ impl Metric {
         self == Metric::Rate
     }
 
-    fn value(self, round: &Figures) -> f64 {
+    fn value(self, round: &RoundFigures) -> f64 {
         match self {
             Metric::Rate => round.records_per_second,
             Metric::P99 => round.latency_ms.p99,
@@ -125,7 +126,7 @@ impl Metric {
 impl Marks {
     fn of(a: &Experiment, b: &Experiment) -> Marks {
         let mut rounds = a.rounds.iter().chain(&b.rounds);
-        let pause = |round: &Figures| round.machine.and_then(|machine| machine.pause_ms_max);
+        let pause = |round: &RoundFigures| round.machine.and_then(|machine| machine.pause_ms_max);
         Marks {
             warming: rounds.clone().any(|round| round.steady == Some(false)),
             drifting: a.trend.is_some() || b.trend.is_some(),

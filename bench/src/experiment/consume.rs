@@ -23,7 +23,7 @@ use super::{LoadRun, Watch};
 use crate::client::{Cluster, Connection, Endpoint, UNPACKED_BYTES_MAX, error_name, fetch_version};
 use crate::figures::{Live, Outcome};
 use crate::load::{STAMP_BYTES, Values};
-use crate::producer::{Batch, Observer, Producer, Stamp};
+use crate::producer::{Batch, Losses, Observer, Producer, Stamp};
 use crate::profile::ConsumerConfig;
 use crate::target::ProcessWatch;
 
@@ -181,18 +181,6 @@ pub async fn catch_up(
     Ok(Outcome { client_metrics, ..edges.outcome(recording)? })
 }
 
-/// Loses nothing.
-#[derive(Default)]
-struct Loss(Option<String>);
-
-impl Observer for Loss {
-    fn delivered(&mut self, _: Mono, _: &Batch) {}
-
-    fn lost(&mut self, _: Mono, _: u64, why: &str) {
-        self.0.get_or_insert_with(|| why.to_owned());
-    }
-}
-
 /// Stores what is to be read.
 pub async fn fill(
     shard: &Shard,
@@ -202,7 +190,7 @@ pub async fn fill(
     watch: &RefCell<dyn Watch>,
 ) -> Result<()> {
     let (config, bootstrap) = (run.producer.clone(), vec![bootstrap.clone()]);
-    let producer = Producer::start(shard, config, bootstrap, cluster.clone(), Loss::default());
+    let producer = Producer::start(shard, config, bootstrap, cluster.clone(), Losses::default());
     let mut values = Values::new(run.values, shard.random());
     let filled = async {
         for number in 0..run.consumer.fill_records {
@@ -221,7 +209,7 @@ pub async fn fill(
     let filled = filled.await;
     producer.close().await;
     filled?;
-    match producer.observer(|loss| loss.0.take()) {
+    match producer.observer(|losses| losses.why.take()) {
         Some(why) => bail!("what is to be read could not be stored: {why}"),
         None => Ok(()),
     }

@@ -22,7 +22,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use serde::Serialize;
 
-use crate::figures::{LatencySummary, utc, utc_in_name};
+use crate::figures::{BYTES_PER_GIB, LatencySummary, utc, utc_in_name};
 use crate::host::{FileSystem, Host, Versions};
 use crate::load::Latency;
 use crate::results::{ResultFolder, VERDICT, json};
@@ -33,7 +33,6 @@ pub use plan::IoPlan;
 pub use recommend::{Recommendation, recommend};
 
 const LOCAL_RESULTS: &str = "results/local";
-const BYTES_PER_GIB: f64 = (1u64 << 30) as f64;
 const BYTES_PER_MIB: f64 = (1u64 << 20) as f64;
 /// What a result of the study lies in.
 pub const IO_RESULT: &str = "io.json";

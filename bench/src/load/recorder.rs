@@ -111,6 +111,11 @@ impl Recording {
         );
     }
 
+    /// Records acknowledged within the window, for each of its seconds.
+    pub fn records_per_second(&self) -> f64 {
+        self.records as f64 / self.seconds
+    }
+
     /// Forgets the intervals' histograms, which are large, once they are in an interval log.
     pub fn forget_intervals(&mut self) {
         self.intervals = Vec::new();

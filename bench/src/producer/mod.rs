@@ -34,4 +34,4 @@ pub use murmur2::{murmur2, partition_of_key};
 pub use partitioner::{BatchState, StickyPartitioner};
 pub use queued::{Batch, Mark, Stamp};
 pub use request::{PRODUCE_FIRST, PRODUCE_LAST, ProduceForm};
-pub use shared::{Observer, Producer, TARGET_LOST_MS};
+pub use shared::{Losses, Observer, Producer, TARGET_LOST_MS};

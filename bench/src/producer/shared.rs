@@ -30,6 +30,24 @@ pub trait Observer {
     fn lost(&mut self, now: Mono, records: u64, why: &str);
 }
 
+/// Remembers what was lost: for a producer that is to lose nothing.
+#[derive(Debug, Default)]
+pub struct Losses {
+    /// How many records.
+    pub records: u64,
+    /// Why the first of them.
+    pub why: Option<String>,
+}
+
+impl Observer for Losses {
+    fn delivered(&mut self, _: Mono, _: &Batch) {}
+
+    fn lost(&mut self, _: Mono, records: u64, why: &str) {
+        self.records += records;
+        self.why.get_or_insert_with(|| why.to_owned());
+    }
+}
+
 /// A producer for one topic; clones are the same one.
 pub struct Producer<O>(pub(super) Rc<Shared<O>>);
 

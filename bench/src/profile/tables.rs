@@ -6,7 +6,7 @@ use anyhow::{Result, bail, ensure};
 use serde::{Deserialize, Serialize};
 
 use super::{ConsumerSettings, check_producers, check_rate};
-use crate::figures::Times;
+use crate::figures::{Times, figure};
 use crate::producer::ProducerSettings;
 
 /// A load host.
@@ -303,6 +303,24 @@ pub struct Reference {
     /// The client's own metrics.
     #[serde(default)]
     pub client_metrics: BTreeMap<String, f64>,
+}
+
+impl Reference {
+    /// The figures as cells of a table: throughput, latency in ms.
+    pub fn cells(&self) -> [String; 8] {
+        let latency = &self.latency_ms;
+        [
+            self.records_per_second,
+            self.mb_per_second,
+            latency.mean,
+            latency.p50,
+            latency.p95,
+            latency.p99,
+            latency.p999,
+            latency.max,
+        ]
+        .map(figure)
+    }
 }
 
 /// Latency as kafka-producer-perf-test prints it.

@@ -18,6 +18,9 @@ const CLIENT_METRICS: [&str; 5] = [
     "request-latency-avg",
 ];
 
+/// Figures of a result that references do not have.
+const NOT_IN_REFERENCES: usize = 4;
+
 fn reference_label(results: &[RunResult]) -> &str {
     let reference = results.first().and_then(|result| result.profile.profile.reference.as_ref());
     reference.map_or("reference", |reference| &reference.label)
@@ -44,27 +47,11 @@ pub fn results(results: &[RunResult], entries: &[Entry<'_>]) -> String {
     let mut rows = Vec::new();
     for (index, entry) in entries.iter().enumerate() {
         let summary = ExperimentSummary::of(entry.measured);
-        let latency = summary.latency_ms;
-        rows.push(vec![
-            among.name(entry),
-            figure(summary.records_per_second),
-            figure(summary.mb_per_second),
-            figure(latency.mean),
-            figure(latency.p50),
-            figure(latency.p95),
-            figure(latency.p99),
-            figure(latency.p999),
-            figure(latency.max),
-            known(summary.broker_cpu_seconds_per_gib),
-            known(summary.broker_cpu_us_per_record),
-            known(summary.broker_rss_bytes.map(|bytes| (bytes >> 20) as f64)),
-            summary.errors.to_string(),
-        ]);
-        // The notes' figures stand once, below the last row of their experiment.
-        let next = entries.get(index + 1);
-        let last = next.is_none_or(|next| next.measured.name != entry.measured.name);
-        if let (true, Some(reference)) = (last, &entry.measured.reference) {
-            rows.push(reference_row(&entry.measured.name, reference_label(results), reference));
+        rows.push(std::iter::once(among.name(entry)).chain(summary.cells()).collect());
+        if let Some(reference) = reference_below(entries, index) {
+            let name = format!("{}, {}", summary.name, reference_label(results));
+            let blank = std::iter::repeat_n(String::new(), NOT_IN_REFERENCES);
+            rows.push(std::iter::once(name).chain(reference.cells()).chain(blank).collect());
         }
     }
     let mut html = reference_note(results);
@@ -91,22 +78,9 @@ fn reference_note(results: &[RunResult]) -> String {
     )
 }
 
-fn reference_row(name: &str, label: &str, reference: &Reference) -> Vec<String> {
-    let latency = &reference.latency_ms;
-    let figures = [
-        reference.records_per_second,
-        reference.mb_per_second,
-        latency.mean,
-        latency.p50,
-        latency.p95,
-        latency.p99,
-        latency.p999,
-        latency.max,
-    ];
-    let mut row = vec![format!("{name}, {label}")];
-    row.extend(figures.map(figure));
-    row.extend(["", "", "", ""].map(str::to_owned));
-    row
+fn reference_below<'a>(entries: &[Entry<'a>], index: usize) -> Option<&'a Reference> {
+    let next = entries.get(index + 1).map(|next| next.measured);
+    entries[index].measured.reference_below(next)
 }
 
 fn lost_reasons(entries: &[Entry<'_>]) -> String {
@@ -235,9 +209,7 @@ pub fn client_metrics(results: &[RunResult], entries: &[Entry<'_>]) -> String {
     for (index, entry) in entries.iter().enumerate() {
         let metrics = &entry.measured.outcome.client_metrics;
         rows.push(metric_row(among.name(entry), |key| metrics.get(key).copied()));
-        let next = entries.get(index + 1);
-        let last = next.is_none_or(|next| next.measured.name != entry.measured.name);
-        if let (true, Some(reference)) = (last, &entry.measured.reference) {
+        if let Some(reference) = reference_below(entries, index) {
             let name = format!("{}, {}", entry.measured.name, reference_label(results));
             rows.push(metric_row(name, |key| reference.client_metrics.get(key).copied()));
         }

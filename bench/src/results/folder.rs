@@ -10,6 +10,14 @@ use anyhow::{Context, Result, ensure};
 pub const INCOMPLETE: &str = "INCOMPLETE";
 /// What a complete result has.
 pub const SUMMARY: &str = "summary.json";
+/// Where and how it was measured.
+pub const ENV: &str = "env.json";
+/// The profile, as it was given.
+pub const PROFILE: &str = "profile.toml";
+/// What was found, in words and a table.
+pub const VERDICT: &str = "verdict.md";
+/// The same as a page.
+pub const REPORT: &str = "report.html";
 
 /// Where a run leaves what it found. Every file appears whole: it is written under another name,
 /// and renamed.

@@ -18,7 +18,7 @@ use crate::stats::{Trend, trend};
 
 pub use env::DeviceFloor;
 pub use env::Env;
-pub use folder::{INCOMPLETE, ResultFolder, SUMMARY};
+pub use folder::{ENV, INCOMPLETE, PROFILE, REPORT, ResultFolder, SUMMARY, VERDICT};
 pub use interval_log::{latency_log, latency_log_name, read_latency_log};
 pub use series::{SERIES, read_series, write_series};
 pub use summary::{ExperimentSummary, RoundFigures, Summary, Tried};
@@ -27,9 +27,6 @@ pub use summary::{ExperimentSummary, RoundFigures, Summary, Tried};
 const NEAR_CEILING: f64 = 0.8;
 /// The native generator is one thread: one that works for this share of the time is the limit.
 const BUSY: f64 = 0.95;
-
-/// What was found, in words and a table.
-pub const VERDICT: &str = "verdict.md";
 
 /// A load against a broker that checks records and stores none: no broker can be seen to be faster
 /// with this generator on this machine.
@@ -52,7 +49,7 @@ impl Floor {
     /// Of what came of the load.
     pub fn of(outcome: &Outcome) -> Floor {
         let latency = LatencySummary::of_outcome(outcome);
-        let records_per_second = outcome.recording.records as f64 / outcome.recording.seconds;
+        let records_per_second = outcome.recording.records_per_second();
         let seconds = Some(outcome.recording.seconds);
         Floor { records_per_second, p50_ms: latency.p50, p99_ms: latency.p99, seconds }
     }
@@ -155,6 +152,13 @@ impl Measured {
             outcome,
             reference: experiment.reference.clone(),
         })
+    }
+
+    /// The reference's figures, for below this row of a table. They stand once, below the last
+    /// row of their experiment.
+    pub fn reference_below(&self, next: Option<&Measured>) -> Option<&Reference> {
+        let last = next.is_none_or(|next| next.name != self.name);
+        self.reference.as_ref().filter(|_| last)
     }
 
     /// The rounds that count.

@@ -8,16 +8,16 @@ use anyhow::{Context, Result, ensure};
 use serde::Deserialize;
 
 use super::{
-    Env, Floor, Measured, RoundFigures, RunResult, SERIES, SUMMARY, Tried, latency_log_name,
-    read_latency_log, read_series,
+    ENV, Env, Floor, Measured, PROFILE, RoundFigures, RunResult, SERIES, SUMMARY, Tried,
+    latency_log_name, read_latency_log, read_series,
 };
 use crate::client::Durability;
-use crate::figures::{BrokerUse, GeneratorUse, LatencySummary, MachineUse, Outcome, Warmup};
+use crate::figures::{
+    BYTES_PER_GIB, BYTES_PER_MB, BrokerUse, GeneratorUse, LatencySummary, MachineUse, Outcome,
+    Warmup,
+};
 use crate::load::{Recording, new_histogram};
 use crate::profile::{Axis, Driver, Kind, LoadedProfile, Mode};
-
-const BYTES_PER_MB: f64 = (1 << 20) as f64;
-const BYTES_PER_GIB: f64 = (1 << 30) as f64;
 
 #[derive(Deserialize)]
 struct Saved {
@@ -68,8 +68,8 @@ struct SavedExperiment {
 impl RunResult {
     /// Reads the result in a folder.
     pub fn read(folder: &Path) -> Result<RunResult> {
-        let mut profile = LoadedProfile::read(&folder.join("profile.toml"))?;
-        let env: Env = parse(&folder.join("env.json"))?;
+        let mut profile = LoadedProfile::read(&folder.join(PROFILE))?;
+        let env: Env = parse(&folder.join(ENV))?;
         profile.name.clone_from(&env.profile);
         let saved: Saved = parse(&folder.join(SUMMARY))?;
         let experiments = saved.experiments.into_iter();

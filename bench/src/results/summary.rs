@@ -6,14 +6,13 @@ use serde::{Deserialize, Serialize};
 
 use super::{Floor, Measured, RunResult, load_name};
 use crate::client::Durability;
-use crate::figures::{BrokerUse, LatencySummary, MachineUse, Outcome, nan_if_null};
+use crate::figures::{
+    BYTES_PER_GIB, BYTES_PER_MB, BrokerUse, LatencySummary, MachineUse, Outcome, figure, known,
+    nan_if_null,
+};
 use crate::host::Host;
 use crate::profile::{Axis, Driver, Kind, Mode};
 use crate::stats::Trend;
-
-/// As kafka-producer-perf-test counts them.
-const BYTES_PER_MB: f64 = (1 << 20) as f64;
-const BYTES_PER_GIB: f64 = (1 << 30) as f64;
 
 /// The result of a run.
 #[derive(Clone, Debug, Serialize)]
@@ -124,6 +123,7 @@ pub struct RoundFigures {
     #[serde(default = "yes")]
     pub counted: bool,
     /// How long it warmed up.
+    #[serde(default)]
     pub warmup_seconds: f64,
     /// Whether its speed had stopped rising then; `null` where the warm-up was too short to tell.
     pub steady: Option<bool>,
@@ -132,6 +132,7 @@ pub struct RoundFigures {
     /// Of the records that were sent within the window.
     pub latency_ms: LatencySummary,
     /// Records that were given up.
+    #[serde(default)]
     pub errors: u64,
     /// Per 2^30 bytes of values.
     pub broker_cpu_seconds_per_gib: Option<f64>,
@@ -152,12 +153,11 @@ impl RoundFigures {
     /// Of a round whose values have so many bytes; of a search, with the rate that it came to.
     pub fn of(outcome: &Outcome, sustained: Option<f64>, value_bytes: usize) -> RoundFigures {
         let recording = &outcome.recording;
-        let reached = recording.records as f64 / recording.seconds;
         RoundFigures {
             counted: true,
             warmup_seconds: outcome.warmup.seconds,
             steady: outcome.warmup.steady,
-            records_per_second: sustained.unwrap_or(reached),
+            records_per_second: sustained.unwrap_or(recording.records_per_second()),
             latency_ms: LatencySummary::of_outcome(outcome),
             errors: recording.lost,
             broker_cpu_seconds_per_gib: cpu_per_gib(outcome, value_bytes),
@@ -198,6 +198,28 @@ impl<'a> Summary<'a> {
 }
 
 impl<'a> ExperimentSummary<'a> {
+    /// The figures as cells of a table: throughput, latency in ms, processor time, memory, loss.
+    /// The first of them are those of [`Reference::cells`].
+    ///
+    /// [`Reference::cells`]: crate::profile::Reference::cells
+    pub fn cells(&self) -> [String; 12] {
+        let latency = self.latency_ms;
+        [
+            figure(self.records_per_second),
+            figure(self.mb_per_second),
+            figure(latency.mean),
+            figure(latency.p50),
+            figure(latency.p95),
+            figure(latency.p99),
+            figure(latency.p999),
+            figure(latency.max),
+            known(self.broker_cpu_seconds_per_gib),
+            known(self.broker_cpu_us_per_record),
+            known(self.broker_rss_bytes.map(|bytes| (bytes >> 20) as f64)),
+            self.errors.to_string(),
+        ]
+    }
+
     /// Sums one experiment up.
     pub fn of(measured: &'a Measured) -> ExperimentSummary<'a> {
         let outcome = &measured.outcome;

@@ -25,7 +25,8 @@ use crate::figures::{utc, utc_in_name};
 use crate::host::PauseWatch;
 use crate::profile::{LoadedProfile, check_rounds, check_seconds};
 use crate::results::{
-    INCOMPLETE, ResultFolder, RunResult, SERIES, SUMMARY, Summary, VERDICT, json, write_series,
+    INCOMPLETE, PROFILE, REPORT, ResultFolder, RunResult, SERIES, SUMMARY, Summary, VERDICT, json,
+    write_series,
 };
 use crate::{report, table, uring_shard};
 use choice::TargetChoice;
@@ -33,8 +34,7 @@ use runner::{Runner, TargetRun};
 use saved::{FINISHED, FinishedExperiment};
 use starter::Starter;
 
-/// The profile, and what the command line said, in the result's folder.
-const PROFILE: &str = "profile.toml";
+/// What the command line said, in the result's folder.
 const OPTIONS: &str = "run.json";
 const NODES_MAX: usize = 9;
 /// Where results go that nobody has named a folder for. Git ignores it.
@@ -131,7 +131,7 @@ fn watch_signals() -> Result<Arc<AtomicBool>> {
 fn write_result(result: &RunResult, folder: &ResultFolder) -> Result<()> {
     folder.write(VERDICT, table::verdict(result).as_bytes())?;
     let page = report::render(std::slice::from_ref(result), None);
-    folder.write("report.html", page.as_bytes())?;
+    folder.write(REPORT, page.as_bytes())?;
     folder.write(SERIES, &write_series(&result.measured))?;
     folder.write(SUMMARY, &json(&Summary::of(result))?)
 }
@@ -299,7 +299,7 @@ impl Run {
         }
         if several {
             let page = report::render(&results, verdict.as_ref());
-            whole.write("report.html", page.as_bytes())?;
+            whole.write(REPORT, page.as_bytes())?;
         }
         Ok(results)
     }

@@ -23,7 +23,7 @@ use crate::load::Pace;
 use crate::profile::{Driver, Kind, LoadProfile, LoadedProfile, Mode};
 use crate::progress::Progress;
 use crate::results::{
-    Env, Floor, Measured, ResultFolder, Taken, json, latency_log, latency_log_name,
+    ENV, Env, Floor, Measured, ResultFolder, Taken, json, latency_log, latency_log_name,
 };
 use crate::stats::first_warm;
 use crate::table;
@@ -113,18 +113,19 @@ impl Runner {
         println!("{}", self.loaded.profile.title);
         self.reach_agents().await?;
         let (loads, measure) = (self.loaded.profile.loads.len(), &self.loaded.profile.measure);
-        let count =
-            self.loaded.experiments.len() * loads * measure.rounds as usize * self.targets.len();
-        let progress = Progress::new(count, measure.warmup_seconds + measure.seconds);
+        let experiments = self.loaded.experiments.len();
+        let turns = loads * measure.rounds as usize * self.targets.len();
+        let progress = Progress::new(experiments * turns, measure.warmup_seconds + measure.seconds);
         let finished = std::mem::take(&mut self.finished);
-        let mut done = finished.len() * loads * measure.rounds as usize * self.targets.len();
+        let ended = finished.len();
         for target in 0..self.targets.len() {
-            self.start(target, finished.len().min(self.loaded.experiments.len() - 1)).await?;
+            self.start(target, ended.min(experiments - 1)).await?;
         }
         for one in finished {
             self.take_up(one)?;
         }
-        for experiment in self.targets[0].measured.len() / loads..self.loaded.experiments.len() {
+        let mut done = ended * turns;
+        for experiment in ended..experiments {
             let cold = self.run_rounds(experiment, &progress, &mut done).await?;
             let floors = self.measure_floors(experiment, &progress).await?;
             self.end(experiment, cold, &floors)?;
@@ -169,9 +170,7 @@ impl Runner {
         let cold = |(load, rounds): (&LoadProfile, &Vec<Taken>)| {
             let speed = |taken: &Taken| match load.mode {
                 Mode::Sustain => taken.sustained.unwrap_or(0.0),
-                Mode::Closed => {
-                    taken.outcome.recording.records as f64 / taken.outcome.recording.seconds
-                }
+                Mode::Closed => taken.outcome.recording.records_per_second(),
                 // The rate is given: what gets better is the latency.
                 Mode::Open => {
                     1e9 / taken.outcome.recording.latency.value_at_quantile(0.5).max(1) as f64
@@ -244,32 +243,29 @@ impl Runner {
     /// Has a target run with the properties of an experiment: starts it, or starts it anew.
     async fn start(&mut self, index: usize, experiment: usize) -> Result<()> {
         let run = &mut self.targets[index];
-        let properties = run.choice.properties(&self.loaded.experiments[experiment]);
+        let choice = run.choice.clone();
+        let properties = choice.properties(&self.loaded.experiments[experiment]);
         if let Some(target) = &run.target {
-            if run.properties == properties || !run.choice.kind.is_started() {
+            if run.properties == properties || !choice.kind.is_started() {
                 return Ok(());
             }
             target.borrow_mut().stop()?;
             run.target = None;
         }
-        let kind = run.choice.kind.clone();
-        let kit = match &kind {
+        let kit = match &choice.kind {
             TargetKind::Kafka(flavour) => Some(self.kit(flavour.version.as_deref())?),
             _ => None,
         };
-        let run = &mut self.targets[index];
-        let spec = self.starter.spec(&run.choice, properties.clone());
+        let spec = self.starter.spec(&choice, properties.clone());
         let target = spec.start(&self.shard, kit.as_deref()).await?;
-        let target = Rc::new(RefCell::new(target));
+        let run = &mut self.targets[index];
         run.properties = properties;
-        run.target = Some(Rc::clone(&target));
         if run.env.is_none() {
-            let label = target.borrow().label.clone();
-            println!("target {label}, durability {}", target.borrow().durability);
-            let (env, folder) = self.starter.started(&target.borrow(), &self.loaded, index)?;
-            let run = &mut self.targets[index];
+            println!("target {}, durability {}", target.label, target.durability);
+            let (env, folder) = self.starter.started(&target, &self.loaded, index)?;
             (run.env, run.folder) = (Some(env), Some(folder));
         }
+        run.target = Some(Rc::new(RefCell::new(target)));
         Ok(())
     }
 
@@ -292,7 +288,7 @@ impl Runner {
             let (Some(env), Some(folder)) = (&mut run.env, &run.folder) else { continue };
             if env.durability != Durability::None {
                 env.device_floors.clone_from(&floors);
-                folder.write("env.json", &json(env)?)?;
+                folder.write(ENV, &json(env)?)?;
             }
         }
         Ok(())
@@ -491,8 +487,8 @@ impl Runner {
     fn closed_rate(&self, turn: Turn) -> Option<f64> {
         let loads = &self.loaded.profile.loads;
         let closed = loads[..turn.load].iter().rposition(|load| load.mode == Mode::Closed)?;
-        let recording = &self.targets[turn.target].taken[closed].first()?.outcome.recording;
-        Some(recording.records as f64 / recording.seconds)
+        let first = self.targets[turn.target].taken[closed].first()?;
+        Some(first.outcome.recording.records_per_second())
     }
 
     async fn measure(

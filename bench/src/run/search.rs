@@ -63,7 +63,7 @@ impl Search {
     pub fn learn(&mut self, outcome: &Outcome) -> bool {
         let recording = &outcome.recording;
         let ms = |quantile| recording.latency.value_at_quantile(quantile) as f64 / 1e6;
-        let records_per_second = recording.records as f64 / recording.seconds;
+        let records_per_second = recording.records_per_second();
         let through = records_per_second >= THROUGH * self.next && recording.lost == 0;
         let sustained = through && ms(0.99) <= self.p99_ms_max;
         self.note(Tried {

@@ -9,7 +9,7 @@ use super::choice::TargetChoice;
 use crate::figures::utc;
 use crate::host::{AgentEnv, Host, PageCache, Versions};
 use crate::profile::LoadedProfile;
-use crate::results::{Env, ResultFolder, json};
+use crate::results::{ENV, Env, PROFILE, ResultFolder, json};
 use crate::target::{Target, TargetKind, TargetSpec};
 
 /// What all targets of a run are started with.
@@ -91,11 +91,11 @@ impl Starter {
                 let label: String = target.label.chars().map(plain).collect();
                 let path = self.folder.path().join(format!("{}-{label}", index + 1));
                 let folder = ResultFolder::create(&path)?;
-                folder.write("profile.toml", loaded.text.as_bytes())?;
+                folder.write(PROFILE, loaded.text.as_bytes())?;
                 Rc::new(folder)
             }
         };
-        folder.write("env.json", &json(&env)?)?;
+        folder.write(ENV, &json(&env)?)?;
         Ok((env, folder))
     }
 }

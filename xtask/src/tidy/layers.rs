@@ -212,7 +212,11 @@ const ROWS: &[Row] = &[
         &["bench::figures", "bench::profile", "bench::results", "bench::compare"],
         HARNESS_NEVER,
     ),
-    row("bench::export", &["bench::load", "bench::profile", "bench::results"], HARNESS_NEVER),
+    row(
+        "bench::export",
+        &["bench::load", "bench::figures", "bench::profile", "bench::results"],
+        HARNESS_NEVER,
+    ),
     row(
         "bench::report",
         &[
@@ -231,7 +235,7 @@ const ROWS: &[Row] = &[
     row("bench::study", HARNESS, HARNESS_NEVER),
     row("bench::groups", HARNESS, HARNESS_NEVER),
     row("bench::io_study", HARNESS, HARNESS_NEVER),
-    row("bench::librdkafka", &["bench::target"], &[]),
+    row("bench::librdkafka", &["bench::figures", "bench::target"], &[]),
     row("bench::lines", HARNESS, HARNESS_NEVER),
     row(
         "bench::null_broker",
