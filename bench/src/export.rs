@@ -91,11 +91,11 @@ fn document(result: &RunResult, measured: &Measured) -> Value {
     };
     let rate = series(&|moment| moment.records as f64 / recording.interval_seconds);
     // Who consumes measures the way of a record from end to end, who produces its acknowledgement.
-    let (rate_key, latency_key) = match measured.kind {
-        Kind::Produce => ("publishRate", "ublishLatency"),
-        Kind::CatchUp | Kind::Tail => ("consumeRate", "ndToEndLatency"),
+    let consumes = matches!(measured.kind, Kind::CatchUp | Kind::Tail);
+    let (rate_key, latency_key, initial) = match consumes {
+        false => ("publishRate", "ublishLatency", ('p', 'P')),
+        true => ("consumeRate", "ndToEndLatency", ('e', 'E')),
     };
-    let initial = if measured.kind == Kind::Produce { ('p', 'P') } else { ('e', 'E') };
     let mut map = Map::new();
     let mut add = |key: &str, value: Value| map.insert(key.to_owned(), value);
     add("workload", json!(format!("{} {}", measured.name, measured.mode.name())));
@@ -106,10 +106,7 @@ fn document(result: &RunResult, measured: &Measured) -> Value {
     add("producersPerTopic", json!(known.and_then(|known| known.producers).unwrap_or(1)));
     add(
         "consumersPerTopic",
-        json!(known.map_or(0, |known| match known.kind {
-            Kind::Produce => 0,
-            _ => known.consumer.consumers,
-        })),
+        json!(known.filter(|_| consumes).map_or(0, |known| known.consumer.consumers)),
     );
     add(rate_key, json!(rate));
     let seconds = recording.seconds.max(f64::MIN_POSITIVE);

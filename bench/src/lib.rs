@@ -16,8 +16,8 @@ pub mod compare;
 pub mod experiment;
 pub mod export;
 pub mod figures;
-pub mod groups;
 pub mod host;
+pub mod index;
 pub mod io_study;
 #[cfg(feature = "librdkafka")]
 pub mod librdkafka;

@@ -13,20 +13,17 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use anyhow::{Context, Result, bail};
 use clap::{Parser, Subcommand, ValueEnum};
 use ringlog_bench::agent::{self, Secret};
-use ringlog_bench::client::Endpoint;
+use ringlog_bench::client::{Durability, Endpoint};
 use ringlog_bench::compare::compare;
-use ringlog_bench::groups::{GroupProtocol, GroupsOptions};
+use ringlog_bench::index::{IndexOptions, index};
 use ringlog_bench::io_study::{self, IoArgs};
 use ringlog_bench::lines::{self, Topic};
 use ringlog_bench::null_broker::run_null_broker;
-use ringlog_bench::results::{REPORT, RunResult, json};
+use ringlog_bench::results::{REPORT, RunResult, command_line, json};
 use ringlog_bench::run::{RunOptions, RunTools, resume, run};
 use ringlog_bench::study::{self, StudyOptions};
 use ringlog_bench::target::{default_data_dir, die_with_parent, run_node, this_program};
-use ringlog_bench::{export, groups, report};
-
-/// How long a producer is watched before members of groups join.
-const QUIET_MS: u64 = 3000;
+use ringlog_bench::{export, report};
 
 /// Experiments on Kafka brokers.
 #[derive(Parser)]
@@ -58,6 +55,9 @@ enum Command {
     Plot(PlotArgs),
     /// Prints a result for other programs.
     Export(ExportArgs),
+    /// Writes the index of a repository's results, the pages of their hosts, and their answers into
+    /// its documents.
+    Index(IndexArgs),
     /// Studies what storage and sockets of this machine give: appends, reads and sends by several
     /// engines and flags, in blocks of several sizes, with the processor time that each takes.
     ///
@@ -75,14 +75,10 @@ enum Command {
     /// Produces records by librdkafka to a topic that exists, and prints JSON.
     #[cfg(feature = "librdkafka")]
     Librdkafka(LibrdkafkaArgs),
-    /// Lets members of consumer groups join in masses, then one more in every group.
-    ///
-    /// Prints JSON: how long the groups take to settle, and what a producer notices.
-    Groups(GroupsArgs),
     #[command(hide = true)]
     Node { args: Vec<String> },
     #[command(hide = true)]
-    NullBroker { port: u16 },
+    NullBroker { address: SocketAddr },
 }
 
 #[derive(clap::Args)]
@@ -99,6 +95,10 @@ struct RunArgs {
     /// How often each experiment is run, instead of the profile's. Four and more can be compared.
     #[arg(long)]
     rounds: Option<u32>,
+    /// What acknowledgements are to mean, instead of what the profile says: replicated or sync.
+    /// Given twice, every experiment runs with both.
+    #[arg(long)]
+    durability: Vec<Durability>,
     /// What is started and measured: node (a Ringlog node of this build), kafka (Apache Kafka as
     /// it is shipped), kafka-tuned (as its documentation advises), either of them with a release
     /// behind it (kafka@3.9.1), null (a broker that checks records and stores none: what no broker
@@ -170,6 +170,19 @@ impl StudyArgs {
             false => study::study(&options, self.runs, &self.out),
         }
     }
+}
+
+#[derive(clap::Args)]
+struct IndexArgs {
+    /// The root of the repository.
+    #[arg(long, default_value = ".")]
+    root: PathBuf,
+    /// Writes nothing; fails if something would change.
+    #[arg(long)]
+    check: bool,
+    /// Fails if a result is older than so many commits to what it measured.
+    #[arg(long)]
+    commits_max: Option<u32>,
 }
 
 #[derive(clap::Args)]
@@ -267,39 +280,6 @@ struct CompareArgs {
     force: bool,
 }
 
-#[derive(clap::Args)]
-struct GroupsArgs {
-    /// The broker, as HOST:PORT.
-    #[arg(long)]
-    bootstrap: Endpoint,
-    /// Process id of the broker, if it runs here: its CPU time and memory are measured then.
-    #[arg(long)]
-    pid: Option<u32>,
-    /// How members speak.
-    #[arg(long, value_enum, default_value = "classic")]
-    protocol: Protocol,
-    /// Members that join at first, of all groups together.
-    #[arg(long, default_value_t = 10_000)]
-    members: usize,
-    /// How many groups.
-    #[arg(long, default_value_t = 1000)]
-    groups: usize,
-    /// Partitions of the topic that all groups read.
-    #[arg(long, default_value_t = 20)]
-    partitions: i32,
-    /// Between two heartbeats of a member of the classic protocol.
-    #[arg(long, default_value_t = 3000)]
-    heartbeat_ms: u64,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-enum Protocol {
-    /// JoinGroup and SyncGroup.
-    Classic,
-    /// ConsumerGroupHeartbeat.
-    Consumer,
-}
-
 #[cfg(feature = "librdkafka")]
 #[derive(clap::Args)]
 struct LibrdkafkaArgs {
@@ -362,6 +342,12 @@ fn execute(command: Command) -> Result<ExitCode> {
                 print!("{}", String::from_utf8(json(&all)?)?);
             }
         },
+        Command::Index(args) => {
+            let (root, check, commits_max) = (args.root, args.check, args.commits_max);
+            for path in index(&IndexOptions { root, check, commits_max })? {
+                println!("{}", path.display());
+            }
+        }
         Command::Io(args) => {
             io_study::run(&args.plan()?, uring_free_unix_ms(), args.out.as_deref())?;
         }
@@ -382,17 +368,13 @@ fn execute(command: Command) -> Result<ExitCode> {
             let report = ringlog_bench::librdkafka::run(&args.options())?;
             println!("{}", String::from_utf8(json(&report)?)?.trim_end());
         }
-        Command::Groups(args) => {
-            let report = groups::run(&args.options())?;
-            println!("{}", String::from_utf8(json(&report)?)?.trim_end());
-        }
         Command::Node { args } => {
             die_with_parent()?;
             return Ok(run_node(args));
         }
-        Command::NullBroker { port } => {
+        Command::NullBroker { address } => {
             die_with_parent()?;
-            run_null_broker(port)?;
+            run_null_broker(address)?;
         }
     }
     Ok(ExitCode::SUCCESS)
@@ -457,33 +439,17 @@ impl RunArgs {
             profile: String::new(),
             seconds: self.seconds,
             rounds: self.rounds,
+            durability: self.durability,
             targets,
             bootstrap: self.bootstrap.map(|endpoint| endpoint.to_string()),
             pid: self.pid,
             nodes: self.nodes,
             data_dir: self.data_dir.unwrap_or_else(default_data_dir),
+            command: command_line(),
             started_unix_ms: 0,
             resumed: Vec::new(),
         };
         run(&profile, options, self.out.as_deref(), tools)
-    }
-}
-
-impl GroupsArgs {
-    fn options(self) -> GroupsOptions {
-        GroupsOptions {
-            bootstrap: self.bootstrap,
-            pid: self.pid,
-            protocol: match self.protocol {
-                Protocol::Classic => GroupProtocol::Classic,
-                Protocol::Consumer => GroupProtocol::Consumer,
-            },
-            members: self.members,
-            groups: self.groups,
-            partitions: self.partitions,
-            heartbeat_ms: self.heartbeat_ms,
-            quiet_ms: QUIET_MS,
-        }
     }
 }
 

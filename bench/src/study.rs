@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::compare::{Judged, judge_targets};
 use crate::figures::{align, short, utc};
 use crate::host::{Host, Versions};
-use crate::results::{ResultFolder, VERDICT, json};
+use crate::results::{CARD, Card, ResultFolder, VERDICT, command_line, json};
 use crate::stats::prediction;
 
 /// What a study is kept in.
@@ -37,6 +37,9 @@ pub struct Study {
     pub host: Host,
     /// This program.
     pub versions: Versions,
+    /// What each run was told besides.
+    #[serde(default)]
+    pub args: Vec<String>,
     /// Runs.
     pub runs: usize,
     /// Each figure of each experiment.
@@ -114,9 +117,11 @@ pub fn study(options: &StudyOptions, runs: usize, out: &Path) -> Result<()> {
         same: options.targets[0] == options.targets[1],
         host: Host::read(None),
         versions: Versions::of_this_build(),
+        args: options.args.clone(),
         runs,
         rows,
     };
+    folder.write(CARD, &json(&study.card())?)?;
     folder.write(STUDY, &json(&study)?)?;
     folder.write(VERDICT, study.verdict().as_bytes())?;
     folder.complete()?;
@@ -130,7 +135,8 @@ pub fn check(options: &StudyOptions, study: &Path) -> Result<()> {
     let text = fs::read_to_string(&file).with_context(|| format!("{}", file.display()))?;
     let study: Study =
         serde_json::from_str(&text).with_context(|| format!("{}", file.display()))?;
-    let judged = StudyOptions { targets: study.targets.clone(), ..options.clone() }.run()?;
+    let (targets, args) = (study.targets.clone(), study.args.clone());
+    let judged = StudyOptions { targets, args, ..options.clone() }.run()?;
     let mut beyond = Vec::new();
     for judged in judged {
         let known = study.rows.iter().find(|row| row.title == judged.title);
@@ -169,24 +175,59 @@ fn note(rows: &mut Vec<StudyRow>, judged: Judged) {
     rows[at].verdicts += usize::from(judged.told_apart);
 }
 
+/// What all but a twentieth of the runs can tell of a row, as a factor.
+fn usual_width(row: &StudyRow) -> f64 {
+    let mut widths = row.widths.clone();
+    widths.sort_by(f64::total_cmp);
+    widths[((widths.len() - 1) as f64 * USUAL) as usize]
+}
+
 impl Study {
-    /// What was found, as a file.
-    fn verdict(&self) -> String {
+    /// How many verdicts there were that could be wrong, and how many of them were.
+    fn wrong(&self) -> String {
         let (all, verdicts) = self
             .rows
             .iter()
             .fold((0, 0), |(all, verdicts), row| (all + row.ratios.len(), verdicts + row.verdicts));
         let share = verdicts as f64 / all.max(1) as f64 * 100.0;
+        format!("{verdicts} of {all} verdicts were wrong ({} %)", short(share))
+    }
+
+    /// The study in a few sentences.
+    fn card(&self) -> Card {
+        let question = match self.same {
+            true => "How often is a verdict wrong, and what can this host tell apart?",
+            false => "Between which bounds is the ratio of another run?",
+        };
+        let row = |row: &StudyRow| match (self.same, row.prediction) {
+            (true, _) => {
+                let percent = short((usual_width(row) - 1.0) * 100.0);
+                format!("{}: differences of {percent} % are seen by 95 of 100 runs.", row.title)
+            }
+            (false, Some((low, high))) => {
+                format!("{}: {} to {}.", row.title, short(low), short(high))
+            }
+            (false, None) => format!("{}: too few runs.", row.title),
+        };
+        let wrong = self.same.then(|| format!("{}.", self.wrong()));
+        Card {
+            question: format!("{} ({})", question, self.profile),
+            answers: wrong.into_iter().chain(self.rows.iter().map(row)).collect(),
+            started: self.started.clone(),
+            commit: self.versions.commit.clone(),
+            command: command_line(),
+            host: self.host.clone(),
+        }
+    }
+
+    /// What was found, as a file.
+    fn verdict(&self) -> String {
         let mut text = format!(
             "# {} against {}, {} runs of {}\n\n",
             self.targets[0], self.targets[1], self.runs, self.profile
         );
         if self.same {
-            let _ = writeln!(
-                text,
-                "Both sides are the same: {verdicts} of {all} verdicts were wrong ({} %).\n",
-                short(share)
-            );
+            let _ = writeln!(text, "Both sides are the same: {}.\n", self.wrong());
         }
         let mut lines = vec![
             ["", "runs", "verdicts", "lowest", "middle", "highest", "can tell", "next run"]
@@ -196,9 +237,7 @@ impl Study {
             let mut sorted = row.ratios.clone();
             sorted.sort_by(f64::total_cmp);
             let at = |share: f64| sorted[((sorted.len() - 1) as f64 * share) as usize];
-            let mut widths = row.widths.clone();
-            widths.sort_by(f64::total_cmp);
-            let usual = widths[((widths.len() - 1) as f64 * USUAL) as usize];
+            let usual = usual_width(row);
             let next = row
                 .prediction
                 .map_or(String::new(), |(low, high)| format!("{} to {}", short(low), short(high)));

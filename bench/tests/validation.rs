@@ -15,7 +15,7 @@ use ringlog_bench::figures::{Live, Outcome, Times};
 use ringlog_bench::load::{Pace, ValuesSpec};
 use ringlog_bench::null_broker::{NullBroker, ProduceSeen, Reaction, serve};
 use ringlog_bench::producer::ProducerSettings;
-use ringlog_bench::profile::{ConsumerSettings, Kind};
+use ringlog_bench::profile::{ConsumerSettings, GroupsSettings, Kind};
 use ringlog_engine::io::ListenOptions;
 use ringlog_engine::shard::Shard;
 use support::on_shard;
@@ -48,7 +48,8 @@ async fn measured(
     let (serving, inner) = (Rc::clone(&broker), shard.clone());
     shard.spawn(async move {
         // It serves until the shard ends.
-        let _ = serve(&inner, listener, port, serving).await;
+        let address = SocketAddr::from(([127, 0, 0, 1], port));
+        let _ = serve(&inner, listener, address, serving).await;
     });
     let settings: ProducerSettings =
         toml::from_str("acks = \"all\"\n\"linger.ms\" = 0").expect("settings");
@@ -67,6 +68,7 @@ async fn measured(
         kind: Kind::Produce,
         driver: ToolOrNative::Native,
         consumer: ConsumerSettings::default().resolve().expect("a configuration"),
+        groups: GroupsSettings::default().resolve().expect("defaults"),
         settings: Vec::new(),
         records: 1,
         part: None,

@@ -5,6 +5,7 @@
 mod support;
 
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 
 use serde_json::Value;
 use support::runs::{number, run};
@@ -79,7 +80,8 @@ fn targets_take_turns_and_brokers_are_started_anew_for_what_a_sweep_asks() {
     for folder in ["", "1-ringlog", "2-null"] {
         assert!(!out.join(folder).join("INCOMPLETE").exists(), "{folder}");
     }
-    assert!(out.join("1-ringlog/report.html").exists() && out.join("2-null/env.json").exists());
+    assert!(out.join("report.html").exists() && out.join("card.json").exists());
+    assert!(out.join("2-null/env.json").exists() && !out.join("2-null/report.html").exists());
 }
 
 #[test]
@@ -195,4 +197,24 @@ fn a_cluster_is_a_target() {
     assert!(env.contains("\"nodes\": 3"), "{env}");
     let said = run(&profile, &["--nodes", "3"]).stderr();
     assert!(said.contains("ringlog is one node: it makes no cluster of 3"), "{said}");
+}
+
+#[test]
+fn requests_to_the_device_are_traced_where_that_is_allowed() {
+    let traceable = fs::metadata("/sys/kernel/tracing/instances").is_ok();
+    // A folder in memory has no device.
+    let device = fs::metadata(std::env::temp_dir()).expect("a folder").dev();
+    let root = rustix::process::geteuid().is_root();
+    if !(root && traceable && rustix::fs::major(device) != 0) {
+        eprintln!("SKIPPED: it needs root, tracefs, and a folder for temporary files on a disk");
+        return;
+    }
+    let topic = TOPIC.replace("records = 20000", "block_trace = true");
+    let profile = format!(
+        "{HEAD}{topic}[[load]]\nmode = \"open\"\nrate = 1000\n[[experiment]]\nname = \"x\"\n"
+    );
+    let run = run(&profile, &["--durability", "sync"]).ok();
+    let found = run.experiments("");
+    assert!(number(&found[0], "/client_metrics/device-writes") >= 1.0, "{}", found[0]);
+    assert!(number(&found[0], "/client_metrics/device-write-kib-avg") >= 0.5);
 }

@@ -36,6 +36,17 @@ pub enum Durability {
     Sync,
 }
 
+impl std::str::FromStr for Durability {
+    type Err = anyhow::Error;
+
+    /// One that a run can ask for.
+    fn from_str(text: &str) -> Result<Durability> {
+        let asked = [Durability::Replicated, Durability::Sync];
+        let found = asked.into_iter().find(|durability| durability.name() == text);
+        found.with_context(|| format!("{text}: expected \"replicated\" or \"sync\""))
+    }
+}
+
 impl Durability {
     /// As profiles and results spell it.
     pub fn name(self) -> &'static str {

@@ -9,6 +9,7 @@ mod endpoint;
 mod errors;
 mod fetch;
 mod frames;
+mod produce;
 
 pub use admin::{TopicSpec, create_topic, delete_topic, wait_for_leaders};
 pub use cluster::{Cluster, TopicRef, any_broker, fetch_cluster};
@@ -18,3 +19,4 @@ pub use endpoint::Endpoint;
 pub use errors::{error_name, is_retriable};
 pub use fetch::{UNPACKED_BYTES_MAX, fetch_version};
 pub use frames::{FRAME_BYTES_MAX, Frames};
+pub use produce::{PRODUCE_BY_NAME, one_record_each, produce_errors};

@@ -7,6 +7,7 @@
 //! `faster` or `slower` where the whole 95 % interval of the ratio is beyond a margin of 3 %, and
 //! `not distinguishable` everywhere else. Rounds of one run are pairs.
 
+mod answers;
 mod differences;
 mod sentence;
 mod side;
@@ -23,6 +24,7 @@ use differences::{host_differences, load_differences};
 use side::{Experiment, Side};
 use verdict::{Metric, Row, Verdict};
 
+pub use answers::answers;
 pub use verdict::{HEAD, MARGIN, ROUNDS_MIN};
 
 /// What came of comparing two results.

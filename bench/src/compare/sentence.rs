@@ -9,7 +9,8 @@ use crate::stats::Interval;
 /// rate of kafka (8.8 to 9.8), 0.14 times its processor time (0.13 to 0.15).`
 pub fn of(a: &str, b: &str, rows: &[Row]) -> Vec<String> {
     let mut groups: Vec<Vec<&Row>> = Vec::new();
-    for row in rows.iter().filter(|row| row.metric != Metric::P50) {
+    let aside = |row: &&Row| matches!(row.metric, Metric::P50 | Metric::Memory);
+    for row in rows.iter().filter(|row| !aside(row)) {
         let key = |row: &Row| (row.durability, row.load.clone());
         match groups.iter_mut().find(|group| group.first().is_some_and(|of| key(of) == key(row))) {
             Some(group) => group.push(row),
@@ -25,8 +26,9 @@ fn sentence(a: &str, b: &str, rows: &[&Row]) -> Option<String> {
         let of_kind = rows.iter().filter(|row| row.metric.is_cost() == cost);
         of_kind.filter(|row| row.verdict != Verdict::Refused).copied().collect()
     };
-    let (speed, cost) = (of(false), of(true));
-    let main = speed.first()?;
+    let (mut speed, cost) = (of(false), of(true));
+    let main = *speed.first()?;
+    speed.retain(|row| row.metric == main.metric);
     let count = |wanted: Verdict| speed.iter().filter(|row| row.verdict == wanted).count();
     let (faster, slower) = (count(Verdict::Faster), count(Verdict::Slower));
     // The side that wins more often is what the sentence is about.
@@ -35,6 +37,7 @@ fn sentence(a: &str, b: &str, rows: &[&Row]) -> Option<String> {
     let (wins, losses) = if a_wins { (slower, faster) } else { (faster, slower) };
     let what = match main.metric {
         Metric::Rate => "rate",
+        Metric::Start => "time to start",
         _ => "99th percentile of latency",
     };
     let said = match ratios(&speed, a_wins) {
@@ -58,6 +61,10 @@ fn sentence(a: &str, b: &str, rows: &[&Row]) -> Option<String> {
     let load = match main.load.as_str() {
         "closed" => "closed loop".to_owned(),
         "sustain" => "highest sustained rate".to_owned(),
+        "restart" => "start after SIGTERM".to_owned(),
+        "kill" => "start after kill -9".to_owned(),
+        "join" => "members that join at once".to_owned(),
+        "rebalance" => "members that rebalance at once".to_owned(),
         load => load.to_owned(),
     };
     Some(format!("{}, {load}: {said}{cost}.", promise(subject, a_wins, first.durability)))

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::client::Durability;
-use crate::profile::{Driver, Mode};
+use crate::profile::{Driver, Kind, Mode};
 use crate::results::{ENV, INCOMPLETE, PROFILE, RoundFigures, SUMMARY, load_name};
 use crate::stats::Trend;
 
@@ -34,6 +34,8 @@ pub struct Side {
 pub struct Experiment {
     /// As the profile names it.
     pub name: String,
+    /// What was done.
+    pub kind: Kind,
     /// Closed or open loop.
     pub mode: Mode,
     /// The same in words.
@@ -62,6 +64,8 @@ struct Summary {
 #[derive(Deserialize)]
 struct SummaryExperiment {
     name: String,
+    #[serde(default)]
+    kind: Kind,
     mode: Mode,
     target_rate: Option<f64>,
     durability: Option<Durability>,
@@ -117,7 +121,8 @@ impl Side {
             let mut rounds = if one.rounds.is_empty() { vec![one.whole] } else { one.rounds };
             rounds.retain(|round| round.counted);
             let mut experiment = Experiment {
-                load: load_name(one.mode, one.driver),
+                kind: one.kind,
+                load: load_name(one.kind, one.mode, one.driver),
                 name: one.name,
                 mode: one.mode,
                 nth: 0,
@@ -175,7 +180,9 @@ fn load_of(path: &Path) -> Result<Value> {
     let text = fs::read_to_string(&file).with_context(context)?;
     let mut load: Value = toml::from_str(&text).with_context(context)?;
     if let Some(load) = load.as_object_mut() {
-        for key in ["title", "description", "broker", "reference", "target", "durability"] {
+        for key in
+            ["title", "description", "broker", "question", "reference", "target", "durability"]
+        {
             load.remove(key);
         }
         for experiment in

@@ -2,7 +2,7 @@
 
 use super::side::Experiment;
 use crate::client::Durability;
-use crate::figures::{align, figure};
+use crate::figures::{BYTES_PER_MB, align, figure};
 use crate::host::PAUSE_MS_MAX;
 use crate::profile::Mode;
 use crate::results::RoundFigures;
@@ -23,10 +23,14 @@ pub enum Metric {
     P99,
     /// Of an open loop, beside it.
     P50,
+    /// Of a start: until the last partition is served.
+    Start,
     /// Of the broker, for the same bytes.
     Cpu,
     /// Of the broker, for each record: what says more where records are few.
     Cost,
+    /// Of the broker: memory that is resident.
+    Memory,
 }
 
 /// What may be said.
@@ -78,17 +82,19 @@ impl Metric {
     pub fn of(a: &Experiment, b: &Experiment) -> Vec<Metric> {
         let rounds = || a.rounds.iter().chain(&b.rounds);
         let mut all = match a.mode {
+            _ if a.kind.is_start() => vec![Metric::Start],
+            _ if a.kind.is_event() => vec![Metric::Rate, Metric::P99],
             Mode::Closed | Mode::Sustain => vec![Metric::Rate],
             Mode::Open => vec![Metric::P99, Metric::P50],
         };
         // A tool may not say everything.
         all.retain(|metric| rounds().all(|round| metric.value(round).is_finite()));
         let cost = if a.mode == Mode::Open { Metric::Cost } else { Metric::Cpu };
-        let known = |round: &RoundFigures| {
-            let cost = cost.value(round);
-            cost.is_finite() && cost > 0.0
+        let memory = a.kind.is_event().then_some(Metric::Memory);
+        let known = |metric: &Metric| {
+            rounds().map(|round| metric.value(round)).all(|value| value.is_finite() && value > 0.0)
         };
-        all.extend(rounds().all(known).then_some(cost));
+        all.extend([cost].into_iter().chain(memory).filter(known));
         all
     }
 
@@ -98,14 +104,21 @@ impl Metric {
             Metric::Rate => "records/s",
             Metric::P99 => "p99 ms",
             Metric::P50 => "p50 ms",
+            Metric::Start => "start ms",
             Metric::Cpu => "cpu-s/GiB",
             Metric::Cost => "cpu-us/record",
+            Metric::Memory => "RSS MiB",
         }
     }
 
-    /// Whether it is of processor time.
+    /// Whether it is what the broker takes of its machine, processor time or memory.
     pub fn is_cost(self) -> bool {
-        matches!(self, Metric::Cpu | Metric::Cost)
+        matches!(self, Metric::Cpu | Metric::Cost | Metric::Memory)
+    }
+
+    /// What a cost is of, in a word.
+    fn resource(self) -> &'static str {
+        if self == Metric::Memory { "memory" } else { "CPU" }
     }
 
     fn more_is_faster(self) -> bool {
@@ -117,8 +130,12 @@ impl Metric {
             Metric::Rate => round.records_per_second,
             Metric::P99 => round.latency_ms.p99,
             Metric::P50 => round.latency_ms.p50,
+            Metric::Start => round.latency_ms.max,
             Metric::Cpu => round.broker_cpu_seconds_per_gib.unwrap_or(f64::NAN),
             Metric::Cost => round.broker_cpu_us_per_record.unwrap_or(f64::NAN),
+            Metric::Memory => {
+                round.broker_rss_bytes.map_or(f64::NAN, |bytes| bytes as f64 / BYTES_PER_MB)
+            }
         }
     }
 }
@@ -213,8 +230,8 @@ impl Row {
             std::cmp::Ordering::Greater => ", and promises more",
         };
         let verdict = match (&self.verdict, self.metric.is_cost()) {
-            (Verdict::Faster, true) => format!("less CPU{promise}"),
-            (Verdict::Slower, true) => format!("more CPU{promise}"),
+            (Verdict::Faster, true) => format!("less {}{promise}", self.metric.resource()),
+            (Verdict::Slower, true) => format!("more {}{promise}", self.metric.resource()),
             (Verdict::Faster, _) => format!("faster{promise}"),
             (Verdict::Slower, _) => format!("slower{promise}"),
             (Verdict::NotDistinguishable(""), _) => "not distinguishable".to_owned(),

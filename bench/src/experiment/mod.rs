@@ -2,7 +2,9 @@
 
 mod consume;
 mod edges;
+mod groups;
 mod produce;
+mod stretch;
 mod tools;
 
 use std::cell::{Cell, RefCell};
@@ -20,10 +22,12 @@ use crate::client::{
 use crate::figures::{Live, Outcome, Times};
 use crate::load::{Pace, ValuesSpec};
 use crate::producer::ProducerConfig;
-use crate::profile::{ConsumerConfig, Experiment, Kind, LoadProfile};
+use crate::profile::{ConsumerConfig, Experiment, GroupsConfig, Kind, LoadProfile};
 use crate::target::{KafkaKit, ProcessWatch};
 
+pub use consume::fill;
 pub use produce::{DRAIN_MS, START_DELAY_MS, merged_metrics};
+pub use stretch::{Stretch, recording};
 
 /// How long a broker may take to accept a connection and tell its versions.
 const CONNECT_MS: u64 = 30_000;
@@ -57,6 +61,8 @@ pub struct LoadRun {
     pub driver: ToolOrNative,
     /// Consumers, where there are any.
     pub consumer: ConsumerConfig,
+    /// Consumer groups, where there are any.
+    pub groups: GroupsConfig,
     /// The producer's settings as they were written, for other clients.
     pub settings: Vec<(String, String)>,
     /// What a tool sends that counts records instead of seconds.
@@ -103,6 +109,7 @@ impl LoadRun {
             kind: experiment.kind,
             driver,
             consumer: experiment.consumer.clone(),
+            groups: experiment.groups.clone(),
             settings: experiment.producer_settings.pairs(),
             records: experiment.records,
             part: None,
@@ -146,7 +153,9 @@ pub async fn run(
     run: &LoadRun,
     watch: Rc<RefCell<dyn Watch>>,
 ) -> Result<Outcome> {
-    if run.producers + run.consumer.consumers > CONNECTIONS_USUAL {
+    let groups = matches!(run.kind, Kind::Join | Kind::Rebalance).then_some(&run.groups);
+    let members = groups.map_or(0, |groups| groups.members + groups.groups);
+    if run.producers + run.consumer.consumers + members > CONNECTIONS_USUAL {
         raise_open_files_max();
     }
     let (cluster, durability) = prepare(shard, bootstrap, run).await?;
@@ -159,6 +168,9 @@ pub async fn run(
         }
         (ToolOrNative::Native, Kind::CatchUp) => {
             consume::catch_up(shard, bootstrap, process, run, cluster, watch).await
+        }
+        (ToolOrNative::Native, Kind::Join | Kind::Rebalance) => {
+            groups::measure(shard, bootstrap, process, run, cluster, watch).await
         }
         _ => tools::measure(shard, bootstrap, process, run, cluster, watch).await,
     };

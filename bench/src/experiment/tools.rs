@@ -6,14 +6,14 @@ use std::collections::BTreeMap;
 use std::process::{Child, Command, Stdio};
 use std::rc::Rc;
 
-use anyhow::{Context, Result, anyhow, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use ringlog_engine::shard::Shard;
 use serde_json::Value;
 
+use super::stretch::Stretch;
 use super::{LoadRun, ToolOrNative, Watch, consume};
 use crate::client::{Cluster, Endpoint};
-use crate::figures::{LatencySummary, Live, Outcome, Warmup};
-use crate::host::MachineSample;
+use crate::figures::{LatencySummary, Live, Outcome};
 use crate::load::{Pace, Recording};
 use crate::profile::Kind;
 use crate::target::{ProcessWatch, printed};
@@ -35,36 +35,18 @@ pub async fn measure(
         consume::fill(shard, bootstrap, run, &cluster, &watch).await?;
     }
     let (name, mut command) = command(bootstrap, run)?;
-    if let Some(process) = &process {
-        process.reset_peak();
-    }
-    let own = ProcessWatch::own();
-    let looked = || -> Result<_> {
-        let broker = process.as_ref().map(ProcessWatch::sample).transpose()?;
-        let own = own.as_ref().map(ProcessWatch::sample).transpose()?;
-        Ok((broker, own, MachineSample::take(), shard.clock()))
-    };
-    let (before, own_before, machine_before, began) = looked()?;
-    let started_unix_ms = shard.unix_ms();
+    let stretch = Stretch::begin(shard, process.as_ref())?;
     let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
     let child = child.with_context(|| format!("{name} cannot be started"))?;
     let text = finish(shard, child, name, &watch).await?;
-    let (after, own_after, machine_after, ended) = looked()?;
-    let seconds = ended.ms_since(began) as f64 / 1e3;
     let said = parse(run, name, &text).with_context(|| format!("{name} printed:\n{text}"))?;
     let recording = Recording::of_tool(said.seconds, said.records, said.lost);
-    // The tool's own warm-up is part of what it measures.
-    let warmup = Warmup { seconds: 0.0, steady: None };
+    // The generator's use is that of the tool's whole life: a JVM's start is among it, and so is
+    // the tool's own warm-up.
     Ok(Outcome {
         printed: Some(said.latency),
         client_metrics: said.metrics,
-        broker: before.zip(after).map(|(before, after)| after.since(&before)),
-        machine: Some(machine_after.since(&machine_before)),
-        // The tool's whole life: a JVM's start is among it.
-        generator: own_before
-            .zip(own_after)
-            .map(|(before, after)| after.generator_since(&before, seconds)),
-        ..Outcome::new(started_unix_ms, recording, warmup)
+        ..stretch.end(shard, recording)?
     })
 }
 
@@ -133,6 +115,7 @@ fn command(bootstrap: &Endpoint, run: &LoadRun) -> Result<(&'static str, Command
         Kind::Produce => "kafka-producer-perf-test",
         Kind::CatchUp => "kafka-consumer-perf-test",
         Kind::Tail => "kafka-e2e-latency",
+        kind => bail!("kind = {:?} has no tool", kind.name()),
     };
     let add = |words: &mut Vec<String>, more: &[&str]| {
         words.extend(more.iter().map(|word| (*word).to_owned()));
@@ -155,7 +138,7 @@ fn command(bootstrap: &Endpoint, run: &LoadRun) -> Result<(&'static str, Command
             add(&mut words, &["--bootstrap-server", &server, "--topic", &topic]);
             add(&mut words, &["--messages", &records, "--hide-header", "--timeout", "60000"]);
         }
-        Kind::Tail => {
+        _ => {
             let acks = run.settings.iter().find(|(key, _)| key == "acks");
             let acks = acks.map_or("all", |(_, value)| value.as_str());
             // It sends one record, waits for it to arrive, and sends the next.
@@ -198,7 +181,7 @@ fn parse(run: &LoadRun, name: &str, text: &str) -> Result<Said> {
         ("librdkafka", _) => parse_librdkafka(text),
         (_, Kind::Produce) => parse_producer(text),
         (_, Kind::CatchUp) => parse_consumer(text),
-        (_, Kind::Tail) => parse_end_to_end(text, records(run)),
+        _ => parse_end_to_end(text, records(run)),
     };
     let said = found.ok_or_else(|| anyhow!("no figures in what it printed"))?;
     ensure!(said.seconds > 0.0 && said.records > 0, "no record went through");

@@ -2,6 +2,7 @@
 //! environment of a result.
 
 mod activity;
+mod block_trace;
 mod hardware;
 mod kernel_text;
 mod machine;
@@ -10,6 +11,7 @@ mod pauses;
 mod versions;
 
 pub use activity::{MachineSample, unwritten_bytes};
+pub use block_trace::{BlockTrace, BlockWrites};
 pub use hardware::{Cgroup, CpuIdle, Nic};
 pub use kernel_text::{bytes_after, number_after};
 pub use machine::{FileSystem, Host};

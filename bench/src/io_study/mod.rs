@@ -25,7 +25,7 @@ use serde::Serialize;
 use crate::figures::{BYTES_PER_GIB, LatencySummary, utc, utc_in_name};
 use crate::host::{FileSystem, Host, Versions};
 use crate::load::Latency;
-use crate::results::{ResultFolder, VERDICT, json};
+use crate::results::{CARD, Card, ResultFolder, VERDICT, command_line, json};
 
 pub use args::IoArgs;
 pub use case::{Block, Case, EngineKind, FileState, IoMode, IoPath, RingSetup, SendPath};
@@ -92,6 +92,18 @@ struct IoStudy<'a> {
 }
 
 impl IoStudy<'_> {
+    /// The study in a few sentences.
+    fn card(&self) -> Card {
+        Card {
+            question: "What do storage and sockets of this host do by themselves?".to_owned(),
+            answers: self.notes.to_vec(),
+            started: self.started.clone(),
+            commit: self.versions.commit.clone(),
+            command: command_line(),
+            host: self.host.clone(),
+        }
+    }
+
     /// What was found, as a file that is read without a program.
     fn verdict(&self) -> String {
         let mut text = format!(
@@ -149,6 +161,7 @@ pub fn run(plan: &IoPlan, started_unix_ms: i64, out: Option<&Path>) -> Result<()
     };
     folder.write(VERDICT, study.verdict().as_bytes())?;
     folder.write(IO_RESULT, &json(&study)?)?;
+    folder.write(CARD, &json(&study.card())?)?;
     folder.complete()?;
     for recommendation in &recommendations {
         print!("\n{recommendation}");

@@ -46,8 +46,8 @@ const APIS: [ApiKey; 6] = [
     ApiKey::InitProducerId,
 ];
 
-/// Runs a null broker on a port of 127.0.0.1 until the process is told to stop.
-pub fn run_null_broker(port: u16) -> Result<()> {
+/// Runs a null broker at an address until the process is told to stop.
+pub fn run_null_broker(address: SocketAddr) -> Result<()> {
     let signals = StopSignals::block().map_err(|errno| anyhow!("signals: {errno}"))?;
     std::thread::spawn(move || {
         signals.wait();
@@ -56,12 +56,11 @@ pub fn run_null_broker(port: u16) -> Result<()> {
     });
     let shard = uring_shard()?;
     let broker = Rc::new(RefCell::new(NullBroker::new(0, |_: &_| Reaction::Take)));
-    let address = SocketAddr::from(([127, 0, 0, 1], port));
     let main = {
         let shard = shard.clone();
         async move {
             let (listener, port) = listen(&shard, address).await?;
-            serve(&shard, listener, port, broker).await
+            serve(&shard, listener, SocketAddr::new(address.ip(), port), broker).await
         }
     };
     shard.run(main)
@@ -77,7 +76,7 @@ async fn listen(shard: &Shard, address: SocketAddr) -> Result<(Fd, u16)> {
 pub async fn serve(
     shard: &Shard,
     listener: Fd,
-    port: u16,
+    address: SocketAddr,
     broker: Rc<RefCell<NullBroker>>,
 ) -> Result<()> {
     let mut accepted = shard.accept_stream(listener);
@@ -86,7 +85,7 @@ pub async fn serve(
         let serving = Serving {
             shard: shard.clone(),
             socket: Socket::adopt(shard, socket),
-            port,
+            address,
             broker: Rc::clone(&broker),
         };
         shard.spawn(async move {
@@ -102,7 +101,8 @@ pub async fn serve(
 struct Serving {
     shard: Shard,
     socket: Socket,
-    port: u16,
+    /// As clients are told.
+    address: SocketAddr,
     broker: Rc<RefCell<NullBroker>>,
 }
 
@@ -289,8 +289,8 @@ impl Serving {
         MetadataResponse {
             brokers: vec![MetadataResponseBroker {
                 node_id: BROKER_ID,
-                host: "127.0.0.1".to_owned(),
-                port: i32::from(self.port),
+                host: self.address.ip().to_string(),
+                port: i32::from(self.address.port()),
                 rack: None,
             }],
             cluster_id: Some("null".to_owned()),

@@ -5,6 +5,7 @@
 //! set.
 
 mod consumer;
+mod groups;
 mod sweep;
 mod tables;
 
@@ -19,10 +20,11 @@ use crate::load::{STAMP_BYTES, ValuesSpec};
 use crate::producer::{ProducerConfig, ProducerSettings};
 
 pub use consumer::{ConsumerConfig, ConsumerSettings};
+pub use groups::{GroupProtocol, GroupsConfig, GroupsSettings};
 pub use tables::{
-    AgentProfile, Axis, Driver, ExperimentProfile, Kind, LoadProfile, MeasureProfile, Mode,
-    Property, RecordsOverride, RecordsProfile, Reference, ReferenceLatency, ReferenceProfile,
-    TargetProfile, TopicOverride, TopicProfile,
+    AgentProfile, Axis, Driver, ExperimentProfile, Kind, LinkSettings, LoadProfile, MeasureProfile,
+    Mode, Property, Question, RecordsOverride, RecordsProfile, Reference, ReferenceLatency,
+    ReferenceProfile, TargetProfile, TopicOverride, TopicProfile,
 };
 
 /// The longest that one experiment may be measured.
@@ -35,6 +37,8 @@ const ROUNDS_MAX: u32 = 100;
 const RECORDS_MAX: u64 = 1_000_000_000;
 const PARTITIONS_MAX: u32 = 10_000;
 const AGENTS_MAX: usize = 64;
+/// Longer than around the world.
+const RTT_MS_MAX: u32 = 1_000;
 /// What `durability` sets, for one target or the other.
 const DURABILITY_KEYS: [&str; 2] = ["ringlog.durability", "log.flush.interval.messages"];
 /// What a key of `Values` is like: `key-00000000`.
@@ -75,6 +79,12 @@ pub struct Profile {
     /// What holds for every experiment's consumers.
     #[serde(default)]
     pub consumer: ConsumerSettings,
+    /// What holds for every experiment's consumer groups.
+    #[serde(default)]
+    pub groups: GroupsSettings,
+    /// The network between the load and a target that is started here.
+    #[serde(default)]
+    pub link: LinkSettings,
     /// Hosts that carry out the load, instead of this one.
     #[serde(rename = "agent", default)]
     pub agents: Vec<AgentProfile>,
@@ -88,6 +98,9 @@ pub struct Profile {
     /// The experiments.
     #[serde(rename = "experiment", default)]
     pub experiments: Vec<ExperimentProfile>,
+    /// What experiments are to tell when they are held against each other.
+    #[serde(rename = "question", default)]
+    pub questions: Vec<Question>,
     /// Axes: tables as an experiment has them, with lists for values. There is an experiment for
     /// every combination.
     #[serde(default)]
@@ -113,6 +126,10 @@ pub struct Experiment {
     pub producer_settings: ProducerSettings,
     /// Checked.
     pub consumer: ConsumerConfig,
+    /// Checked.
+    pub groups: GroupsConfig,
+    /// Round-trip time between the load and the target; 0 is loopback.
+    pub rtt_ms: u32,
     /// Properties of the broker.
     pub broker: BTreeMap<String, Property>,
     /// The topic.
@@ -162,6 +179,14 @@ impl LoadedProfile {
             .with_context(|| format!("the profile {} cannot be read", path.display()))?;
         let name = path.file_stem().map_or_else(String::new, |s| s.to_string_lossy().into_owned());
         Self::parse(name, path.to_owned(), text)
+    }
+
+    /// The same with these durabilities instead of its own.
+    pub fn with_durability(mut self, durability: &[Durability]) -> Result<LoadedProfile> {
+        self.profile.durability = durability.to_vec();
+        self.profile.check_durability()?;
+        self.experiments = self.profile.experiments()?;
+        Ok(self)
     }
 
     /// Reads a profile that came from elsewhere.
@@ -252,6 +277,10 @@ impl Profile {
             resolved.axes = axes.unwrap_or(resolved.axes);
             experiments.push(resolved);
         }
+        for name in self.questions.iter().flat_map(|question| [&question.of, &question.against]) {
+            let known = experiments.iter().any(|experiment| experiment.name == *name);
+            ensure!(known, "question: there is no experiment {name:?}");
+        }
         if self.durability.is_empty() {
             return Ok(experiments);
         }
@@ -296,6 +325,9 @@ impl Profile {
         let key_bytes = if keys > 0 { KEY_BYTES } else { 0 };
         let producer = producer_settings.resolve(key_bytes, values.value_bytes)?;
         let consumer = experiment.consumer.over(&self.consumer).resolve()?;
+        let rtt_ms = experiment.link.rtt_ms.or(self.link.rtt_ms).unwrap_or(0);
+        ensure!(rtt_ms <= RTT_MS_MAX, "link.rtt_ms = {rtt_ms}: expected 0 to {RTT_MS_MAX}");
+        let groups = experiment.groups.over(&self.groups).resolve()?;
         if let Some(producers) = experiment.producers {
             check_producers(producers)?;
         }
@@ -319,6 +351,8 @@ impl Profile {
             producer,
             producer_settings,
             consumer,
+            groups,
+            rtt_ms,
             broker: over(&self.broker, &experiment.broker),
             topic: TopicProfile { partitions, configs, ..self.topic.clone() },
             values,
@@ -337,6 +371,17 @@ impl Profile {
             "driver = \"librdkafka\" is for kind = \"produce\""
         );
         ensure!(
+            driver == Driver::Native || !kind.is_event(),
+            "driver = {:?} is not for kind = {:?}",
+            driver.name(),
+            kind.name()
+        );
+        ensure!(
+            self.agents.is_empty() || !kind.is_event(),
+            "kind = {:?} is not for agents",
+            kind.name()
+        );
+        ensure!(
             driver == Driver::Native || keys == 0,
             "records.keys = {keys}: only the native driver makes keys"
         );
@@ -351,7 +396,8 @@ impl Profile {
     fn check_loads(&self, kind: Kind, driver: Driver) -> Result<()> {
         // kafka-e2e-latency sends one record, waits until it has arrived, and goes on.
         let one_by_one = kind == Kind::Tail && driver == Driver::Java;
-        let closed_only = kind == Kind::CatchUp || driver == Driver::Librdkafka || one_by_one;
+        let closed_only =
+            kind == Kind::CatchUp || kind.is_event() || driver == Driver::Librdkafka || one_by_one;
         ensure!(
             !closed_only || self.loads.iter().all(|load| load.mode == Mode::Closed),
             "load.mode: there is no schedule for kind = {:?} with driver = {:?}: closed only",
@@ -479,6 +525,11 @@ mod tests {
                 "there is another",
             ),
             ("[reference]", "[[agent]]\nadress = \"a:1\"\n[reference]", "adress"),
+            (
+                "[reference]",
+                "[[question]]\nask = \"?\"\nof = \"16384/0\"\nagainst = \"1/1\"\n[reference]",
+                "no experiment \"1/1\"",
+            ),
         ] {
             assert!(SEED.contains(from), "{from}");
             let error = format!("{:#}", parse(&SEED.replacen(from, to, 1)).expect_err(to));

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use anyhow::{Result, bail, ensure};
 use serde::{Deserialize, Serialize};
 
-use super::{ConsumerSettings, check_producers, check_rate};
+use super::{ConsumerSettings, GroupsSettings, check_producers, check_rate};
 use crate::figures::{Times, figure};
 use crate::producer::ProducerSettings;
 
@@ -29,6 +29,16 @@ pub enum Kind {
     /// Consumers at the end of what producers send meanwhile, each reading all of it; latency is
     /// from when a record was meant to be sent to when it has arrived.
     Tail,
+    /// The broker is stopped in order and started again; latency is from the start of its process
+    /// to the acknowledgement of the first record of each partition.
+    Restart,
+    /// The same after the broker was killed with records that it had just acknowledged.
+    Kill,
+    /// All members of consumer groups join at once; the rate is that of members which settled, the
+    /// latency that of a producer beside them.
+    Join,
+    /// One more member joins each group, so that all groups rebalance at once; figures as above.
+    Rebalance,
 }
 
 impl Kind {
@@ -38,7 +48,21 @@ impl Kind {
             Kind::Produce => "produce",
             Kind::CatchUp => "catch-up",
             Kind::Tail => "tail",
+            Kind::Restart => "restart",
+            Kind::Kill => "kill",
+            Kind::Join => "join",
+            Kind::Rebalance => "rebalance",
         }
+    }
+
+    /// Whether the broker is stopped and started.
+    pub fn is_start(self) -> bool {
+        matches!(self, Kind::Restart | Kind::Kill)
+    }
+
+    /// Whether a round measures how long one thing takes, and not a load over time.
+    pub fn is_event(self) -> bool {
+        self.is_start() || matches!(self, Kind::Join | Kind::Rebalance)
     }
 }
 
@@ -158,6 +182,9 @@ pub struct MeasureProfile {
     /// How many times each experiment is run. Four and more can be compared.
     #[serde(default = "default_rounds")]
     pub rounds: u32,
+    /// Whether the requests to the device are traced, which needs root and tracefs.
+    #[serde(default)]
+    pub block_trace: bool,
 }
 
 impl MeasureProfile {
@@ -238,6 +265,18 @@ pub struct ReferenceProfile {
     pub tool: String,
 }
 
+/// What two experiments of the profile are to tell.
+#[derive(Clone, Debug, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub struct Question {
+    /// In words.
+    pub ask: String,
+    /// An experiment.
+    pub of: String,
+    /// The one that it is held against.
+    pub against: String,
+}
+
 /// One experiment.
 #[derive(Clone, Debug, Deserialize, PartialEq)]
 #[serde(deny_unknown_fields)]
@@ -254,6 +293,12 @@ pub struct ExperimentProfile {
     /// Over the profile's `consumer`.
     #[serde(default)]
     pub consumer: ConsumerSettings,
+    /// Over the profile's `groups`.
+    #[serde(default)]
+    pub groups: GroupsSettings,
+    /// Instead of the profile's.
+    #[serde(default)]
+    pub link: LinkSettings,
     /// Over the profile's `broker`. The target is started anew with them.
     #[serde(default)]
     pub broker: BTreeMap<String, Property>,
@@ -267,6 +312,14 @@ pub struct ExperimentProfile {
     pub producers: Option<u32>,
     /// Somebody else's figures for the same.
     pub reference: Option<Reference>,
+}
+
+/// The network between the load and the target.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub struct LinkSettings {
+    /// Its round-trip time; 0, the default, is loopback.
+    pub rtt_ms: Option<u32>,
 }
 
 /// What an experiment says of its topic.

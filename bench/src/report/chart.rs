@@ -97,6 +97,23 @@ impl Axis {
         Axis { ticks, low, high, logarithmic: true }
     }
 
+    /// The numbers that are written there where a label takes this share of the axis: those at both
+    /// ends, and as many between them as have room.
+    pub fn labels(&self, width: f64) -> Vec<(&str, f64)> {
+        let mut kept: Vec<(&str, f64)> = Vec::new();
+        let end = self.ticks.len().saturating_sub(1);
+        for (index, (label, at)) in self.ticks.iter().enumerate() {
+            let near = |kept: &[(&str, f64)]| kept.last().is_some_and(|last| at - last.1 < width);
+            if index == end && kept.len() > 1 && near(&kept) {
+                kept.pop();
+            }
+            if index == end || !near(&kept) {
+                kept.push((label, *at));
+            }
+        }
+        kept
+    }
+
     /// A number's place.
     pub fn place(&self, value: f64) -> f64 {
         let value = if self.logarithmic { value.max(f64::MIN_POSITIVE).log10() } else { value };
@@ -219,6 +236,17 @@ mod tests {
             let axis = Axis::logarithmic(value, value, |value| format!("{value}"));
             assert!(axis.ticks.len() >= 2 && (0.0..=1.0).contains(&axis.place(value)), "{value}");
         }
+    }
+
+    #[test]
+    fn labels_have_room_and_both_ends_are_among_them() {
+        let axis = Axis::logarithmic(1.0, 100.0, |value| format!("{value}"));
+        let kept: Vec<&str> = axis.labels(0.2).into_iter().map(|(label, _)| label).collect();
+        assert_eq!((axis.ticks.len(), kept), (7, vec!["1", "5", "20", "100"]));
+        let axis = Axis::logarithmic(1.0, 70.0, |value| format!("{value}"));
+        let places: Vec<f64> = axis.labels(0.2).into_iter().map(|(_, at)| at).collect();
+        assert_eq!((places[0], places[places.len() - 1]), (0.0, 1.0));
+        assert!(places.windows(2).all(|two| two[1] - two[0] >= 0.2), "{places:?}");
     }
 
     #[test]

@@ -6,13 +6,15 @@ use std::fmt::Write;
 use super::chart::Axis;
 use super::entry::{Differences, Entry};
 use super::page::escape;
-use crate::figures::{figure, plain};
+use crate::figures::{BYTES_PER_MB, figure, plain};
 use crate::profile::Mode;
 use crate::results::RoundFigures;
 use crate::stats::{Interval, mean_interval, median};
 
 /// From this spread on an axis is logarithmic: on another, small values would lie on its edge.
 const SPREAD_MAX: f64 = 30.0;
+/// What a label takes of an axis on a phone.
+const LABEL_WIDTH: f64 = 0.2;
 
 /// One target's rounds.
 #[derive(Clone, Debug)]
@@ -63,12 +65,21 @@ pub fn glance(entries: &[Entry<'_>]) -> Vec<DotPlot> {
     let p99: Value = |round| round.latency_ms.p99;
     let cpu: Value = |round| round.broker_cpu_seconds_per_gib.unwrap_or(f64::NAN);
     let cost: Value = |round| round.broker_cpu_us_per_record.unwrap_or(f64::NAN);
-    let (full, paced) = (of_mode(&[Mode::Closed, Mode::Sustain]), of_mode(&[Mode::Open]));
+    let (closed, paced) = (of_mode(&[Mode::Closed, Mode::Sustain]), of_mode(&[Mode::Open]));
+    let (starts, full): (Vec<_>, Vec<_>) =
+        closed.into_iter().partition(|entry| entry.measured.kind.is_start());
+    let events: Vec<Entry<'_>> =
+        entries.iter().filter(|entry| entry.measured.kind.is_event()).copied().collect();
+    let start: Value = |round| round.latency_ms.max;
+    let memory: Value =
+        |round| round.broker_rss_bytes.map_or(f64::NAN, |bytes| bytes as f64 / BYTES_PER_MB);
     let plots = [
         ("Records a second", "More is better.", &full, rate),
         ("99th percentile of latency, ms", "Less is better.", &paced, p99),
+        ("Until all partitions are served, ms", "Less is better.", &starts, start),
         ("Processor time of the broker, s for each GiB of values", "Less is better.", &full, cpu),
         ("Processor time of the broker, µs for each record", "Less is better.", &paced, cost),
+        ("Memory of the broker, MiB", "Less is better.", &events, memory),
     ];
     plots.into_iter().filter_map(|(title, note, of, value)| plot(title, note, of, value)).collect()
 }
@@ -158,7 +169,7 @@ impl DotPlot {
             html.push_str("</div>\n");
         }
         html.push_str("<div class=\"dotaxis\" aria-hidden=\"true\"><span></span><div>");
-        for (label, at) in &self.axis.ticks {
+        for (label, at) in self.axis.labels(LABEL_WIDTH) {
             let (label, at) = (escape(label), at * 100.0);
             let _ = write!(html, "<span style=\"left:{at:.2}%\">{label}</span>");
         }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::client::Durability;
 use crate::figures::grouped;
 use crate::profile::{Driver, Mode};
-use crate::results::{Measured, RunResult, load_name};
+use crate::results::{Measured, RunResult};
 
 /// So many targets have a colour of their own.
 const COLOURS: usize = 6;
@@ -114,7 +114,7 @@ impl Differences {
 impl Entry<'_> {
     /// Its load in words.
     pub fn load(&self) -> &'static str {
-        load_name(self.measured.mode, self.measured.driver)
+        self.measured.load()
     }
 
     /// The rate of an open loop.

@@ -1,5 +1,6 @@
 //! What a run leaves behind: a folder with summary.json, env.json, the profile, interval logs.
 
+mod card;
 mod env;
 mod folder;
 mod interval_log;
@@ -16,6 +17,7 @@ use crate::load::Moment;
 use crate::profile::{Axis, Driver, Experiment, Kind, LoadedProfile, Mode, Reference};
 use crate::stats::{Trend, trend};
 
+pub use card::{CARD, Card, command_line};
 pub use env::DeviceFloor;
 pub use env::Env;
 pub use folder::{ENV, INCOMPLETE, PROFILE, REPORT, ResultFolder, SUMMARY, VERDICT};
@@ -166,9 +168,14 @@ impl Measured {
         self.rounds.iter().filter(|round| round.counted)
     }
 
+    /// Its load, as it is listed.
+    pub fn load(&self) -> &'static str {
+        load_name(self.kind, self.mode, self.driver)
+    }
+
     /// Experiment and load, as they are listed.
     pub fn title(&self) -> String {
-        format!("{} {}", self.name, load_name(self.mode, self.driver))
+        format!("{} {}", self.name, self.load())
     }
 
     /// Whether both are the same experiment under the same load with the same promise.
@@ -209,6 +216,7 @@ impl Measured {
     /// Whether the rounds that count drift, and where to: what the load is for, rate or latency.
     pub fn trend(&self) -> Option<Trend> {
         let value = |round: &RoundFigures| match self.mode {
+            _ if self.kind.is_start() => round.latency_ms.max,
             Mode::Closed | Mode::Sustain => round.records_per_second,
             Mode::Open => round.latency_ms.p99,
         };
@@ -216,10 +224,12 @@ impl Measured {
     }
 }
 
-/// How a load is listed. A tool that keeps to a rate waits for a full buffer like any closed loop,
-/// and its clock begins when it sends: that is no open loop.
-pub fn load_name(mode: Mode, driver: Driver) -> &'static str {
+/// How a load is listed: by what happens, where that is no load over time. A tool that keeps to a
+/// rate waits for a full buffer like any closed loop, and its clock begins when it sends: it is
+/// `throttled`, which is no open loop.
+pub fn load_name(kind: Kind, mode: Mode, driver: Driver) -> &'static str {
     match (mode, driver) {
+        _ if kind.is_event() => kind.name(),
         (Mode::Open, Driver::Java | Driver::Librdkafka) => "throttled",
         (mode, _) => mode.name(),
     }

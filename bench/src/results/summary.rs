@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Floor, Measured, RunResult, load_name};
+use super::{Floor, Measured, RunResult};
 use crate::client::Durability;
 use crate::figures::{
     BYTES_PER_GIB, BYTES_PER_MB, BrokerUse, LatencySummary, MachineUse, Outcome, figure, known,
@@ -139,6 +139,9 @@ pub struct RoundFigures {
     /// Per record, in microseconds.
     #[serde(default)]
     pub broker_cpu_us_per_record: Option<f64>,
+    /// The most memory that the broker held; after a start, what it holds when it rests.
+    #[serde(default)]
+    pub broker_rss_bytes: Option<u64>,
     /// What the rest of the machine did.
     #[serde(default)]
     pub machine: Option<MachineUse>,
@@ -162,6 +165,7 @@ impl RoundFigures {
             errors: recording.lost,
             broker_cpu_seconds_per_gib: cpu_per_gib(outcome, value_bytes),
             broker_cpu_us_per_record: cpu_us_per_record(outcome),
+            broker_rss_bytes: outcome.broker.map(|used| used.peak_rss_bytes),
             machine: outcome.machine,
         }
     }
@@ -235,7 +239,7 @@ impl<'a> ExperimentSummary<'a> {
             name: &measured.name,
             axes: &measured.axes,
             mode: measured.mode,
-            load: load_name(measured.mode, measured.driver),
+            load: measured.load(),
             kind: measured.kind,
             driver: measured.driver,
             durability: measured.durability,

@@ -78,6 +78,20 @@ impl TargetChoice {
             let own = |(key, value): &(&String, &Property)| base.get(*key) != Some(*value);
             let mut swept = experiment.broker.iter().filter(own);
             let name = &experiment.name;
+            ensure!(
+                self.kind.is_started() || !experiment.kind.is_start(),
+                "experiment {name}: {} cannot be stopped and started",
+                self.label
+            );
+            ensure!(
+                self.kind != TargetKind::Null || !experiment.kind.is_event(),
+                "experiment {name}: a broker that stores nothing has no {}",
+                experiment.kind.name()
+            );
+            ensure!(
+                experiment.rtt_ms == 0 || !matches!(self.kind, TargetKind::Remote(..)),
+                "experiment {name}: link.rtt_ms is for targets that are started here"
+            );
             match self.kind {
                 TargetKind::Kafka(_) => {
                     let foreign = |(key, _): &(&String, &Property)| key.starts_with(RINGLOG);

@@ -3,6 +3,7 @@
 
 mod choice;
 mod device;
+mod restart;
 mod runner;
 mod saved;
 mod search;
@@ -20,13 +21,14 @@ use ringlog_engine::shard::Shard;
 use serde::{Deserialize, Serialize};
 
 use crate::agent::Secret;
-use crate::compare::compare_targets;
+use crate::client::Durability;
+use crate::compare::{Comparison, answers, compare_targets};
 use crate::figures::{utc, utc_in_name};
 use crate::host::PauseWatch;
 use crate::profile::{LoadedProfile, check_rounds, check_seconds};
 use crate::results::{
-    INCOMPLETE, PROFILE, REPORT, ResultFolder, RunResult, SERIES, SUMMARY, Summary, VERDICT, json,
-    write_series,
+    CARD, Card, INCOMPLETE, PROFILE, REPORT, ResultFolder, RunResult, SERIES, SUMMARY, Summary,
+    VERDICT, json, write_series,
 };
 use crate::{report, table, uring_shard};
 use choice::TargetChoice;
@@ -50,6 +52,9 @@ pub struct RunOptions {
     pub seconds: Option<f64>,
     /// Rounds, instead of the profile's.
     pub rounds: Option<u32>,
+    /// What acknowledgements are to mean, instead of what the profile says.
+    #[serde(default)]
+    pub durability: Vec<Durability>,
     /// Names of what is started and measured; several are measured in turn.
     pub targets: Vec<String>,
     /// Somebody's broker, measured after them, and its process if that is to be watched.
@@ -60,6 +65,9 @@ pub struct RunOptions {
     pub nodes: usize,
     /// Where a target that is started keeps its data.
     pub data_dir: PathBuf,
+    /// What was typed.
+    #[serde(default)]
+    pub command: String,
     /// When the run began.
     pub started_unix_ms: i64,
     /// When it was taken up again.
@@ -130,8 +138,6 @@ fn watch_signals() -> Result<Arc<AtomicBool>> {
 /// Writes everything that is known once a run has ended.
 fn write_result(result: &RunResult, folder: &ResultFolder) -> Result<()> {
     folder.write(VERDICT, table::verdict(result).as_bytes())?;
-    let page = report::render(std::slice::from_ref(result), None);
-    folder.write(REPORT, page.as_bytes())?;
     folder.write(SERIES, &write_series(&result.measured))?;
     folder.write(SUMMARY, &json(&Summary::of(result))?)
 }
@@ -159,6 +165,9 @@ impl Run {
         if let Some(rounds) = options.rounds {
             check_rounds("--rounds", rounds)?;
             loaded.profile.measure.rounds = rounds;
+        }
+        if !options.durability.is_empty() {
+            loaded = loaded.with_durability(&options.durability)?;
         }
         ensure!((1..=NODES_MAX).contains(&options.nodes), "--nodes: expected 1 to {NODES_MAX}");
         let named = options.targets.iter();
@@ -218,6 +227,7 @@ impl Run {
             started_unix_ms: self.options.started_unix_ms,
             resumed: self.options.resumed.clone(),
             agents: Vec::new(),
+            link: None,
         };
         starter.check(&self.choices, &self.loaded)?;
         let target = |choice: &TargetChoice| TargetRun {
@@ -265,10 +275,30 @@ impl Run {
             if let Some(env) = target.env.clone().filter(|_| !measured.is_empty()) {
                 let (profile, partial) = (self.loaded.clone(), Some(format!("{error:#}")));
                 // The error that ended the run is worth more than one that comes after it.
-                let _ = write_result(&RunResult { env, profile, measured, partial }, folder);
+                let result = RunResult { env, profile, measured, partial };
+                let page = report::render(std::slice::from_ref(&result), None);
+                let _ = write_result(&result, folder)
+                    .and_then(|()| folder.write(REPORT, page.as_bytes()));
             }
             folder.fail(error);
         }
+    }
+
+    /// The run in a few sentences. `None` without a result.
+    fn card(&self, results: &[RunResult], verdict: Option<&Comparison>) -> Option<Card> {
+        let first = results.first()?;
+        let compared = verdict.into_iter().flat_map(|verdict| verdict.sentences.clone());
+        // A comparison of two targets is what their run was for, unless the profile asks for more.
+        let asks = verdict.is_none() || !self.loaded.profile.questions.is_empty();
+        let own = results.iter().filter(|_| asks).flat_map(answers);
+        Some(Card {
+            question: self.loaded.profile.title.clone(),
+            answers: compared.chain(own).collect(),
+            started: first.env.started.clone(),
+            commit: first.env.versions.commit.clone(),
+            command: self.options.command.clone(),
+            host: first.env.host.clone(),
+        })
     }
 
     /// Writes what is known once the run has ended: a result for each target, and of two which is
@@ -297,9 +327,10 @@ impl Run {
         if let Some(verdict) = &verdict {
             whole.write(VERDICT, verdict.markdown(&self.loaded.profile.title).as_bytes())?;
         }
-        if several {
-            let page = report::render(&results, verdict.as_ref());
-            whole.write(REPORT, page.as_bytes())?;
+        let page = report::render(&results, verdict.as_ref());
+        whole.write(REPORT, page.as_bytes())?;
+        if let Some(card) = self.card(&results, verdict.as_ref()) {
+            whole.write(CARD, &json(&card)?)?;
         }
         Ok(results)
     }

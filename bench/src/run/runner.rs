@@ -10,6 +10,7 @@ use ringlog_engine::shard::Shard;
 
 use super::choice::TargetChoice;
 use super::device::device_floors;
+use super::restart;
 use super::saved::{self, FinishedExperiment, FinishedLoad, FinishedRound};
 use super::search::{FIRST_RATE, Search};
 use super::starter::Starter;
@@ -18,7 +19,7 @@ use crate::client::{Durability, TopicSpec};
 use crate::compare::ROUNDS_MIN;
 use crate::experiment::{self, LoadRun, ToolOrNative, Watch};
 use crate::figures::{Live, Outcome};
-use crate::host::{PauseWatch, unwritten_bytes};
+use crate::host::{BlockTrace, BlockWrites, PauseWatch, unwritten_bytes};
 use crate::load::Pace;
 use crate::profile::{Driver, Kind, LoadProfile, LoadedProfile, Mode};
 use crate::progress::Progress;
@@ -27,7 +28,7 @@ use crate::results::{
 };
 use crate::stats::first_warm;
 use crate::table;
-use crate::target::{KafkaKit, ProcessSample, Target, TargetKind};
+use crate::target::{KafkaKit, Link, ProcessSample, Target, TargetKind};
 
 /// How long a target may take to be seen dead after its connections are, and how often to look.
 const DYING_MS: u64 = 500;
@@ -240,8 +241,24 @@ impl Runner {
         Ok(())
     }
 
+    /// Has the network be that of an experiment: on another one, all targets are started anew.
+    fn set_link(&mut self, experiment: usize) -> Result<()> {
+        let rtt_ms = self.loaded.experiments[experiment].rtt_ms;
+        if self.starter.link.as_ref().map_or(0, |link| link.rtt_ms()) == rtt_ms {
+            return Ok(());
+        }
+        self.stop()?;
+        // The old one has to be gone: both have the same addresses.
+        self.starter.link = None;
+        if rtt_ms > 0 {
+            self.starter.link = Some(Rc::new(Link::new(rtt_ms)?));
+        }
+        Ok(())
+    }
+
     /// Has a target run with the properties of an experiment: starts it, or starts it anew.
     async fn start(&mut self, index: usize, experiment: usize) -> Result<()> {
+        self.set_link(experiment)?;
         let run = &mut self.targets[index];
         let choice = run.choice.clone();
         let properties = choice.properties(&self.loaded.experiments[experiment]);
@@ -326,7 +343,7 @@ impl Runner {
         let mut floors = vec![vec![None; loads]; self.targets.len()];
         let experiment = &self.loaded.experiments[number];
         let produces = match experiment.driver {
-            Driver::Native => experiment.kind != Kind::CatchUp,
+            Driver::Native => matches!(experiment.kind, Kind::Produce | Kind::Tail),
             Driver::Java | Driver::Librdkafka => experiment.kind == Kind::Produce,
         };
         let others = self.targets.iter().any(|run| run.choice.kind != TargetKind::Null);
@@ -397,6 +414,7 @@ impl Runner {
         let idle = self.idle_targets(turn.target);
         let (began, before) = (self.shard.clock(), sum_of_cpu(&idle));
         self.pauses.as_ref().map(PauseWatch::take_longest_ms);
+        let trace = self.block_trace(&target)?;
         let taken = match load.mode {
             Mode::Sustain => self.search(turn, &load, &target, (progress, index)).await,
             _ => self.measure_once(turn, &load, &target, (progress, index)).await,
@@ -415,8 +433,19 @@ impl Runner {
         outcome.recording.forget_intervals();
         // What another client has measured by itself has no histogram.
         debug_assert!(driver == Driver::Native || outcome.printed.is_some());
+        self.settle(&target).await?;
+        if let Some(trace) = trace {
+            taken.outcome.client_metrics.extend(metrics_of(trace.finish()?));
+        }
         self.targets[turn.target].taken[turn.load].push(taken);
-        self.settle(&target).await
+        Ok(())
+    }
+
+    /// Watches the device of a target, if the profile asks for that and it is known.
+    fn block_trace(&self, target: &RefCell<Target>) -> Result<Option<BlockTrace>> {
+        let data_dir = target.borrow().data_dir.clone();
+        let wanted = data_dir.filter(|_| self.loaded.profile.measure.block_trace);
+        wanted.map(|data_dir| BlockTrace::start(&data_dir)).transpose()
     }
 
     /// Processes of the targets that only wait for their turn.
@@ -509,6 +538,9 @@ impl Runner {
         };
         let watch = Rc::new(RefCell::new(guard));
         let shard = &self.shard;
+        if plan.kind.is_start() {
+            return restart::measure(shard, target, plan, watch).await;
+        }
         let ran = match self.agents.as_ref().filter(|_| matches!(plan.driver, ToolOrNative::Native))
         {
             Some(agents) => agents.measure(shard, &bootstrap, process, (plan, place), watch).await,
@@ -589,6 +621,17 @@ impl TargetRun {
         }
         Ok(())
     }
+}
+
+/// Requests to a device, from the beginning of a load until all of it is written back.
+fn metrics_of(writes: BlockWrites) -> [(String, f64); 3] {
+    let requests = writes.requests.max(1) as f64;
+    [
+        ("device-writes", writes.requests as f64),
+        ("device-write-kib-avg", writes.bytes as f64 / 1024.0 / requests),
+        ("device-writes-sequential-ratio", writes.sequential as f64 / requests),
+    ]
+    .map(|(name, value)| (name.to_owned(), value))
 }
 
 /// Processor time that these have taken.

@@ -10,7 +10,7 @@ use crate::figures::utc;
 use crate::host::{AgentEnv, Host, PageCache, Versions};
 use crate::profile::LoadedProfile;
 use crate::results::{ENV, Env, PROFILE, ResultFolder, json};
-use crate::target::{Target, TargetKind, TargetSpec};
+use crate::target::{Link, Target, TargetKind, TargetSpec};
 
 /// What all targets of a run are started with.
 pub struct Starter {
@@ -29,6 +29,8 @@ pub struct Starter {
     pub resumed: Vec<String>,
     /// Load hosts, once they were reached.
     pub agents: Vec<AgentEnv>,
+    /// What is between load and targets, if not loopback.
+    pub link: Option<Rc<Link>>,
 }
 
 impl Starter {
@@ -41,12 +43,14 @@ impl Starter {
             nodes: self.nodes,
             program: self.program.clone(),
             data_dir: self.data_dir.clone(),
+            link: self.link.clone(),
         }
     }
 
     /// A broker that stores nothing.
     pub fn null(&self) -> TargetSpec {
-        TargetSpec::null(self.program.clone(), self.data_dir.clone())
+        let spec = TargetSpec::null(self.program.clone(), self.data_dir.clone());
+        TargetSpec { link: self.link.clone(), ..spec }
     }
 
     /// That the targets can be what the profile asks for.

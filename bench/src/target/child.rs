@@ -13,6 +13,7 @@ use tempfile::TempDir;
 
 use super::ended;
 use super::kafka::{self, KafkaFlavour, KafkaKit, Ports};
+use super::link::Link;
 
 /// How long a target may take to stop after SIGTERM before it is killed.
 const STOP_SECONDS: u64 = 30;
@@ -30,9 +31,27 @@ pub enum ChildKind {
     NullBroker,
 }
 
+/// Where a target is to be.
+#[derive(Clone, Copy)]
+pub struct Place<'a> {
+    /// Folders for what it stores are made here.
+    pub data_dir: &'a Path,
+    /// On the far side of this link, where there is one.
+    pub link: Option<&'a Link>,
+}
+
+impl Place<'_> {
+    /// The address it listens at.
+    pub fn host(&self) -> &'static str {
+        self.link.map_or("127.0.0.1", Link::address)
+    }
+}
+
 /// A target in its own process, with its own folder; both are gone when it is dropped.
 pub struct ChildProcess {
     what: &'static str,
+    /// What it is started with, and started again.
+    command: Command,
     child: Child,
     port: u16,
     /// Dropped after the process has ended.
@@ -50,17 +69,17 @@ impl ChildProcess {
     pub fn node(
         program: &Path,
         properties: &[(String, String)],
-        data_dir: &Path,
+        place: Place<'_>,
     ) -> Result<ChildProcess> {
-        let dir = fresh_dir(data_dir)?;
+        let (dir, host) = (fresh_dir(place.data_dir)?, place.host());
         let (port, controller_port) = (free_port()?, free_port()?);
         let log_dirs = dir.path().join(LOG_DIR);
         let own = [
             (
                 "listeners",
-                format!("PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}"),
+                format!("PLAINTEXT://{host}:{port},CONTROLLER://127.0.0.1:{controller_port}"),
             ),
-            ("advertised.listeners", format!("PLAINTEXT://127.0.0.1:{port}")),
+            ("advertised.listeners", format!("PLAINTEXT://{host}:{port}")),
             ("controller.quorum.voters", format!("1@127.0.0.1:{controller_port}")),
             ("log.dirs", log_dirs.display().to_string()),
             // What one experiment wrote is not to be deleted while another is measured.
@@ -72,7 +91,7 @@ impl ChildProcess {
         for (key, value) in own.chain(properties.iter().cloned()) {
             args.extend(["--override".to_owned(), format!("{key}={value}")]);
         }
-        Self::spawn(program, ChildKind::Node, args, dir, port)
+        Self::spawn(program, (ChildKind::Node, args), (dir, port), place.link)
     }
 
     /// Nodes of Apache Kafka with these properties over those it is shipped with, which make up a
@@ -81,13 +100,14 @@ impl ChildProcess {
         (kit, flavour): (&KafkaKit, &KafkaFlavour),
         nodes: usize,
         over: &[(String, String)],
-        data_dir: &Path,
+        place: Place<'_>,
     ) -> Result<Vec<ChildProcess>> {
-        let ports = || Ok(Ports { broker: free_port()?, controller: free_port()? });
+        let host = place.host();
+        let ports = || Ok(Ports { host, broker: free_port()?, controller: free_port()? });
         let ports: Vec<Ports> = (0..nodes).map(|_| ports()).collect::<Result<_>>()?;
         let cluster_id = kit.cluster_id()?;
         let start = |index: usize| {
-            let dir = fresh_dir(data_dir)?;
+            let dir = fresh_dir(place.data_dir)?;
             let file = dir.path().join("server.properties");
             let log_dirs = dir.path().join(LOG_DIR);
             let text = kafka::properties((&ports, index), &log_dirs, flavour.tuned, over);
@@ -95,24 +115,25 @@ impl ChildProcess {
             kit.format(&cluster_id, &file)?;
             let file = file.to_string_lossy();
             let command = kit.command(&["broker", &file], flavour.jvm());
-            Self::spawn_command(command, "kafka", dir, ports[index].broker, JVM_TERMINATED)
+            let at = (dir, ports[index].broker);
+            Self::spawn_command(command, ("kafka", JVM_TERMINATED), at, place.link)
         };
         (0..nodes).map(start).collect()
     }
 
     /// A null broker.
-    pub fn null_broker(program: &Path, data_dir: &Path) -> Result<ChildProcess> {
-        let dir = fresh_dir(data_dir)?;
+    pub fn null_broker(program: &Path, place: Place<'_>) -> Result<ChildProcess> {
+        let dir = fresh_dir(place.data_dir)?;
         let port = free_port()?;
-        Self::spawn(program, ChildKind::NullBroker, vec![port.to_string()], dir, port)
+        let args = vec![format!("{}:{port}", place.host())];
+        Self::spawn(program, (ChildKind::NullBroker, args), (dir, port), place.link)
     }
 
     fn spawn(
         program: &Path,
-        kind: ChildKind,
-        args: Vec<String>,
-        dir: TempDir,
-        port: u16,
+        (kind, args): (ChildKind, Vec<String>),
+        at: (TempDir, u16),
+        link: Option<&Link>,
     ) -> Result<ChildProcess> {
         let (what, subcommand) = match kind {
             ChildKind::Node => ("ringlog", "node"),
@@ -120,27 +141,33 @@ impl ChildProcess {
         };
         let mut command = Command::new(program);
         command.arg(subcommand).arg("--").args(args);
-        Self::spawn_command(command, what, dir, port, 0)
+        Self::spawn_command(command, (what, 0), at, link)
     }
 
     fn spawn_command(
-        mut command: Command,
-        what: &'static str,
-        dir: TempDir,
-        port: u16,
-        exits_with: i32,
+        command: Command,
+        (what, exits_with): (&'static str, i32),
+        (dir, port): (TempDir, u16),
+        link: Option<&Link>,
     ) -> Result<ChildProcess> {
+        let mut command = link.map(|link| link.command(&command)).unwrap_or(command);
         let log = File::create(dir.path().join(LOG_NAME))?;
-        let child = command
+        command
             .current_dir(dir.path())
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
             .stderr(log)
             // A Ctrl-C at the terminal is the harness's to handle: it stops its targets itself.
-            .process_group(0)
-            .spawn()
-            .with_context(|| format!("{} cannot be started", command.get_program().display()))?;
-        Ok(ChildProcess { what, child, port, dir, stopped: false, exits_with })
+            .process_group(0);
+        let child = spawn(&mut command)?;
+        Ok(ChildProcess { what, command, child, port, dir, stopped: false, exits_with })
+    }
+
+    /// Starts it again in its folder, after it was stopped or killed.
+    pub fn start_again(&mut self) -> Result<()> {
+        self.child = spawn(&mut self.command)?;
+        self.stopped = false;
+        Ok(())
     }
 
     /// Its process id.
@@ -188,6 +215,15 @@ impl ChildProcess {
         Ok(())
     }
 
+    /// Ends it at once, by SIGKILL.
+    pub fn kill(&mut self) -> Result<()> {
+        self.check()?;
+        self.stopped = true;
+        self.child.kill()?;
+        self.child.wait()?;
+        Ok(())
+    }
+
     /// Stops it, by SIGKILL if that takes too long.
     pub fn stop(&mut self) -> Result<()> {
         self.begin_stop()?;
@@ -216,6 +252,11 @@ impl Drop for ChildProcess {
             let _ = self.child.wait();
         }
     }
+}
+
+fn spawn(command: &mut Command) -> Result<Child> {
+    let spawned = command.spawn();
+    spawned.with_context(|| format!("{} cannot be started", command.get_program().display()))
 }
 
 fn fresh_dir(parent: &Path) -> Result<TempDir> {

@@ -146,9 +146,11 @@ pub fn printed(tool: &str, output: &Output) -> Result<String> {
     Ok(text)
 }
 
-/// A node of a cluster that is started here, on ports of 127.0.0.1.
+/// A node of a cluster that is started here: where it listens. Controllers do on 127.0.0.1.
 #[derive(Clone, Copy, Debug)]
 pub struct Ports {
+    /// The address for clients and brokers.
+    pub host: &'static str,
     /// For clients and brokers.
     pub broker: u16,
     /// For the quorum.
@@ -165,7 +167,7 @@ pub fn properties(
     tuned: bool,
     over: &[(String, String)],
 ) -> String {
-    let Ports { broker, controller } = nodes[index];
+    let Ports { host, broker, controller } = nodes[index];
     let voters: Vec<String> = (nodes.iter().enumerate())
         .map(|(index, ports)| format!("{}@127.0.0.1:{}", index + 1, ports.controller))
         .collect();
@@ -177,8 +179,8 @@ pub fn properties(
     set("process.roles", "broker,controller".to_owned());
     set("node.id", (index + 1).to_string());
     set("controller.quorum.voters", voters.join(","));
-    set("listeners", format!("PLAINTEXT://127.0.0.1:{broker},CONTROLLER://127.0.0.1:{controller}"));
-    set("advertised.listeners", format!("PLAINTEXT://127.0.0.1:{broker}"));
+    set("listeners", format!("PLAINTEXT://{host}:{broker},CONTROLLER://127.0.0.1:{controller}"));
+    set("advertised.listeners", format!("PLAINTEXT://{host}:{broker}"));
     set("controller.listener.names", "CONTROLLER".to_owned());
     set("listener.security.protocol.map", "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT".to_owned());
     set("log.dirs", data.display().to_string());
@@ -202,7 +204,7 @@ mod tests {
 
     #[test]
     fn a_broker_is_as_shipped_unless_told_otherwise() {
-        let ports = |n: u16| Ports { broker: n, controller: n + 1 };
+        let ports = |n: u16| Ports { host: "127.0.0.1", broker: n, controller: n + 1 };
         let data = Path::new("/d");
         let one = properties((&[ports(10)], 0), data, false, &[]);
         assert!(

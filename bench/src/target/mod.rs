@@ -7,10 +7,13 @@
 
 mod child;
 mod kafka;
+mod link;
 mod process;
+mod tun;
 
 use std::cell::RefCell;
 use std::path::PathBuf;
+use std::rc::Rc;
 
 use anyhow::{Context, Result, anyhow, ensure};
 use ringlog_engine::shard::Shard;
@@ -18,9 +21,11 @@ use ringlog_engine::shard::Shard;
 use crate::client::{Connection, Durability, Endpoint, durability_of};
 
 pub use child::{
-    ChildKind, ChildProcess, default_data_dir, die_with_parent, free_port, run_node, this_program,
+    ChildKind, ChildProcess, Place, default_data_dir, die_with_parent, free_port, run_node,
+    this_program,
 };
 pub use kafka::{KafkaFlavour, KafkaKit, printed};
+pub use link::Link;
 pub use process::{ProcessSample, ProcessWatch};
 
 /// How long a target may take to answer its first request.
@@ -62,6 +67,17 @@ pub struct TargetSpec {
     pub program: PathBuf,
     /// Folders for what it stores are made here.
     pub data_dir: PathBuf,
+    /// What is between it and the load, if not loopback.
+    pub link: Option<Rc<Link>>,
+}
+
+/// How a target ended before it was started again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Killed {
+    /// By SIGTERM, in order.
+    No,
+    /// By SIGKILL.
+    Yes,
 }
 
 /// A target that answers.
@@ -144,13 +160,14 @@ impl TargetSpec {
     pub fn null(program: PathBuf, data_dir: PathBuf) -> TargetSpec {
         let kind = TargetKind::Null;
         let (label, properties) = (kind.label(), Vec::new());
-        TargetSpec { kind, label, properties, nodes: 1, program, data_dir }
+        TargetSpec { kind, label, properties, nodes: 1, program, data_dir, link: None }
     }
 
     /// Starts the target if it is ours to start, and waits until it answers. Kafka is started, and
     /// fetched, by `kit`.
     pub async fn start(&self, shard: &Shard, kit: Option<&KafkaKit>) -> Result<Target> {
-        let (program, data_dir) = (&self.program, &self.data_dir);
+        let program = &self.program;
+        let place = Place { data_dir: &self.data_dir, link: self.link.as_deref() };
         ensure!(
             self.nodes == 1 || matches!(self.kind, TargetKind::Kafka(_)),
             "{} is one node: it makes no cluster of {}",
@@ -158,12 +175,12 @@ impl TargetSpec {
             self.nodes
         );
         let children = match &self.kind {
-            TargetKind::Node => vec![ChildProcess::node(program, &self.properties, data_dir)?],
+            TargetKind::Node => vec![ChildProcess::node(program, &self.properties, place)?],
             TargetKind::Kafka(flavour) => {
                 let kit = kit.context("Kafka is fetched before it is started")?;
-                ChildProcess::kafka((kit, flavour), self.nodes, &self.properties, data_dir)?
+                ChildProcess::kafka((kit, flavour), self.nodes, &self.properties, place)?
             }
-            TargetKind::Null => vec![ChildProcess::null_broker(program, data_dir)?],
+            TargetKind::Null => vec![ChildProcess::null_broker(program, place)?],
             TargetKind::Remote(bootstrap, pid) => {
                 let watch = pid.map(ProcessWatch::new).transpose()?;
                 let mut connection = knock(shard, bootstrap).await?;
@@ -179,14 +196,19 @@ impl TargetSpec {
                 });
             }
         };
-        self.started(shard, children).await
+        self.started(shard, children, place.host()).await
     }
 
     /// Waits until every process answers.
-    async fn started(&self, shard: &Shard, mut children: Vec<ChildProcess>) -> Result<Target> {
+    async fn started(
+        &self,
+        shard: &Shard,
+        mut children: Vec<ChildProcess>,
+        host: &str,
+    ) -> Result<Target> {
         let mut durability = Durability::None;
         for child in &mut children {
-            let mut connection = answering(shard, child, &self.label).await?;
+            let mut connection = answering(shard, child, (&self.label, host)).await?;
             if self.kind != TargetKind::Null {
                 durability = promised(&mut connection).await;
             }
@@ -199,7 +221,7 @@ impl TargetSpec {
                 TargetKind::Kafka(flavour) => Some(flavour.describe()),
                 _ => None,
             },
-            bootstrap: Endpoint { host: "127.0.0.1".to_owned(), port },
+            bootstrap: Endpoint { host: host.to_owned(), port },
             durability,
             watch: Some(ProcessWatch::of_all(children.iter().map(ChildProcess::pid).collect())?),
             children,
@@ -212,6 +234,23 @@ impl Target {
     /// An error if a target that we started has ended.
     pub fn check(&mut self) -> Result<()> {
         self.children.iter_mut().try_for_each(ChildProcess::check)
+    }
+
+    /// Ends every process of a target that we started, in order or by SIGKILL, and starts it again.
+    /// It may take a while until it answers.
+    pub fn restart(&mut self, killed: Killed) -> Result<()> {
+        ensure!(!self.children.is_empty(), "only a target that is started here can be restarted");
+        match killed {
+            Killed::No => {
+                self.children.iter_mut().try_for_each(ChildProcess::begin_stop)?;
+                self.children.iter_mut().try_for_each(ChildProcess::stop)?;
+            }
+            Killed::Yes => self.children.iter_mut().try_for_each(ChildProcess::kill)?,
+        }
+        self.children.iter_mut().try_for_each(ChildProcess::start_again)?;
+        let pids = self.children.iter().map(ChildProcess::pid).collect();
+        self.watch = Some(ProcessWatch::of_all(pids)?);
+        Ok(())
     }
 
     /// Waits until a target that we started has deleted what it was told to: gigabytes that go
@@ -239,8 +278,12 @@ impl Target {
 }
 
 /// Waits until a process answers.
-async fn answering(shard: &Shard, child: &mut ChildProcess, label: &str) -> Result<Connection> {
-    let bootstrap = Endpoint { host: "127.0.0.1".to_owned(), port: child.port() };
+async fn answering(
+    shard: &Shard,
+    child: &mut ChildProcess,
+    (label, host): (&str, &str),
+) -> Result<Connection> {
+    let bootstrap = Endpoint { host: host.to_owned(), port: child.port() };
     let deadline = shard.clock().plus_ms(START_MS);
     loop {
         match knock(shard, &bootstrap).await {

@@ -29,6 +29,8 @@ pub struct ProcessSample {
     pub children_seconds: (f64, f64),
     /// The most memory that was resident.
     pub peak_rss_bytes: u64,
+    /// Memory that is resident now.
+    pub rss_bytes: u64,
     /// Bytes that it has caused to be written to storage, as far as it was let know.
     pub written_bytes: Option<u64>,
     /// Switches of the threads that it has now.
@@ -60,6 +62,7 @@ impl ProcessSample {
                 self.children_seconds.1 + other.children_seconds.1,
             ),
             peak_rss_bytes: self.peak_rss_bytes + other.peak_rss_bytes,
+            rss_bytes: self.rss_bytes + other.rss_bytes,
             written_bytes: written.map(|(one, other)| one + other),
             context_switches: self.context_switches + other.context_switches,
         }
@@ -110,16 +113,24 @@ impl ProcessWatch {
             .ok_or_else(|| anyhow!("/proc/{pid}/stat is not as expected"))?;
         let [user, system, children_user, children_system] =
             ticks.map(|ticks| ticks as f64 / self.ticks_per_second as f64);
-        let peak_rss_bytes = bytes_after(&read("status")?, "VmHWM:").unwrap_or(0);
+        let status = read("status")?;
+        let bytes = |key: &str| bytes_after(&status, key).unwrap_or(0);
         Ok(ProcessSample {
             cpu_seconds: user + system,
             system_seconds: system,
             children_seconds: (children_user + children_system, children_system),
-            peak_rss_bytes,
+            peak_rss_bytes: bytes("VmHWM:"),
+            rss_bytes: bytes("VmRSS:"),
             // Of another user's process it is not to be read.
             written_bytes: read("io").ok().and_then(|io| number_after(&io, "write_bytes:")),
             context_switches: context_switches(pid),
         })
+    }
+
+    /// Descriptors that are open; `None` of another user's process.
+    pub fn descriptors(&self) -> Option<usize> {
+        let count = |pid: &u32| Some(fs::read_dir(format!("/proc/{pid}/fd")).ok()?.count());
+        self.pids.iter().map(count).sum()
     }
 
     /// Makes the peak begin anew, where that is allowed.

@@ -61,6 +61,7 @@ pub async fn node(shard: &Shard, dir: &Path, properties: &[(&str, &str)]) -> Tar
         nodes: 1,
         program: PROGRAM.into(),
         data_dir: dir.to_owned(),
+        link: None,
     };
     spec.start(shard, None).await.expect("a node")
 }

@@ -157,6 +157,7 @@ const ROWS: &[Row] = &[
         &[
             "wire",
             "engine",
+            "bench::uring_shard",
             "bench::stats",
             "bench::client",
             "bench::producer",
@@ -231,9 +232,9 @@ const ROWS: &[Row] = &[
         ],
         HARNESS_NEVER,
     ),
+    row("bench::index", &["bench::host", "bench::results"], &[]),
     row("bench::run", HARNESS, HARNESS_NEVER),
     row("bench::study", HARNESS, HARNESS_NEVER),
-    row("bench::groups", HARNESS, HARNESS_NEVER),
     row("bench::io_study", HARNESS, HARNESS_NEVER),
     row("bench::librdkafka", &["bench::figures", "bench::target"], &[]),
     row("bench::lines", HARNESS, HARNESS_NEVER),

@@ -4,8 +4,11 @@ use std::rc::Rc;
 
 use anyhow::{Result, bail};
 use ringlog_wire::messages::join_group_request::JoinGroupRequestProtocol;
+use ringlog_wire::messages::leave_group_request::MemberIdentity;
 use ringlog_wire::messages::sync_group_request::SyncGroupRequestAssignment;
-use ringlog_wire::messages::{HeartbeatRequest, JoinGroupRequest, SyncGroupRequest};
+use ringlog_wire::messages::{
+    HeartbeatRequest, JoinGroupRequest, LeaveGroupRequest, SyncGroupRequest,
+};
 
 use super::Scene;
 use super::roster::Roster;
@@ -22,6 +25,7 @@ const COORDINATOR_NOT_AVAILABLE: i16 = 15;
 const JOIN_VERSION: i16 = 5;
 const SYNC_VERSION: i16 = 3;
 const HEARTBEAT_VERSION: i16 = 3;
+const LEAVE_VERSION: i16 = 3;
 const SESSION_TIMEOUT_MS: i32 = 45_000;
 const REBALANCE_TIMEOUT_MS: i32 = 120_000;
 /// As long as what a consumer says of one topic, and what it is told of some partitions.
@@ -37,7 +41,7 @@ struct Member {
     generation: i32,
 }
 
-/// Joins, and beats until the scene ends.
+/// Joins, beats until the scene ends, and leaves.
 pub(super) async fn live(
     scene: &Rc<Scene>,
     roster: &Roster,
@@ -59,7 +63,7 @@ pub(super) async fn live(
             member.beat().await?;
         }
     }
-    Ok(())
+    member.leave().await
 }
 
 impl Member {
@@ -125,7 +129,7 @@ impl Member {
 
     /// Until it has to join again.
     async fn beat(&mut self) -> Result<()> {
-        let interval_ms = self.scene.heartbeat_ms;
+        let interval_ms = self.scene.config.heartbeat_ms;
         // Not all at the same moment.
         let mut wait_ms = self.scene.shard.random() % interval_ms.max(1);
         while !self.scene.ended.get() {
@@ -143,6 +147,18 @@ impl Member {
                 return Ok(());
             }
         }
+        Ok(())
+    }
+
+    /// Leaves, so that the group is gone before anybody else is measured.
+    async fn leave(&mut self) -> Result<()> {
+        let identity = MemberIdentity { member_id: self.id.clone(), ..Default::default() };
+        let request = LeaveGroupRequest {
+            group_id: self.group.clone(),
+            members: vec![identity],
+            ..Default::default()
+        };
+        self.connection.call_version(&request, LEAVE_VERSION).await?;
         Ok(())
     }
 }

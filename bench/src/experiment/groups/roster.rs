@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 
-use super::GroupProtocol;
+use crate::profile::GroupProtocol;
 
 /// What a member knows.
 #[derive(Clone, Copy, Debug, Default)]

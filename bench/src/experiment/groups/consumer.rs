@@ -18,8 +18,11 @@ const UNKNOWN_MEMBER_ID: i16 = 25;
 const FENCED_MEMBER_EPOCH: i16 = 110;
 const REBALANCE_TIMEOUT_MS: i32 = 120_000;
 const AGAIN_MS: u64 = 100;
+/// As an epoch: the member leaves.
+const LEAVES: i32 = -1;
 
-/// Joins, takes what it is assigned at once, and beats as it is told to until the scene ends.
+/// Joins, takes what it is assigned at once, beats as it is told to until the scene ends, and
+/// leaves.
 pub(super) async fn live(
     scene: &Rc<Scene>,
     roster: &Roster,
@@ -69,6 +72,13 @@ pub(super) async fn live(
             scene.shard.sleep_ms(interval_ms / 2 + scene.shard.random() % interval_ms / 2).await;
         }
     }
+    let request = ConsumerGroupHeartbeatRequest {
+        group_id: id,
+        member_id: member,
+        member_epoch: LEAVES,
+        ..Default::default()
+    };
+    connection.call_version(&request, 1).await?;
     Ok(())
 }
 

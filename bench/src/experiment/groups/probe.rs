@@ -5,23 +5,19 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use anyhow::{Result, anyhow, ensure};
-use ringlog_engine::batch::{BatchBuilder, RecordFields};
 use ringlog_engine::shard::Shard;
 use ringlog_engine::stdx::NS_PER_MS;
-use ringlog_wire::messages::ProduceRequest;
-use ringlog_wire::messages::produce_request::{PartitionProduceData, TopicProduceData};
 
-use crate::client::{Connection, Endpoint, error_name};
+use crate::client::{
+    Connection, Endpoint, PRODUCE_BY_NAME, error_name, one_record_each, produce_errors,
+};
 use crate::load::{Latency, new_histogram};
 use crate::uring_shard;
 
 /// Between two records.
 const INTERVAL_MS: u64 = 5;
-const VALUE: [u8; 100] = [b'x'; 100];
-/// The newest version that names topics.
-const PRODUCE_VERSION: i16 = 9;
-/// A record is acknowledged after this time, or never.
-const TIMEOUT_MS: i32 = 120_000;
+/// How long an answer may take.
+const PATIENCE_MS: u64 = 120_000;
 
 /// A thread that produces.
 pub(super) struct Probe {
@@ -65,36 +61,21 @@ async fn produce(
     ended: &AtomicBool,
     latency: &Mutex<Latency>,
 ) -> Result<()> {
-    let patience_ms = TIMEOUT_MS as u64;
-    let by = shard.clock().plus_ms(patience_ms);
+    let by = shard.clock().plus_ms(PATIENCE_MS);
     let mut connection = Connection::open(shard, peer, "probe", by).await?;
     let mut due = shard.clock();
     while !ended.load(Ordering::Relaxed) {
         shard.sleep_until(due).await;
-        connection.set_deadline(shard.clock().plus_ms(patience_ms));
-        let answer = connection.call_version(&request(shard, topic)?, PRODUCE_VERSION).await?;
-        let error = answer.responses[0].partition_responses[0].error_code;
-        ensure!(error == 0, "a record: {}", error_name(error));
+        connection.set_deadline(shard.clock().plus_ms(PATIENCE_MS));
+        let request = one_record_each(shard.unix_ms(), topic, [0])?;
+        let answer = connection.call_version(&request, PRODUCE_BY_NAME).await?;
+        let error = produce_errors(&answer).map(|(_, code)| code).next();
+        let why = || error.map_or_else(|| "no answer".to_owned(), error_name);
+        ensure!(error == Some(0), "a record: {}", why());
         // From when it was due: one that could not be sent for the one before it is late too.
         let late_ns = shard.clock().0.saturating_sub(due.0);
         latency.lock().unwrap_or_else(PoisonError::into_inner).saturating_record(late_ns);
         due.0 += INTERVAL_MS * NS_PER_MS;
     }
     Ok(())
-}
-
-fn request(shard: &Shard, topic: &str) -> Result<ProduceRequest> {
-    let mut batch = BatchBuilder::default();
-    batch.append(shard.unix_ms(), &RecordFields { value: Some(&VALUE), ..RecordFields::default() });
-    let records = batch.build().map_err(|error| anyhow!("{error}"))?;
-    Ok(ProduceRequest {
-        acks: -1,
-        timeout_ms: TIMEOUT_MS,
-        topic_data: vec![TopicProduceData {
-            name: topic.to_owned(),
-            partition_data: vec![PartitionProduceData { index: 0, records: Some(records) }],
-            ..Default::default()
-        }],
-        ..Default::default()
-    })
 }
