@@ -1,5 +1,5 @@
-//! docs/compatibility.md: its tables are made from the table that ApiVersions is answered from, and
-//! from the files that pin the clients.
+//! Generates the tables of docs/compatibility.md from the table that answers ApiVersions, and from
+//! the files that pin the clients' versions.
 
 #![allow(clippy::disallowed_methods, reason = "the test compares files of the repository")]
 
@@ -12,23 +12,24 @@ use ringlog_wire::ApiKey;
 /// The oldest version of Produce that Apache Kafka advertises and does not serve.
 const PRODUCE_ADVERTISED_MIN: i16 = 0;
 
-/// A client or system that scripts/conformance or the tests run, and where its version is pinned:
-/// a file, and what stands before the version in it.
+/// A client or system that scripts/conformance or the tests run: its name, the file that pins its
+/// version, the text before the version in that file, the suites, and what they test.
 const CLIENTS: &[(&str, &str, &str, &str, &str)] = &[
     (
         "Apache Kafka's tools and broker",
         "scripts/kafka",
         "version=${KAFKA_VERSION:-",
         "`node/tests`: every comparison; `tools`, `java-gui`",
-        "tools, transactions aside; files that change hands; the calls of a graphical interface",
+        "tools, except for transactions; data directories exchanged with Kafka; the calls of a \
+         graphical interface",
     ),
     (
         "Apache Kafka's Java consumers",
         "scripts/kafka",
         "version=${KAFKA_VERSION:-",
         "`java-assignors`",
-        "range, round robin, sticky, cooperative sticky, patterns; the consumer protocol with \
-         `uniform`, `range`, regular expressions",
+        "the assignors range, round robin, sticky and cooperative sticky; patterns; the consumer \
+         protocol with `uniform`, `range` and regular expressions",
     ),
     (
         "older Java clients",
@@ -42,21 +43,21 @@ const CLIENTS: &[(&str, &str, &str, &str, &str)] = &[
         "conformance/java/parallel-consumer-pom.xml",
         "<artifactId>parallel-consumer-core</artifactId><version>",
         "`parallel-consumer`",
-        "keys side by side, commits with gaps, a restart",
+        "keys processed in parallel, commits with gaps, a restart",
     ),
     (
         "Kafka Connect",
         "conformance/java/connect-pom.xml",
         "<artifactId>connect-runtime</artifactId><version>",
         "`connect-standalone`, `connect-distributed`",
-        "FileStreamSource and FileStreamSink; REST; a second worker takes over",
+        "FileStreamSource and FileStreamSink; REST; failover to a second worker",
     ),
     (
         "Apicurio Registry",
         "scripts/conformance",
         "io.apicurio:apicurio-registry-app:",
         "`schema-registry`",
-        "schemas in a topic, read again after a restart",
+        "schemas stored in a topic, and read again after a restart",
     ),
     (
         "confluent-kafka for Python (librdkafka)",
@@ -84,7 +85,7 @@ const CLIENTS: &[(&str, &str, &str, &str, &str)] = &[
         "conformance/node/package.json",
         "\"kafkajs\": \"",
         "`kafkajs`",
-        "a group, administration; no flexible version of any API",
+        "a group, administration; it uses no flexible version of any API",
     ),
     (
         "franz-go (kgo)",
@@ -112,7 +113,7 @@ const CLIENTS: &[(&str, &str, &str, &str, &str)] = &[
         "conformance/go/go.mod",
         "github.com/confluentinc/confluent-kafka-go/v2 v",
         "`confluent-kafka-go`",
-        "every codec, both protocols of groups, administration",
+        "every codec, both group protocols, administration",
     ),
     (
         "rdkafka for Rust (librdkafka)",
@@ -155,7 +156,7 @@ fn reason(key: ApiKey) -> &'static str {
         | K::EndTxn
         | K::TxnOffsetCommit
         | K::DescribeTransactions
-        | K::ListTransactions => "there is no transaction coordinator yet",
+        | K::ListTransactions => "transactions are not implemented",
         K::ShareGroupHeartbeat
         | K::ShareGroupDescribe
         | K::ShareFetch
@@ -167,27 +168,34 @@ fn reason(key: ApiKey) -> &'static str {
         | K::ReadShareGroupStateSummary
         | K::DescribeShareGroupOffsets
         | K::AlterShareGroupOffsets
-        | K::DeleteShareGroupOffsets => "there are no share groups yet; off by default in 4.1 too",
-        K::StreamsGroupHeartbeat | K::StreamsGroupDescribe => "unstable in 4.1, and off there too",
+        | K::DeleteShareGroupOffsets => {
+            "share groups are not implemented; Kafka 4.1 disables them by default"
+        }
+        K::StreamsGroupHeartbeat | K::StreamsGroupDescribe => {
+            "unstable in Kafka 4.1, and disabled there"
+        }
         K::SaslAuthenticate
         | K::CreateDelegationToken
         | K::RenewDelegationToken
         | K::ExpireDelegationToken
         | K::DescribeDelegationToken
         | K::DescribeUserScramCredentials
-        | K::AlterUserScramCredentials => "there is no SASL yet",
-        K::DescribeClientQuotas | K::AlterClientQuotas => "there are no quotas yet",
+        | K::AlterUserScramCredentials => "SASL is not implemented",
+        K::DescribeClientQuotas | K::AlterClientQuotas => "quotas are not implemented",
         K::GetTelemetrySubscriptions | K::PushTelemetry => {
-            "as Apache Kafka without a receiver of client metrics: not advertised"
+            "there is no receiver of client metrics; Kafka without one does not advertise it either"
         }
-        K::AlterReplicaLogDirs | K::AssignReplicasToDirs => "replicas do not move yet",
-        _ => "one node is a cluster so far",
+        K::AlterReplicaLogDirs | K::AssignReplicasToDirs => {
+            "moving replicas between directories is not implemented"
+        }
+        _ => "clusters of several nodes are not implemented",
     }
 }
 
 fn render_apis() -> String {
     let mut table = String::from(
-        "| key | API | Apache Kafka 4.1 | brokers' listeners | controllers' listeners | why not |\n\
+        "| key | API | Apache Kafka 4.1 | brokers' listeners | controllers' listeners \
+         | reason if not served |\n\
          |---|---|---|---|---|---|\n",
     );
     for &key in ApiKey::ALL {
@@ -222,7 +230,8 @@ fn pinned(file: &str, before: &str) -> String {
 }
 
 fn render_clients() -> String {
-    let mut table = String::from("| client | version | where | what |\n|---|---|---|---|\n");
+    let mut table =
+        String::from("| client | version | suites | what is tested |\n|---|---|---|---|\n");
     for (name, file, before, place, what) in CLIENTS {
         let version = pinned(file, before);
         assert!(version.starts_with(|c: char| c.is_ascii_digit()), "{name}: {version}");
@@ -232,11 +241,11 @@ fn render_clients() -> String {
     table
 }
 
-/// The page with what stands between two marks of it made anew.
+/// The page with the text between two marks replaced.
 fn replace(page: &str, name: &str, table: &str) -> String {
     let (begin, end) = (format!("<!-- {name} -->\n"), format!("<!-- end of {name} -->"));
-    let from = page.find(&begin).expect("the mark of its beginning") + begin.len();
-    let to = page.find(&end).expect("the mark of its end");
+    let from = page.find(&begin).expect("the mark of the table's start") + begin.len();
+    let to = page.find(&end).expect("the mark of the table's end");
     format!("{}{table}{}", &page[..from], &page[to..])
 }
 
@@ -249,7 +258,10 @@ fn the_tables_in_docs_are_up_to_date() {
         std::fs::write(&path, &made).expect("writable");
         return;
     }
-    assert!(made == page, "docs/compatibility.md: UPDATE=1 cargo test --test compatibility");
+    assert!(
+        made == page,
+        "docs/compatibility.md is out of date: UPDATE=1 cargo test --test compatibility"
+    );
 }
 
 #[test]

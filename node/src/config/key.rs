@@ -189,24 +189,25 @@ pub(super) const fn key(
 
 /// Why a key is accepted without effect.
 pub(super) mod reason {
-    /// Nobody has built it so far.
-    pub const NOT_YET: &str = "not built yet";
+    /// Not implemented.
+    pub const NOT_YET: &str = "not implemented";
     /// A plugin.
-    pub const JAVA_CLASS: &str = "for a Java class: Ringlog loads none";
+    pub const JAVA_CLASS: &str = "names or configures a Java class; Ringlog loads no Java classes";
     /// A knob of Java's TLS engine.
-    pub const JAVA_TLS: &str = "for Java's TLS engine: Ringlog has its own";
+    pub const JAVA_TLS: &str = "only for Java's TLS engine, which Ringlog does not use";
     /// A thread pool.
     pub const SHARDS: &str = "no thread pools: see ringlog.shards";
     /// A role of its own.
-    pub const COMBINED: &str = "a combined node only so far: anything else is refused at start";
+    pub const COMBINED: &str =
+        "combined mode only (`broker,controller`); other values are refused at start";
     /// A wait for more to do.
-    pub const TURNS: &str = "nothing lingers: what comes in a turn of a shard is written together";
+    pub const TURNS: &str = "no delay: records of one turn of a shard are written together";
     /// What brokers tell each other or the controller.
-    pub const ONE_BROKER: &str = "checked and shown; there are no other brokers so far";
+    pub const ONE_BROKER: &str = "no effect on a single node";
     /// The other voters.
-    pub const ONE_VOTER: &str = "one voter only so far: others are refused at start";
+    pub const ONE_VOTER: &str = "single voter only; other voters are refused at start";
     /// A sweep of finished requests.
-    pub const PURGATORY: &str = "finished waiters go at once: nothing piles up";
+    pub const PURGATORY: &str = "completed requests are removed at once";
 }
 
 impl ConfigKey {

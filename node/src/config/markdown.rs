@@ -1,4 +1,4 @@
-//! docs/config.md, made from the table.
+//! Generates docs/config.md from the table of keys.
 
 use std::fmt::Write;
 
@@ -11,20 +11,20 @@ const HEAD: &str = "\
 
 <!-- Generated from node/src/config/keys/ - see node/src/config/markdown.rs. Do not edit. -->
 
-Ringlog is configured by the keys of Apache Kafka 4.1, in the same file, `server.properties`, and by
-the same tools. This page lists every one of them, and Ringlog's own, which begin with `ringlog.`.
-Keys it does not know are warned about and ignored.
+Ringlog uses the configuration keys of Apache Kafka 4.1. They are set in the same file,
+`server.properties`, and with the same tools. This page lists all of them, and Ringlog's own keys,
+which begin with `ringlog.`. An unknown key is ignored with a warning.
 
-- **Default** is what counts if the key is not set; `null` means nothing.
-- **Change** says when a broker's key can be changed: `read-only` by a restart; `per-broker` at run
-  time for one broker; `cluster-wide` at run time for one broker or as the default of all;
-  `dynamic only` not in the file at all.
-- **Effect** is `yes` if the key does in Ringlog what the text says. All others are checked, kept
-  and shown as Kafka does, but do nothing, for the reason given.
+- **Default** is the value of a key that is not set. `null` means no value.
+- **Change** says how a broker key can be changed. `read-only`: by a restart. `per-broker`: at run
+  time, for one broker. `cluster-wide`: at run time, for one broker or as the default of all
+  brokers. `dynamic only`: only at run time, not in the file.
+- **Effect** is `yes` if the key does what its meaning says. All other keys are checked, stored and
+  shown as in Kafka, but do nothing. The column gives the reason.
 
-A broker's value is the first that is set of: for this broker at run time, for all brokers at run
-time, in the file, the default. A topic's value is the one set for the topic, else the broker's
-value of the key under *Broker key*.
+A broker takes the first value that is set, in this order: at run time for this broker, at run time
+for all brokers, in the file, the default. A topic takes its own value if it is set, otherwise the
+broker's value of the key under *Broker key*.
 ";
 
 /// The text of docs/config.md.
@@ -38,12 +38,12 @@ pub fn render_markdown() -> String {
 }
 
 fn render_counts(page: &mut String) {
-    page.push_str("\n| keys of | number | with effect |\n|---|---|---|\n");
+    page.push_str("\n| resource | keys | keys with effect |\n|---|---|---|\n");
     let resources = [
-        ("a broker", Resource::Broker),
-        ("a topic", Resource::Topic),
-        ("a group", Resource::Group),
-        ("a client metrics subscription", Resource::ClientMetrics),
+        ("broker", Resource::Broker),
+        ("topic", Resource::Topic),
+        ("group", Resource::Group),
+        ("client metrics subscription", Resource::ClientMetrics),
     ];
     for (name, resource) in resources {
         let keys: Vec<&ConfigKey> = keys::all(resource).collect();
@@ -80,7 +80,7 @@ fn line(page: &mut String, text: std::fmt::Arguments<'_>) {
     writeln!(page, "{text}").expect("a String takes everything");
 }
 
-/// Text that cannot end a table's cell or begin a tag.
+/// Escapes what would end a table cell or begin a tag.
 fn cell(text: &str) -> String {
     text.replace('|', "\\|").replace('<', "&lt;")
 }
@@ -122,7 +122,7 @@ mod tests {
         let committed = std::fs::read_to_string(path).unwrap_or_default();
         assert!(
             committed == page,
-            "docs/config.md is not what the table says: UPDATE=1 rewrites it"
+            "docs/config.md is out of date: run this test with UPDATE=1 to rewrite it"
         );
     }
 

@@ -100,7 +100,7 @@ fn compaction(out: &mut Text, shards: &[Measures]) {
     );
     out.gauge(
         "kafka_log_cleaner_max_clean_time_secs",
-        "The longest round of compaction so far.",
+        "The longest round of compaction.",
         compaction.longest_ms as f64 / 1000.0,
     );
     out.gauge(

@@ -1,5 +1,5 @@
-//! The APIs this node serves, and in which versions. Ours, as narrow as what works: an API that
-//! does not fully work is not in here.
+//! The APIs that a node serves, and their versions. An API that does not fully work is not listed
+//! here.
 
 use ringlog_wire::ApiKey;
 
@@ -10,7 +10,7 @@ pub struct Served {
     pub key: ApiKey,
     /// Oldest version advertised.
     pub min: i16,
-    /// Newest version.
+    /// Newest version advertised.
     pub max: i16,
 }
 
@@ -20,8 +20,8 @@ const fn served(key: ApiKey, min: i16, max: i16) -> Served {
 
 /// On broker listeners.
 pub const BROKER_APIS: &[Served] = &[
-    // Versions 0 to 2 are advertised and not served: older librdkafka looks for them to decide
-    // whether there are record batches at all (KAFKA-18659).
+    // Versions 0 to 2 are advertised and not served. Old versions of librdkafka look for them to
+    // find out whether the broker supports record batches (KAFKA-18659).
     served(ApiKey::Produce, 0, 13),
     served(ApiKey::Fetch, 4, 18),
     served(ApiKey::ListOffsets, 1, 10),
@@ -81,12 +81,12 @@ pub const CONTROLLER_APIS: &[Served] = &[
 /// The oldest version of Produce that is served.
 pub const PRODUCE_VERSION_MIN: i16 = 3;
 
-/// Whether a version of an API is served by any listener, so that the shape of its header is known.
+/// Whether any listener serves this version of an API. If so, the format of its header is known.
 pub fn is_known(key: ApiKey, version: i16) -> bool {
     serves(BROKER_APIS, key, version) || serves(CONTROLLER_APIS, key, version)
 }
 
-/// Whether a version of an API is served by a listener that offers `apis`.
+/// Whether a listener that offers `apis` serves this version of an API.
 pub fn serves(apis: &[Served], key: ApiKey, version: i16) -> bool {
     apis.iter().any(|served| {
         let min = if key == ApiKey::Produce { PRODUCE_VERSION_MIN } else { served.min };

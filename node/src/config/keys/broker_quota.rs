@@ -1,4 +1,4 @@
-//! Quotas, metrics and telemetry. Windows over which rates are measured, limits on replication
+//! Quotas, metrics and telemetry. Samples from which rates are measured, limits on replication
 //! traffic, and metrics.
 
 use super::row::*;
@@ -7,32 +7,32 @@ pub(super) static KEYS: &[ConfigKey] = &[
     key("quota.window.num", Int, Text("11"), Low, ReadOnly)
         .at_least(1)
         .acts()
-        .doc("Samples kept per client to measure its rate against a quota."),
+        .doc("Number of samples from which a client's rate is measured against a quota."),
     key("quota.window.size.seconds", Int, Text("1"), Low, ReadOnly)
         .at_least(1)
         .acts()
         .doc("Length of one sample of a client's rate."),
     key("replication.quota.window.num", Int, Text("11"), Low, ReadOnly)
         .at_least(1)
-        .doc("Samples kept to measure throttled replication."),
+        .doc("Number of samples from which the rate of throttled replication is measured."),
     key("replication.quota.window.size.seconds", Int, Text("1"), Low, ReadOnly)
         .at_least(1)
-        .doc("Length of one sample of throttled replication."),
+        .doc("Length of one sample of the rate of throttled replication."),
     key("alter.log.dirs.replication.quota.window.num", Int, Text("11"), Low, ReadOnly)
         .at_least(1)
-        .doc("Samples kept to measure moves between log directories."),
+        .doc("Number of samples from which the rate of moves between log directories is measured."),
     key("alter.log.dirs.replication.quota.window.size.seconds", Int, Text("1"), Low, ReadOnly)
         .at_least(1)
-        .doc("Length of one sample of moves between log directories."),
-    key("controller.quota.window.num", Int, Text("11"), Low, ReadOnly)
-        .at_least(1)
-        .doc("Samples kept to measure changes of topics and partitions."),
+        .doc("Length of one sample of the rate of moves between log directories."),
+    key("controller.quota.window.num", Int, Text("11"), Low, ReadOnly).at_least(1).doc(
+        "Number of samples from which the rate of changes to topics and partitions is measured.",
+    ),
     key("controller.quota.window.size.seconds", Int, Text("1"), Low, ReadOnly)
         .at_least(1)
-        .doc("Length of one sample of changes of topics and partitions."),
+        .doc("Length of one sample of the rate of changes to topics and partitions."),
     key("client.quota.callback.class", Class, Null, Low, ReadOnly)
         .stored(JAVA_CLASS)
-        .doc("Java class that decides quotas instead of the configured ones."),
+        .doc("Java class that determines quotas in place of the configured ones."),
     key(
         "leader.replication.throttled.rate",
         Long,
@@ -42,7 +42,7 @@ pub(super) static KEYS: &[ConfigKey] = &[
     )
     .at_least(0)
     .doc(
-        "Bytes per second that leaders send for the replicas in \
+        "Maximum number of bytes per second that a leader sends for the replicas in \
         leader.replication.throttled.replicas. Cannot be set in the file.",
     ),
     key(
@@ -54,7 +54,7 @@ pub(super) static KEYS: &[ConfigKey] = &[
     )
     .at_least(0)
     .doc(
-        "Bytes per second that followers fetch for the replicas in \
+        "Maximum number of bytes per second that a follower fetches for the replicas in \
         follower.replication.throttled.replicas. Cannot be set in the file.",
     ),
     key(
@@ -66,8 +66,8 @@ pub(super) static KEYS: &[ConfigKey] = &[
     )
     .at_least(0)
     .doc(
-        "Bytes per second for moving replicas between log directories of this broker. \
-        Cannot be set in the file.",
+        "Maximum number of bytes per second for moves of replicas between log directories of this \
+        broker. Cannot be set in the file.",
     ),
     key(
         "metric.reporters",
@@ -78,25 +78,25 @@ pub(super) static KEYS: &[ConfigKey] = &[
     )
     .stored(JAVA_CLASS)
     .doc(
-        "Java classes that carry metrics elsewhere. Ringlog serves its metrics on \
-        ringlog.http.listener.",
+        "Java classes that export metrics. Ringlog serves its metrics on \
+            ringlog.http.listener.",
     ),
     key("metrics.num.samples", Int, Text("2"), Low, ReadOnly)
         .at_least(1)
-        .doc("Samples kept to compute a metric that is a rate or an average."),
+        .doc("Number of samples from which a metric's rate or average is computed."),
     key("metrics.sample.window.ms", Long, Text("30000"), Low, ReadOnly)
         .at_least(1)
         .doc("Length of one sample of a metric."),
     key("metrics.recording.level", String, Text("INFO"), Low, ReadOnly)
-        .doc("How detailed the recorded metrics are."),
+        .doc("Level of detail of the recorded metrics."),
     key("kafka.metrics.reporters", List, Text(""), Low, ReadOnly)
         .stored(JAVA_CLASS)
-        .doc("Java classes that carry Yammer metrics elsewhere."),
+        .doc("Java classes that export Yammer metrics."),
     key("kafka.metrics.polling.interval.secs", Int, Text("10"), Low, ReadOnly)
         .at_least(1)
         .stored(JAVA_CLASS)
         .doc("Polling interval of the classes in kafka.metrics.reporters."),
     key("telemetry.max.bytes", Int, Text("1048576"), Low, ReadOnly)
         .at_least(1)
-        .doc("Largest set of metrics a client may push."),
+        .doc("Maximum size of the metrics that a client can push at once."),
 ];

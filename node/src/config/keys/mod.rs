@@ -60,35 +60,34 @@ pub struct Section {
 pub static SECTIONS: &[Section] = &[
     Section {
         title: "Node, roles and request handling",
-        intro: "What a node is, which roles it plays, and limits on the requests it serves.",
+        intro: "Identity and roles of the node, and limits on the requests it serves.",
         keys: broker_node::KEYS,
     },
     Section {
         title: "Metadata quorum and controller",
-        intro: "How the controllers find each other and elect a leader, and where and how long the \
-               metadata log is kept.",
+        intro: "Discovery of the controllers, elections of their leader, and storage of the \
+               metadata log.",
         keys: broker_quorum::KEYS,
     },
     Section {
         title: "Listeners, sockets and connections",
-        intro: "Where a node listens, what it tells clients to connect to, and limits per \
-               connection.",
+        intro: "Addresses to listen on and to advertise, and limits on connections.",
         keys: broker_network::KEYS,
     },
     Section {
         title: "Logs",
-        intro: "Directories, segments, retention and flushing; most keys are defaults that a topic \
-               overrides.",
+        intro: "Directories, segments, retention and flushing. Most keys are defaults that a topic \
+               can override.",
         keys: broker_log::KEYS,
     },
     Section {
         title: "Log cleaner",
-        intro: "Compaction of logs whose cleanup policy says so.",
+        intro: "Compaction of logs whose cleanup policy includes `compact`.",
         keys: broker_cleaner::KEYS,
     },
     Section {
         title: "Replication",
-        intro: "How followers copy partitions and when they count as in sync.",
+        intro: "How followers copy partitions, and when they are in sync.",
         keys: broker_replication::KEYS,
     },
     Section {
@@ -104,29 +103,29 @@ pub static SECTIONS: &[Section] = &[
     },
     Section {
         title: "Transactions and producer ids",
-        intro: "The transaction coordinator and the memory of idempotent producers.",
+        intro: "The transaction coordinator and the state of idempotent producers.",
         keys: broker_txn::KEYS,
     },
     Section {
         title: "Quotas, metrics and telemetry",
-        intro: "Windows over which rates are measured, limits on replication traffic, and metrics.",
+        intro: "Samples from which rates are measured, limits on replication traffic, and metrics.",
         keys: broker_quota::KEYS,
     },
     Section {
         title: "Tiered storage",
-        intro: "Keys of Kafka's remote log storage, whose plugins are Java classes.",
+        intro: "Kafka's remote log storage. Its plugins are Java classes.",
         keys: broker_remote::KEYS,
     },
     Section {
         title: "SASL, delegation tokens and principals",
-        intro: "How clients prove who they are. Most keys can be set per listener with the prefix \
+        intro: "Authentication of clients. Most keys can be set per listener with the prefix \
                `listener.name.<name>.`.",
         keys: broker_sasl::KEYS,
     },
     Section {
         title: "OAuth",
-        intro: "Keys of the OAUTHBEARER mechanism: checking tokens of clients, and obtaining the \
-               broker's own.",
+        intro: "The OAUTHBEARER mechanism: validation of clients' tokens, and the broker's own \
+               token.",
         keys: broker_oauth::KEYS,
     },
     Section {
@@ -137,22 +136,23 @@ pub static SECTIONS: &[Section] = &[
     },
     Section {
         title: "Ringlog",
-        intro: "Keys of Ringlog's own: what Kafka has no word for.",
+        intro: "Ringlog's own keys. Kafka does not have them.",
         keys: ringlog::KEYS,
     },
     Section {
         title: "Topic configs",
-        intro: "Keys of a topic. Each falls back to the broker key that is named as its default.",
+        intro: "Configuration of a topic. A key that is not set takes the value of its broker key, \
+               if it has one.",
         keys: topic::KEYS,
     },
     Section {
         title: "Group configs",
-        intro: "Keys of one consumer, share or streams group.",
+        intro: "Configuration of one consumer, share or streams group.",
         keys: group::KEYS,
     },
     Section {
         title: "Client metrics configs",
-        intro: "Keys of a client metrics subscription.",
+        intro: "Configuration of a client metrics subscription.",
         keys: client_metrics::KEYS,
     },
 ];
