@@ -5,6 +5,7 @@
     reason = "before there is a shard, time comes from the system"
 )]
 
+use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -22,7 +23,9 @@ use ringlog_bench::null_broker::run_null_broker;
 use ringlog_bench::results::{REPORT, RunResult, command_line, json};
 use ringlog_bench::run::{RunOptions, RunTools, resume, run};
 use ringlog_bench::study::{self, StudyOptions};
-use ringlog_bench::target::{default_data_dir, die_with_parent, run_node, this_program};
+use ringlog_bench::target::{
+    become_program, default_data_dir, die_with_parent, run_node, this_program,
+};
 use ringlog_bench::{export, report};
 
 /// Experiments on Kafka brokers.
@@ -76,6 +79,8 @@ enum Command {
     #[cfg(feature = "librdkafka")]
     Librdkafka(LibrdkafkaArgs),
     #[command(hide = true)]
+    Exec { words: Vec<OsString> },
+    #[command(hide = true)]
     Node { args: Vec<String> },
     #[command(hide = true)]
     NullBroker { address: SocketAddr },
@@ -102,8 +107,10 @@ struct RunArgs {
     /// What is started and measured: node (a Ringlog node of this build), kafka (Apache Kafka as
     /// it is shipped), kafka-tuned (as its documentation advises), either of them with a release
     /// behind it (kafka@3.9.1), null (a broker that checks records and stores none: what no broker
-    /// can beat under this load), or a target that the profile names. Given more than once, targets
-    /// take turns in every round (A B B A), and of two it is said which is faster [default: node].
+    /// can beat under this load), iggy@FOLDER (Apache Iggy, from a folder with iggy-server and
+    /// iggy-bench, which is what loads it), or a target that the profile names. Given more than
+    /// once, targets take turns in every round (A B B A), and of two it is said which is faster
+    /// [default: node].
     #[arg(long = "target")]
     targets: Vec<String>,
     /// Nodes of each target that is started.
@@ -162,9 +169,10 @@ impl StudyArgs {
         };
         add("--seconds", self.seconds.map(|seconds| seconds.to_string()));
         add("--rounds", self.rounds.map(|rounds| rounds.to_string()));
-        add("--data-dir", self.data_dir.map(|dir| dir.display().to_string()));
+        add("--data-dir", self.data_dir.as_ref().map(|dir| dir.display().to_string()));
         let (program, profile, targets) = (this_program()?, self.profile, self.targets);
-        let options = StudyOptions { program, profile, targets, args };
+        let data_dir = self.data_dir.unwrap_or_else(default_data_dir);
+        let options = StudyOptions { program, profile, targets, args, data_dir };
         match self.check {
             true => study::check(&options, &self.out),
             false => study::study(&options, self.runs, &self.out),
@@ -368,6 +376,7 @@ fn execute(command: Command) -> Result<ExitCode> {
             let report = ringlog_bench::librdkafka::run(&args.options())?;
             println!("{}", String::from_utf8(json(&report)?)?.trim_end());
         }
+        Command::Exec { words } => become_program(&words)?,
         Command::Node { args } => {
             die_with_parent()?;
             return Ok(run_node(args));

@@ -71,6 +71,7 @@ async fn measured(
         groups: GroupsSettings::default().resolve().expect("defaults"),
         settings: Vec::new(),
         records: 1,
+        write_back: None,
         part: None,
     };
     let bootstrap = Endpoint { host: "127.0.0.1".to_owned(), port };

@@ -86,7 +86,7 @@ pub async fn wait_for_leaders(
                 "topic {} has {found} partitions, the profile asks for {wanted}",
                 spec.name
             );
-            if leaders_are_ready(shard, connection, &cluster, deadline).await? {
+            if log_ends(shard, connection, &cluster, deadline).await?.is_some() {
                 return Ok(cluster);
             }
         }
@@ -96,15 +96,16 @@ pub async fn wait_for_leaders(
     }
 }
 
-/// Whether every leader has the logs of its partitions. Apache Kafka shows a new topic a moment
-/// before: a producer whose first batch is refused then, and whose next one is taken, repeats the
-/// first for ever, as a sequence out of order (KIP-360).
-async fn leaders_are_ready(
+/// The end of each partition's log, as its leader says it; `None` if one has no log yet. Apache
+/// Kafka shows a new topic a moment before: a producer whose first batch is refused then, and whose
+/// next one is taken, repeats the first for ever, as a sequence out of order (KIP-360).
+pub async fn log_ends(
     shard: &Shard,
     connection: &Connection,
     cluster: &Cluster,
     deadline: Mono,
-) -> Result<bool> {
+) -> Result<Option<Vec<i64>>> {
+    let mut ends = Vec::with_capacity(cluster.leaders.len());
     for (id, endpoint) in &cluster.brokers {
         let led = cluster.leaders.iter().enumerate().filter(|(_, leader)| **leader == Some(*id));
         let partitions = led.map(|(index, _)| ListOffsetsPartition {
@@ -126,9 +127,10 @@ async fn leaders_are_ready(
         let request = ListOffsetsRequest { replica_id: -1, topics, ..Default::default() };
         let response = leader.call_version(&request, version).await?;
         let mut codes = response.topics.iter().flat_map(|topic| &topic.partitions);
+        ends.extend(codes.clone().map(|partition| partition.offset));
         match codes.find(|partition| partition.error_code != 0) {
             None => {}
-            Some(partition) if is_retriable(partition.error_code) => return Ok(false),
+            Some(partition) if is_retriable(partition.error_code) => return Ok(None),
             Some(partition) => bail!(
                 "topic {} partition {}: {}",
                 cluster.topic.name,
@@ -137,7 +139,7 @@ async fn leaders_are_ready(
             ),
         }
     }
-    Ok(true)
+    Ok(Some(ends))
 }
 
 /// Deletes a topic, with what it stores.

@@ -11,7 +11,7 @@ mod fetch;
 mod frames;
 mod produce;
 
-pub use admin::{TopicSpec, create_topic, delete_topic, wait_for_leaders};
+pub use admin::{TopicSpec, create_topic, delete_topic, log_ends, wait_for_leaders};
 pub use cluster::{Cluster, TopicRef, any_broker, fetch_cluster};
 pub use connection::Connection;
 pub use durability::{Durability, durability_of};

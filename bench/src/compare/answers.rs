@@ -7,13 +7,16 @@ use crate::profile::{Mode, Question};
 use crate::results::{Measured, RoundFigures, RunResult};
 use crate::stats::{Interval, mean_interval, ratio_of_means};
 
-use super::MARGIN;
+use super::verdict::{Verdict, judge};
+
+/// The figure of a closed loop.
+const RATE: &str = "rate";
 
 /// Experiments of one load and durability.
 type Group<'a> = Vec<&'a Measured>;
 
-/// The answers to the profile's questions; without any, how the best experiment of each load
-/// stands to the worst one.
+/// The answers to the profile's questions; without any, from which to which value the figure of
+/// each load goes.
 pub fn answers(result: &RunResult) -> Vec<String> {
     let target = &result.env.target;
     let mut all = Vec::new();
@@ -61,38 +64,28 @@ fn figures(measured: &Measured) -> (&'static str, bool, Vec<f64>) {
     type Value = fn(&RoundFigures) -> f64;
     let (name, more, value): (_, _, Value) = match measured.mode {
         _ if measured.kind.is_start() => ("time to start", false, |round| round.latency_ms.max),
-        Mode::Closed | Mode::Sustain => ("rate", true, |round| round.records_per_second),
+        Mode::Closed | Mode::Sustain => (RATE, true, |round| round.records_per_second),
         Mode::Open => ("99th percentile of latency", false, |round| round.latency_ms.p99),
     };
     (name, more, measured.counted().map(value).collect())
 }
 
-/// By how much one experiment differs from another.
-fn ratio(of: &Measured, against: &Measured) -> Option<(&'static str, Interval)> {
-    let (name, _, ours) = figures(of);
-    let (_, _, theirs) = figures(against);
-    Some((name, ratio_of_means(&theirs, &ours)?))
-}
-
 fn answer(group: &Group<'_>, question: &Question) -> Option<String> {
     let named = |name: &str| group.iter().find(|one| one.name == name);
     let (of, against) = (named(&question.of)?, named(&question.against)?);
-    let (name, ratio) = ratio(of, against)?;
+    let (name, more, ours) = figures(of);
+    let (_, _, theirs) = figures(against);
+    let ratio = ratio_of_means(&theirs, &ours)?;
     let limited = limits(&[of, against]);
-    let found = words(&of.name, name, &against.name, ratio);
-    Some(format!("{} {found}{limited}", question.ask))
-}
-
-fn words(of: &str, name: &str, against: &str, ratio: Interval) -> String {
     let interval = format!("({} to {})", short(ratio.low), short(ratio.high));
-    match (1.0 / (1.0 + MARGIN)..=1.0 + MARGIN).contains(&ratio.estimate)
-        || (ratio.low..=ratio.high).contains(&1.0)
-    {
-        true => format!("the {name} of {of} and {against} is not distinguishable {interval}"),
-        false => {
-            format!("{of} has {} times the {name} of {against} {interval}", short(ratio.estimate))
+    let (a, b) = (&of.name, &against.name);
+    let found = match judge(more, Some(ratio), ours.len().min(theirs.len())) {
+        Verdict::Faster | Verdict::Slower => {
+            format!("{a} has {} times the {name} of {b} {interval}", short(ratio.estimate))
         }
-    }
+        _ => format!("the {name} of {a} and {b} is not distinguishable {interval}"),
+    };
+    Some(format!("{} {found}{limited}", question.ask))
 }
 
 fn limits(of: &[&Measured]) -> &'static str {
@@ -100,22 +93,23 @@ fn limits(of: &[&Measured]) -> &'static str {
     if limited { "; the generator is the limit" } else { "" }
 }
 
-/// How the best stands to the worst; of one experiment its figure.
+/// From which to which value the figure goes; of one experiment its value. Nothing is said of a
+/// difference: the two were chosen for it, so an interval of their ratio would be too narrow.
 fn extremes(group: &Group<'_>) -> Option<String> {
-    let middle = |one: &&&Measured| mean_interval(&figures(one).2).map(|found| found.estimate);
-    let mut known: Vec<(&Measured, f64)> =
-        group.iter().filter_map(|one| Some((*one, middle(&one)?))).collect();
-    known.sort_by(|(_, a), (_, b)| a.total_cmp(b));
+    let mut known: Vec<(&Measured, Interval)> =
+        group.iter().filter_map(|one| Some((*one, mean_interval(&figures(one).2)?))).collect();
+    known.sort_by(|(_, a), (_, b)| a.estimate.total_cmp(&b.estimate));
     let (low, high) = (known.first()?, known.last()?);
-    let (name, more, values) = figures(low.0);
+    let (name, _, _) = figures(low.0);
+    let unit = if name == RATE { low.0.rate_unit() } else { "ms" };
+    let value = |of: Interval| {
+        let (estimate, low, high) = (figure(of.estimate), figure(of.low), figure(of.high));
+        format!("{estimate} {unit} ({low} to {high})")
+    };
     if known.len() == 1 {
-        let found = mean_interval(&values)?;
-        let unit = if more { "records/s" } else { "ms" };
-        let (estimate, low, high) = (figure(found.estimate), figure(found.low), figure(found.high));
-        return Some(format!("{name} {estimate} {unit} ({low} to {high})"));
+        return Some(format!("{name} {}{}", value(low.1), limits(&[low.0])));
     }
-    let (best, worst) = if more { (high, low) } else { (low, high) };
-    let (_, ratio) = ratio(best.0, worst.0)?;
-    let limited = limits(&[best.0, worst.0]);
-    Some(format!("{}{limited}", words(&best.0.name, name, &worst.0.name, ratio)))
+    let limited = limits(&[low.0, high.0]);
+    let (from, to) = (value(low.1), value(high.1));
+    Some(format!("{name} from {from} with {} to {to} with {}{limited}", low.0.name, high.0.name))
 }

@@ -87,7 +87,7 @@ pub fn judge_targets(folder: &Path) -> Result<Vec<Judged>> {
     let pairs = two(folder, Side::read_targets(folder)?)?;
     let terms = Terms { force: false, paired: true };
     let judged = |row: Row| Judged {
-        title: format!("{}, {}", row.title(), row.metric.name()),
+        title: format!("{}, {}", row.title(), row.figure),
         ratio: row.ratio,
         told_apart: matches!(row.verdict, Verdict::Faster | Verdict::Slower),
     };

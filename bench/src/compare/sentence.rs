@@ -1,6 +1,6 @@
 //! A comparison in sentences: one for each promise and load, over all experiments.
 
-use super::verdict::{Metric, Row, Verdict};
+use super::verdict::{Marks, Metric, Row, TOO_FEW, Verdict};
 use crate::client::Durability;
 use crate::figures::short;
 use crate::stats::Interval;
@@ -40,7 +40,11 @@ fn sentence(a: &str, b: &str, rows: &[&Row]) -> Option<String> {
         Metric::Start => "time to start",
         _ => "99th percentile of latency",
     };
+    let few = Verdict::NotDistinguishable(TOO_FEW);
     let said = match ratios(&speed, a_wins) {
+        _ if speed.iter().all(|row| row.verdict == few) => {
+            format!("too few rounds to tell the {what} of {subject} and {other} apart")
+        }
         _ if wins == 0 => format!("the {what} of {subject} and {other} is not distinguishable"),
         Some(ratio) => {
             let held = match speed.len() {
@@ -67,7 +71,8 @@ fn sentence(a: &str, b: &str, rows: &[&Row]) -> Option<String> {
         "rebalance" => "members that rebalance at once".to_owned(),
         load => load.to_owned(),
     };
-    Some(format!("{}, {load}: {said}{cost}.", promise(subject, a_wins, first.durability)))
+    let marks = rows.iter().map(|row| row.marks).fold(Marks::default(), Marks::and).words();
+    Some(format!("{}, {load}: {said}{cost}{marks}.", promise(subject, a_wins, first.durability)))
 }
 
 /// By how much the subject differs, over all experiments: one ratio with its interval, or from the

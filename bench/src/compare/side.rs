@@ -36,6 +36,8 @@ pub struct Experiment {
     pub name: String,
     /// What was done.
     pub kind: Kind,
+    /// Who loaded the target.
+    pub driver: Driver,
     /// Closed or open loop.
     pub mode: Mode,
     /// The same in words.
@@ -122,6 +124,7 @@ impl Side {
             rounds.retain(|round| round.counted);
             let mut experiment = Experiment {
                 kind: one.kind,
+                driver: one.driver,
                 load: load_name(one.kind, one.mode, one.driver),
                 name: one.name,
                 mode: one.mode,

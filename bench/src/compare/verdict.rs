@@ -4,7 +4,7 @@ use super::side::Experiment;
 use crate::client::Durability;
 use crate::figures::{BYTES_PER_MB, align, figure};
 use crate::host::PAUSE_MS_MAX;
-use crate::profile::Mode;
+use crate::profile::{Kind, Mode};
 use crate::results::RoundFigures;
 use crate::stats::{Interval, median, paired_ratio, ratio_of_means};
 
@@ -13,6 +13,9 @@ pub const MARGIN: f64 = 0.03;
 /// With three rounds on each side, one pair of equal brokers in ten does not overlap at all; with
 /// four it is one in thirty-five.
 pub const ROUNDS_MIN: usize = 4;
+
+/// Why there is no verdict from fewer rounds than that.
+pub const TOO_FEW: &str = "too few rounds";
 
 /// What is compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,11 +71,14 @@ pub struct Row {
     pub durability: (Durability, Durability),
     /// Which figure.
     pub metric: Metric,
+    /// The same in words.
+    pub figure: &'static str,
     a: f64,
     b: f64,
     /// B against A.
     pub ratio: Option<Interval>,
-    marks: Marks,
+    /// What stands beside the verdict.
+    pub marks: Marks,
     /// What may be said.
     pub verdict: Verdict,
 }
@@ -89,7 +95,8 @@ impl Metric {
         };
         // A tool may not say everything.
         all.retain(|metric| rounds().all(|round| metric.value(round).is_finite()));
-        let cost = if a.mode == Mode::Open { Metric::Cost } else { Metric::Cpu };
+        let each = a.mode == Mode::Open || a.kind.is_event();
+        let cost = if each { Metric::Cost } else { Metric::Cpu };
         let memory = a.kind.is_event().then_some(Metric::Memory);
         let known = |metric: &Metric| {
             rounds().map(|round| metric.value(round)).all(|value| value.is_finite() && value > 0.0)
@@ -98,9 +105,12 @@ impl Metric {
         all
     }
 
-    /// As tables name it.
-    pub fn name(self) -> &'static str {
+    /// As tables name it for experiments of this kind.
+    pub fn name(self, kind: Kind) -> &'static str {
         match self {
+            Metric::Cost if kind.is_start() => "cpu-us/partition",
+            Metric::Cost if kind.is_event() => "cpu-us/member",
+            Metric::Rate if kind.is_event() => "members/s",
             Metric::Rate => "records/s",
             Metric::P99 => "p99 ms",
             Metric::P50 => "p50 ms",
@@ -151,7 +161,17 @@ impl Marks {
         }
     }
 
-    fn words(self) -> String {
+    /// Both together.
+    pub fn and(self, other: Marks) -> Marks {
+        Marks {
+            warming: self.warming || other.warming,
+            drifting: self.drifting || other.drifting,
+            paused: self.paused || other.paused,
+        }
+    }
+
+    /// What they are, each in brackets.
+    pub fn words(self) -> String {
         let all = [
             (self.warming, " (still warming up)"),
             (self.drifting, " (rounds drift)"),
@@ -178,11 +198,12 @@ impl Row {
             load: load(a, b),
             durability: (a.durability, b.durability),
             metric,
+            figure: metric.name(a.kind),
             a: median(&ours),
             b: median(&theirs),
             ratio,
             marks: Marks::of(a, b),
-            verdict: judge(metric, ratio, rounds),
+            verdict: judge(metric.more_is_faster(), ratio, rounds),
         }
     }
 
@@ -197,9 +218,13 @@ impl Row {
         if a == b { a.to_string() } else { format!("{a} against {b}") }
     }
 
-    /// What stands against this verdict: records were lost, or the side that would be called faster
-    /// had less to do.
+    /// What stands against this verdict: different clients, lost records, or less to do for the
+    /// side that would be called faster.
     pub fn refuse(&self, a: &Experiment, b: &Experiment) -> Option<String> {
+        if a.driver != b.driver {
+            let (a, b) = (a.driver.name(), b.driver.name());
+            return Some(format!("A was loaded by {a}, B by {b}"));
+        }
         let lost = |side: &Experiment| side.rounds.iter().map(|round| round.errors).sum::<u64>();
         for (letter, lost) in [("A", lost(a)), ("B", lost(b))] {
             if lost > 0 {
@@ -251,12 +276,13 @@ fn load(a: &Experiment, b: &Experiment) -> String {
     }
 }
 
-fn judge(metric: Metric, ratio: Option<Interval>, rounds: usize) -> Verdict {
+/// What may be said of a ratio of B to A from so many rounds; `more`: the larger one is faster.
+pub fn judge(more: bool, ratio: Option<Interval>, rounds: usize) -> Verdict {
     let Some(ratio) = ratio.filter(|_| rounds >= ROUNDS_MIN) else {
-        return Verdict::NotDistinguishable("too few rounds");
+        return Verdict::NotDistinguishable(TOO_FEW);
     };
     let beyond = 1.0 + MARGIN;
-    let (more, less) = match metric.more_is_faster() {
+    let (more, less) = match more {
         true => (Verdict::Faster, Verdict::Slower),
         false => (Verdict::Slower, Verdict::Faster),
     };
@@ -285,7 +311,7 @@ pub fn cells(rows: &[Row]) -> Vec<[String; HEAD.len()]> {
         [
             format!("{} {}", row.experiment, row.load),
             row.promise(),
-            row.metric.name().to_owned(),
+            row.figure.to_owned(),
             figure(row.a),
             figure(row.b),
             ratio,
@@ -310,17 +336,17 @@ mod tests {
     #[test]
     fn a_verdict_needs_the_whole_interval_beyond_the_margin() {
         let interval = |low, high| Some(Interval { low, estimate: f64::midpoint(low, high), high });
-        let rate = |ratio| judge(Metric::Rate, ratio, 4);
+        let rate = |ratio| judge(true, ratio, 4);
         assert_eq!(rate(interval(1.04, 1.2)), Verdict::Faster);
         assert_eq!(rate(interval(0.8, 0.96)), Verdict::Slower);
-        assert_eq!(judge(Metric::P99, interval(0.8, 0.96), 4), Verdict::Faster);
-        assert_eq!(judge(Metric::Cpu, interval(1.04, 2.0), 4), Verdict::Slower);
+        assert_eq!(judge(false, interval(0.8, 0.96), 4), Verdict::Faster);
+        assert_eq!(judge(false, interval(1.04, 2.0), 4), Verdict::Slower);
         for (low, high, why) in
             [(1.02, 1.2, ""), (0.9, 1.1, ""), (0.99, 1.02, "equal within the margin")]
         {
             assert_eq!(rate(interval(low, high)), Verdict::NotDistinguishable(why));
         }
-        let few = judge(Metric::Rate, interval(2.0, 3.0), 3);
+        let few = judge(true, interval(2.0, 3.0), 3);
         assert_eq!(few, Verdict::NotDistinguishable("too few rounds"));
     }
 }

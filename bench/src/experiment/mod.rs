@@ -3,6 +3,7 @@
 mod consume;
 mod edges;
 mod groups;
+mod iggy;
 mod produce;
 mod stretch;
 mod tools;
@@ -23,7 +24,7 @@ use crate::figures::{Live, Outcome, Times};
 use crate::load::{Pace, ValuesSpec};
 use crate::producer::ProducerConfig;
 use crate::profile::{ConsumerConfig, Experiment, GroupsConfig, Kind, LoadProfile};
-use crate::target::{KafkaKit, ProcessWatch};
+use crate::target::{IggyKit, KafkaKit, ProcessWatch};
 
 pub use consume::fill;
 pub use produce::{DRAIN_MS, START_DELAY_MS, merged_metrics};
@@ -67,6 +68,9 @@ pub struct LoadRun {
     pub settings: Vec<(String, String)>,
     /// What a tool sends that counts records instead of seconds.
     pub records: u64,
+    /// A folder of the broker's file system, if what it has cached is to be written back before the
+    /// topic is deleted.
+    pub write_back: Option<PathBuf>,
     /// Where this is one host's part of a load.
     pub part: Option<HostPart>,
 }
@@ -112,6 +116,7 @@ impl LoadRun {
             groups: experiment.groups.clone(),
             settings: experiment.producer_settings.pairs(),
             records: experiment.records,
+            write_back: None,
             part: None,
         }
     }
@@ -137,6 +142,8 @@ pub enum ToolOrNative {
     Java(Rc<KafkaKit>),
     /// librdkafka, by this program executing itself again.
     Librdkafka(PathBuf),
+    /// iggy-bench, which makes and removes its own topics, with what acknowledgements are to mean.
+    Iggy(IggyKit, Durability),
 }
 
 /// Looks at a run now and then; its error ends the run.
@@ -153,6 +160,9 @@ pub async fn run(
     run: &LoadRun,
     watch: Rc<RefCell<dyn Watch>>,
 ) -> Result<Outcome> {
+    if let ToolOrNative::Iggy(kit, durability) = &run.driver {
+        return iggy::measure(shard, bootstrap, process, run, (kit, *durability), watch).await;
+    }
     let groups = matches!(run.kind, Kind::Join | Kind::Rebalance).then_some(&run.groups);
     let members = groups.map_or(0, |groups| groups.members + groups.groups);
     if run.producers + run.consumer.consumers + members > CONNECTIONS_USUAL {
@@ -174,6 +184,9 @@ pub async fn run(
         }
         _ => tools::measure(shard, bootstrap, process, run, cluster, watch).await,
     };
+    if let Some(folder) = &run.write_back {
+        rustix::fs::syncfs(&std::fs::File::open(folder)?)?;
+    }
     let cleaned = clean_up(shard, bootstrap, run).await;
     // The first failure is the cause of the second.
     let outcome = outcome?;

@@ -52,7 +52,7 @@ pub async fn measure(
 
 /// Waits for a tool, whose output is small enough for a pipe or read as it comes, and kills it if
 /// the run is given up.
-async fn finish(
+pub async fn finish(
     shard: &Shard,
     mut child: Child,
     name: &str,
@@ -109,7 +109,7 @@ fn command(bootstrap: &Endpoint, run: &LoadRun) -> Result<(&'static str, Command
             }
             return Ok(("librdkafka", command));
         }
-        ToolOrNative::Native => unreachable!("the native driver is no tool"),
+        ToolOrNative::Native | ToolOrNative::Iggy(..) => bail!("there is no such tool"),
     };
     let name = match run.kind {
         Kind::Produce => "kafka-producer-perf-test",
@@ -150,7 +150,7 @@ fn command(bootstrap: &Endpoint, run: &LoadRun) -> Result<(&'static str, Command
 }
 
 /// At a rate: what it makes in the time. As fast as it can: what the profile says.
-fn records(run: &LoadRun) -> u64 {
+pub fn records(run: &LoadRun) -> u64 {
     match run.pace {
         Pace::Closed => run.records,
         Pace::Open(rate) => (rate * (run.times.warmup + run.times.measured)).ceil() as u64,

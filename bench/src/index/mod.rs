@@ -10,16 +10,17 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
+use sha2::{Digest, Sha256};
 
 use crate::host::Host;
-use crate::results::Card;
+use crate::results::{Card, INCOMPLETE};
 use page::host_page;
 
 /// Where results are, from the root of the repository, and of what kinds they are.
 const RESULTS: &str = "results";
 const KINDS: [&str; 3] = ["vs-kafka", "reference", "studies"];
 const HOSTS: &str = "hosts";
-/// Git ignores what nobody has named a folder for.
+/// Results of runs without --out, which git ignores.
 const LOCAL: &str = "local";
 const PAGE: &str = "README.md";
 /// Results in one repository at most.
@@ -78,7 +79,9 @@ pub fn index(options: &IndexOptions) -> Result<Vec<PathBuf>> {
         }
         changed.push(path);
     }
-    changed.extend(strangers(&results, &hosts)?);
+    let strangers = strangers(&results, &hosts)?;
+    let shown: Vec<String> = strangers.iter().map(|path| path.display().to_string()).collect();
+    ensure!(strangers.is_empty(), "no result, and no host of one: {}", shown.join(", "));
     let shown: Vec<String> = changed.iter().map(|path| path.display().to_string()).collect();
     ensure!(
         !options.check || changed.is_empty(),
@@ -94,6 +97,7 @@ fn entries(results: &Path) -> Result<Vec<Entry>> {
     for kind in KINDS {
         for path in folders(&results.join(kind))? {
             let name = format!("{kind}/{}", file_name(&path));
+            ensure!(!path.join(INCOMPLETE).exists(), "the result {name} is incomplete");
             let card = Card::read(&path).with_context(|| format!("the result {name}"))?;
             let host = host_name(&card.host);
             entries.push(Entry { name, card, host });
@@ -120,11 +124,11 @@ fn file_name(path: &Path) -> String {
     path.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
-/// A name that the same machine always has: its processor, processors, kernel and file system.
+/// A name that the same machine always has: its processor, processors, kernel and file system, and
+/// a number for everything that its page says.
 fn host_name(host: &Host) -> String {
-    let mut words = Vec::new();
     let model = host.cpu_model.as_deref().unwrap_or("unknown");
-    words.extend(model.split_ascii_whitespace().take(2).map(str::to_owned));
+    let mut words = vec![model.to_owned()];
     words.push(format!("{}cpu", host.cpus_allowed));
     words.extend(host.memory_bytes.map(|bytes| format!("{}gib", bytes >> 30)));
     words.extend(
@@ -136,8 +140,11 @@ fn host_name(host: &Host) -> String {
             data.journal.map(|journal| if journal { "journal" } else { "nojournal" }.to_owned()),
         );
     }
-    let plain = |c: char| if c.is_ascii_alphanumeric() || c == '.' { c } else { '-' };
-    words.join("-").to_lowercase().chars().map(plain).collect()
+    let page = Sha256::digest(host_page("", host));
+    words.push(format!("{:02x}{:02x}", page[0], page[1]));
+    let plain = |c: char| c.is_ascii_alphanumeric() || c == '.';
+    let name = words.join("-").to_lowercase();
+    name.split(|c| !plain(c)).filter(|word| !word.is_empty()).collect::<Vec<_>>().join("-")
 }
 
 /// Folders that look like results and are no entry, and pages of hosts that no result comes from.

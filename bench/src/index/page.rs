@@ -44,10 +44,11 @@ fn section(text: &mut String, entry: &Entry) {
     for answer in &card.answers {
         let _ = writeln!(text, "- {answer}");
     }
-    let commit = card
-        .commit
-        .as_deref()
-        .map_or("an unknown commit", |commit| &commit[..commit.len().min(COMMIT_CHARS)]);
+    let commit = match card.commit.as_deref() {
+        Some(commit) if commit.ends_with("-dirty") => "of a tree with changes",
+        Some(commit) => commit.get(..COMMIT_CHARS).unwrap_or(commit),
+        None => "unknown",
+    };
     let _ = write!(
         text,
         "\n{}, commit {commit}, host [{}](hosts/{}.md)\n\n```sh\n{}\n```\n",

@@ -366,6 +366,7 @@ impl Profile {
 impl Profile {
     /// Not everybody can do everything by a schedule.
     fn check_driver(&self, kind: Kind, driver: Driver, keys: u32) -> Result<()> {
+        ensure!(driver != Driver::Iggy, "driver = \"iggy\" is that of --target iggy@FOLDER alone");
         ensure!(
             driver != Driver::Librdkafka || kind == Kind::Produce,
             "driver = \"librdkafka\" is for kind = \"produce\""

@@ -77,6 +77,8 @@ pub enum Driver {
     Java,
     /// librdkafka, if this program was built with it.
     Librdkafka,
+    /// iggy-bench: what loads `--target iggy@FOLDER`, whatever a profile says.
+    Iggy,
 }
 
 impl Driver {
@@ -86,6 +88,7 @@ impl Driver {
             Driver::Native => "native",
             Driver::Java => "java",
             Driver::Librdkafka => "librdkafka",
+            Driver::Iggy => "iggy-bench",
         }
     }
 }

@@ -66,19 +66,22 @@ pub fn glance(entries: &[Entry<'_>]) -> Vec<DotPlot> {
     let cpu: Value = |round| round.broker_cpu_seconds_per_gib.unwrap_or(f64::NAN);
     let cost: Value = |round| round.broker_cpu_us_per_record.unwrap_or(f64::NAN);
     let (closed, paced) = (of_mode(&[Mode::Closed, Mode::Sustain]), of_mode(&[Mode::Open]));
-    let (starts, full): (Vec<_>, Vec<_>) =
-        closed.into_iter().partition(|entry| entry.measured.kind.is_start());
-    let events: Vec<Entry<'_>> =
-        entries.iter().filter(|entry| entry.measured.kind.is_event()).copied().collect();
+    let (events, full): (Vec<_>, Vec<_>) =
+        closed.into_iter().partition(|entry| entry.measured.kind.is_event());
+    let (starts, groups): (Vec<_>, Vec<_>) =
+        events.iter().copied().partition(|entry| entry.measured.kind.is_start());
     let start: Value = |round| round.latency_ms.max;
     let memory: Value =
         |round| round.broker_rss_bytes.map_or(f64::NAN, |bytes| bytes as f64 / BYTES_PER_MB);
     let plots = [
         ("Records a second", "More is better.", &full, rate),
+        ("Members a second", "More is better.", &groups, rate),
         ("99th percentile of latency, ms", "Less is better.", &paced, p99),
         ("Until all partitions are served, ms", "Less is better.", &starts, start),
         ("Processor time of the broker, s for each GiB of values", "Less is better.", &full, cpu),
         ("Processor time of the broker, µs for each record", "Less is better.", &paced, cost),
+        ("Processor time of the broker, µs for each partition", "Less is better.", &starts, cost),
+        ("Processor time of the broker, µs for each member", "Less is better.", &groups, cost),
         ("Memory of the broker, MiB", "Less is better.", &events, memory),
     ];
     plots.into_iter().filter_map(|(title, note, of, value)| plot(title, note, of, value)).collect()

@@ -87,6 +87,8 @@ pub struct Measured {
     pub durability: Durability,
     /// What the same load came to against a broker that stores nothing.
     pub floor: Option<Floor>,
+    /// Through a link with delay, whose threads are the generator's too.
+    pub through_link: bool,
     /// Of a result read from its folder: what was said of the generator when it ran.
     pub was_limited: Option<bool>,
     /// Open loop: records a second that were to be sent.
@@ -145,6 +147,7 @@ impl Measured {
             driver: experiment.driver,
             durability: outcome.durability,
             floor: None,
+            through_link: false,
             was_limited: None,
             target_rate: first.target_rate,
             tried: taken.iter().flat_map(|round| round.tried.clone()).collect(),
@@ -171,6 +174,14 @@ impl Measured {
     /// Its load, as it is listed.
     pub fn load(&self) -> &'static str {
         load_name(self.kind, self.mode, self.driver)
+    }
+
+    /// What its rate is of.
+    pub fn rate_unit(&self) -> &'static str {
+        match self.kind {
+            Kind::Join | Kind::Rebalance => "members/s",
+            _ => "records/s",
+        }
     }
 
     /// Experiment and load, as they are listed.
@@ -200,7 +211,7 @@ impl Measured {
         let p99 = self.outcome.recording.latency.value_at_quantile(0.99);
         let late = (!lateness.is_empty()).then(|| 2 * lateness.value_at_quantile(0.99) > p99);
         let near = self.ceiling().map(|most| self.records_per_second() > NEAR_CEILING * most);
-        let native = self.driver == Driver::Native;
+        let native = self.driver == Driver::Native && !self.through_link;
         let busy = self.outcome.generator.filter(|_| native).map(|used| used.busy > BUSY);
         late.into_iter().chain(near).chain(busy).reduce(|one, other| one || other)
     }
@@ -230,7 +241,7 @@ impl Measured {
 pub fn load_name(kind: Kind, mode: Mode, driver: Driver) -> &'static str {
     match (mode, driver) {
         _ if kind.is_event() => kind.name(),
-        (Mode::Open, Driver::Java | Driver::Librdkafka) => "throttled",
+        (Mode::Open, Driver::Java | Driver::Librdkafka | Driver::Iggy) => "throttled",
         (mode, _) => mode.name(),
     }
 }

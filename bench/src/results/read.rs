@@ -141,6 +141,7 @@ impl SavedExperiment {
         let durability = self.durability.unwrap_or(env.durability);
         let steady = self.rounds.iter().map(|round| round.steady).collect::<Option<Vec<bool>>>();
         Measured {
+            through_link: false,
             outcome: Outcome {
                 window_start_unix_ms: 0,
                 durability,

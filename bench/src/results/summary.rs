@@ -210,14 +210,14 @@ impl<'a> ExperimentSummary<'a> {
         let latency = self.latency_ms;
         [
             figure(self.records_per_second),
-            figure(self.mb_per_second),
+            known(Some(self.mb_per_second).filter(|_| !self.kind.is_event())),
             figure(latency.mean),
             figure(latency.p50),
             figure(latency.p95),
             figure(latency.p99),
             figure(latency.p999),
             figure(latency.max),
-            known(self.broker_cpu_seconds_per_gib),
+            known(self.broker_cpu_seconds_per_gib.filter(|_| !self.kind.is_event())),
             known(self.broker_cpu_us_per_record),
             known(self.broker_rss_bytes.map(|bytes| (bytes >> 20) as f64)),
             self.errors.to_string(),

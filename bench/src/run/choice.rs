@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context, Result, bail, ensure};
+use ringlog_engine::batch::Codec;
 
 use crate::client::{Durability, Endpoint};
-use crate::profile::{Experiment, LoadedProfile, Profile, Property};
+use crate::profile::{Experiment, Kind, LoadedProfile, Mode, Profile, Property};
 use crate::target::TargetKind;
 
 /// Settings that only a Ringlog node has.
@@ -40,13 +41,19 @@ impl TargetChoice {
         }
         let Some(kind) = TargetKind::parse(name) else {
             let own: String = profile.target.keys().map(|name| format!(", {name}")).collect();
-            bail!("--target {name}: expected node, kafka, kafka-tuned, null or kafka@RELEASE{own}");
+            bail!(
+                "--target {name}: expected node, kafka, kafka-tuned, null, kafka@RELEASE or \
+                 iggy@FOLDER{own}"
+            );
         };
         Ok(TargetChoice { label: kind.label(), kind, broker: BTreeMap::new() })
     }
 
     /// The properties that it is started with for an experiment.
     pub fn properties(&self, experiment: &Experiment) -> Vec<(String, String)> {
+        if matches!(self.kind, TargetKind::Iggy(_)) {
+            return Vec::new();
+        }
         // What a whole profile says of a node is nothing that Kafka has to know.
         let foreign = matches!(self.kind, TargetKind::Kafka(_));
         let mut all: BTreeMap<String, String> = experiment
@@ -72,7 +79,7 @@ impl TargetChoice {
 
     /// That the target can be what the profile asks for. What it cannot is refused: an experiment
     /// without it would be something else than it says.
-    pub fn check(&self, loaded: &LoadedProfile) -> Result<()> {
+    pub fn check(&self, loaded: &LoadedProfile, nodes: usize) -> Result<()> {
         let base = &loaded.profile.broker;
         for experiment in &loaded.experiments {
             let own = |(key, value): &(&String, &Property)| base.get(*key) != Some(*value);
@@ -82,6 +89,11 @@ impl TargetChoice {
                 self.kind.is_started() || !experiment.kind.is_start(),
                 "experiment {name}: {} cannot be stopped and started",
                 self.label
+            );
+            ensure!(
+                nodes == 1 || !experiment.kind.is_start(),
+                "experiment {name}: kind = {:?} is for one node",
+                experiment.kind.name()
             );
             ensure!(
                 self.kind != TargetKind::Null || !experiment.kind.is_event(),
@@ -107,6 +119,22 @@ impl TargetChoice {
                         );
                     }
                 }
+                TargetKind::Iggy(_) => {
+                    let lacks = |what: &str| format!("experiment {name}: iggy-bench has no {what}");
+                    let kind = experiment.kind.name();
+                    ensure!(experiment.kind == Kind::Produce, lacks(&format!("kind = {kind:?}")));
+                    let sustain =
+                        loaded.profile.loads.iter().any(|load| load.mode == Mode::Sustain);
+                    ensure!(!sustain, lacks("mode = \"sustain\""));
+                    ensure!(experiment.values.keys == 0, lacks("keys"));
+                    let producers = experiment.producers.unwrap_or(1);
+                    ensure!(producers == 1, lacks("producers: it has one for each partition"));
+                    let packed = experiment.producer.compression != Codec::None;
+                    ensure!(!packed, lacks("compression.type"));
+                    if let Some((key, _)) = swept.next() {
+                        bail!("experiment {name} sets {key}, which Apache Iggy does not have");
+                    }
+                }
                 TargetKind::Node | TargetKind::Null => {}
             }
         }
@@ -115,7 +143,8 @@ impl TargetChoice {
 
     /// That acknowledgements mean what the experiment asks for.
     pub fn check_durability(&self, asked: Option<Durability>, found: Durability) -> Result<()> {
-        let Some(asked) = asked.filter(|_| self.kind != TargetKind::Null) else { return Ok(()) };
+        let says = !matches!(self.kind, TargetKind::Null | TargetKind::Iggy(_));
+        let Some(asked) = asked.filter(|_| says) else { return Ok(()) };
         ensure!(
             asked == found,
             "acknowledgements of {} mean {found:?}, and the profile asks for {asked:?}",
@@ -172,10 +201,10 @@ mod tests {
         let plain = "[[experiment]]\nname = \"a\"\n[broker]\n\"ringlog.shards\" = 2\n";
         let (loaded, plain) = (loaded(more), loaded(plain));
         let kafka = TargetChoice::of_name("kafka", &loaded.profile).expect("a target");
-        let error = kafka.check(&loaded).expect_err("no such property").to_string();
+        let error = kafka.check(&loaded, 1).expect_err("no such property").to_string();
         assert!(error.contains("ringlog.shards"), "{error}");
         let node = TargetChoice::of_name("node", &loaded.profile).expect("a target");
-        assert!(node.check(&loaded).is_ok() && kafka.check(&plain).is_ok());
+        assert!(node.check(&loaded, 1).is_ok() && kafka.check(&plain, 1).is_ok());
         assert!(kafka.properties(&plain.experiments[0]).is_empty());
     }
 }

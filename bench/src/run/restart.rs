@@ -10,11 +10,11 @@ use ringlog_engine::io::Mono;
 use ringlog_engine::shard::Shard;
 
 use crate::client::{
-    Cluster, Connection, Endpoint, PRODUCE_BY_NAME, error_name, is_retriable, one_record_each,
-    produce_errors,
+    Cluster, Connection, Endpoint, PRODUCE_BY_NAME, error_name, is_retriable, log_ends,
+    one_record_each, produce_errors,
 };
 use crate::experiment::{LoadRun, Stretch, Watch, clean_up, fill, prepare, recording};
-use crate::figures::{BrokerUse, Live, Outcome};
+use crate::figures::{BYTES_PER_MB, BrokerUse, Live, Outcome};
 use crate::load::{Latency, new_histogram};
 use crate::profile::Kind;
 use crate::target::{Killed, ProcessSample, Target};
@@ -25,7 +25,7 @@ const SERVED_MS: u64 = 120_000;
 const KNOCK_MS: u64 = 5;
 /// Partitions in one request at most.
 const PARTITIONS_MAX: usize = 500;
-/// How often somebody may look while it rests.
+/// Pause between two looks at the run while the target rests.
 const LOOK_MS: u64 = 50;
 
 /// Stores what the profile asks for, ends the target, starts it again and waits until it serves.
@@ -41,11 +41,13 @@ pub async fn measure(
     fill(shard, &bootstrap, run, &cluster, &watch).await?;
     let stretch = Stretch::begin(shard, None)?;
     let killed = if run.kind == Kind::Kill { Killed::Yes } else { Killed::No };
-    target.borrow_mut().restart(killed)?;
+    let asked = shard.clock();
+    target.borrow_mut().end(killed)?;
     let started = shard.clock();
-    let latency = serve_all(shard, run, cluster, started, &watch).await?;
+    target.borrow_mut().start_again()?;
+    let latency = serve_all(shard, run, &cluster, started, &watch).await?;
     let seconds = latency.max() as f64 / 1e9;
-    let process = target.borrow().watch.clone().context("a target that was just started")?;
+    let process = target.borrow().watch.clone().context("the target has no process")?;
     let used = process.sample()?.since(&ProcessSample::default());
     let rested = shard.clock().plus_ms((run.times.measured * 1e3) as u64);
     while shard.clock() < rested {
@@ -57,18 +59,41 @@ pub async fn measure(
     let mut outcome = stretch.end(shard, recording(seconds, records, latency))?;
     outcome.durability = durability;
     outcome.broker = Some(BrokerUse { peak_rss_bytes: resting.rss_bytes, ..used });
+    let mut metric = |name: &str, value| outcome.client_metrics.insert(name.to_owned(), value);
+    metric("broker-stop-ms", started.0.saturating_sub(asked.0) as f64 / 1e6);
+    metric("broker-anonymous-rss-mib", resting.anonymous_bytes as f64 / BYTES_PER_MB);
     if let Some(descriptors) = process.descriptors() {
-        outcome.client_metrics.insert("broker-descriptors".to_owned(), descriptors as f64);
+        metric("broker-descriptors", descriptors as f64);
     }
+    check_nothing_lost(shard, &bootstrap, run, &cluster).await?;
     clean_up(shard, &bootstrap, run).await?;
     Ok(outcome)
+}
+
+/// That every record which was acknowledged is there.
+async fn check_nothing_lost(
+    shard: &Shard,
+    bootstrap: &Endpoint,
+    run: &LoadRun,
+    cluster: &Cluster,
+) -> Result<()> {
+    let deadline = shard.clock().plus_ms(SERVED_MS);
+    let connection = Connection::open(shard, bootstrap, "restart", deadline).await?;
+    let ends = log_ends(shard, &connection, cluster, deadline).await?;
+    let found: i64 = ends.context("a partition is not served any more")?.iter().sum();
+    let stored = run.consumer.fill_records + u64::try_from(run.topic.partitions)?;
+    ensure!(
+        u64::try_from(found).is_ok_and(|found| found >= stored),
+        "{stored} records were acknowledged, and {found} are there after the start"
+    );
+    Ok(())
 }
 
 /// Sends a record to every partition until each has acknowledged one: how long each took.
 async fn serve_all(
     shard: &Shard,
     run: &LoadRun,
-    cluster: Cluster,
+    cluster: &Cluster,
     started: Mono,
     watch: &RefCell<dyn Watch>,
 ) -> Result<Latency> {

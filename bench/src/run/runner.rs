@@ -28,7 +28,7 @@ use crate::results::{
 };
 use crate::stats::first_warm;
 use crate::table;
-use crate::target::{KafkaKit, Link, ProcessSample, Target, TargetKind};
+use crate::target::{KafkaKit, Link, ProcessSample, TOPIC_PREFIX, Target, TargetKind};
 
 /// How long a target may take to be seen dead after its connections are, and how often to look.
 const DYING_MS: u64 = 500;
@@ -216,9 +216,12 @@ impl Runner {
         Ok(())
     }
 
-    /// Ends an experiment that something has come in between of, with the rounds there are.
+    /// Ends an interrupted experiment with the rounds taken before.
     pub fn end_early(&mut self) {
         let number = self.targets[0].measured.len() / self.loaded.profile.loads.len();
+        if number >= self.loaded.experiments.len() {
+            return;
+        }
         for run in &mut self.targets {
             let taken = std::mem::take(&mut run.taken);
             let floors = vec![None; taken.len()];
@@ -241,7 +244,7 @@ impl Runner {
         Ok(())
     }
 
-    /// Has the network be that of an experiment: on another one, all targets are started anew.
+    /// Switches to the network of an experiment, which starts all targets anew.
     fn set_link(&mut self, experiment: usize) -> Result<()> {
         let rtt_ms = self.loaded.experiments[experiment].rtt_ms;
         if self.starter.link.as_ref().map_or(0, |link| link.rtt_ms()) == rtt_ms {
@@ -251,12 +254,12 @@ impl Runner {
         // The old one has to be gone: both have the same addresses.
         self.starter.link = None;
         if rtt_ms > 0 {
-            self.starter.link = Some(Rc::new(Link::new(rtt_ms)?));
+            self.starter.link = Some(Rc::new(Link::new(rtt_ms, &self.starter.program)?));
         }
         Ok(())
     }
 
-    /// Has a target run with the properties of an experiment: starts it, or starts it anew.
+    /// Starts a target with the properties of an experiment, unless it runs with them.
     async fn start(&mut self, index: usize, experiment: usize) -> Result<()> {
         self.set_link(experiment)?;
         let run = &mut self.targets[index];
@@ -300,7 +303,9 @@ impl Runner {
             ensure!(!self.interrupted.load(Ordering::Relaxed), "interrupted");
             self.shard.sleep_ms(SETTLE_LOOK_MS).await;
         }
-        let floors = measuring.join().map_err(|_| anyhow!("measuring the device"))??;
+        let floors = measuring
+            .join()
+            .map_err(|_| anyhow!("the thread that measured the device panicked"))??;
         for run in &mut self.targets {
             let (Some(env), Some(folder)) = (&mut run.env, &run.folder) else { continue };
             if env.durability != Durability::None {
@@ -344,7 +349,7 @@ impl Runner {
         let experiment = &self.loaded.experiments[number];
         let produces = match experiment.driver {
             Driver::Native => matches!(experiment.kind, Kind::Produce | Kind::Tail),
-            Driver::Java | Driver::Librdkafka => experiment.kind == Kind::Produce,
+            Driver::Java | Driver::Librdkafka | Driver::Iggy => experiment.kind == Kind::Produce,
         };
         let others = self.targets.iter().any(|run| run.choice.kind != TargetKind::Null);
         if !produces || !others {
@@ -357,7 +362,7 @@ impl Runner {
             for (target, floors) in floors.iter_mut().enumerate() {
                 let run = &self.targets[target];
                 let first = run.taken.get(load).and_then(|rounds| rounds.first());
-                if run.choice.kind == TargetKind::Null {
+                if matches!(run.choice.kind, TargetKind::Null | TargetKind::Iggy(_)) {
                     continue;
                 }
                 let rate = first.and_then(|taken| taken.target_rate);
@@ -388,7 +393,7 @@ impl Runner {
             let spec = self.starter.null();
             self.null = Some(Rc::new(RefCell::new(spec.start(&self.shard, None).await?)));
         }
-        self.null.clone().context("just started")
+        self.null.clone().context("there is no null broker")
     }
 
     fn show(&self, experiment: usize, loads: usize, progress: &Progress) {
@@ -433,10 +438,10 @@ impl Runner {
         outcome.recording.forget_intervals();
         // What another client has measured by itself has no histogram.
         debug_assert!(driver == Driver::Native || outcome.printed.is_some());
-        self.settle(&target).await?;
         if let Some(trace) = trace {
             taken.outcome.client_metrics.extend(metrics_of(trace.finish()?));
         }
+        self.settle(&target).await?;
         self.targets[turn.target].taken[turn.load].push(taken);
         Ok(())
     }
@@ -560,7 +565,31 @@ impl Runner {
         pace: Pace,
         target: Option<usize>,
     ) -> Result<LoadRun> {
-        let driver = match self.loaded.experiments[number].driver {
+        let driver = self.driver(number, target)?;
+        let experiment = &self.loaded.experiments[number];
+        let name = format!("{TOPIC_PREFIX}{:016x}", self.shard.random());
+        let mut topic = TopicSpec { name, ..experiment.topic_spec() };
+        if let Some(target) = target {
+            topic.configs.extend(self.targets[target].choice.topic_configs(experiment.durability));
+        }
+        let (load, measure) = (&self.loaded.profile.loads[load], &self.loaded.profile.measure);
+        let mut run = LoadRun::new(experiment, load, topic, pace, measure.times(), driver);
+        if let Some(target) = target.filter(|_| measure.block_trace) {
+            let target = self.targets[target].target.as_ref();
+            run.write_back = target.and_then(|target| target.borrow().data_dir.clone());
+        }
+        Ok(run)
+    }
+
+    /// Who loads one of the targets with an experiment.
+    fn driver(&mut self, number: usize, target: Option<usize>) -> Result<ToolOrNative> {
+        let experiment = &self.loaded.experiments[number];
+        let kind = target.map(|target| &self.targets[target].choice.kind);
+        if let Some(TargetKind::Iggy(kit)) = kind {
+            let durability = experiment.durability.unwrap_or(Durability::Replicated);
+            return Ok(ToolOrNative::Iggy(kit.clone(), durability));
+        }
+        Ok(match experiment.driver {
             Driver::Native => ToolOrNative::Native,
             Driver::Java => ToolOrNative::Java(self.kit(None)?),
             Driver::Librdkafka => {
@@ -571,15 +600,8 @@ impl Runner {
                 );
                 ToolOrNative::Librdkafka(self.starter.program.clone())
             }
-        };
-        let experiment = &self.loaded.experiments[number];
-        let name = format!("ringlog-bench-{:016x}", self.shard.random());
-        let mut topic = TopicSpec { name, ..experiment.topic_spec() };
-        if let Some(target) = target {
-            topic.configs.extend(self.targets[target].choice.topic_configs(experiment.durability));
-        }
-        let (load, times) = (&self.loaded.profile.loads[load], self.loaded.profile.measure.times());
-        Ok(LoadRun::new(experiment, load, topic, pace, times, driver))
+            Driver::Iggy => bail!("iggy-bench loads Apache Iggy alone"),
+        })
     }
 
     /// That the target has died says more than what became of a request. The kernel closes its
@@ -610,6 +632,10 @@ impl TargetRun {
                 continue;
             };
             measured.floor = *floor;
+            if matches!(self.choice.kind, TargetKind::Iggy(_)) {
+                measured.driver = Driver::Iggy;
+            }
+            measured.through_link = experiment.rtt_ms > 0;
             let counted: Vec<&Outcome> =
                 rounds.iter().skip(cold).map(|taken| &taken.outcome).collect();
             let has_log = measured.outcome.printed.is_none();

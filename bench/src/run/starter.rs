@@ -60,7 +60,7 @@ impl Starter {
             let own = agent.addresses()?.iter().all(|address| address.ip().is_loopback());
             ensure!(own, "agent {agent} cannot reach a target that is started here: --bootstrap");
         }
-        choices.iter().try_for_each(|choice| choice.check(loaded))
+        choices.iter().try_for_each(|choice| choice.check(loaded, self.nodes))
     }
 
     /// Writes down what a target is, in a folder of its own if there are several.

@@ -1,5 +1,6 @@
 //! [`ChildProcess`]: a target that the harness starts by executing itself again.
 
+use std::ffi::OsString;
 use std::fs::{self, File};
 use std::net::TcpListener;
 use std::os::unix::process::CommandExt;
@@ -8,19 +9,25 @@ use std::process::{Child, Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
+use ringlog_engine::io::StopSignals;
 use rustix::process::{Pid, Signal};
 use tempfile::TempDir;
 
 use super::ended;
+use super::iggy::IggyKit;
 use super::kafka::{self, KafkaFlavour, KafkaKit, Ports};
 use super::link::Link;
 
+/// The hidden subcommand of ringlog-bench that becomes another program.
+pub const EXEC: &str = "exec";
 /// How long a target may take to stop after SIGTERM before it is killed.
 const STOP_SECONDS: u64 = 30;
 const LOG_NAME: &str = "target.log";
 /// A node's only log directory, and how Kafka marks partitions that are on their way out.
 const LOG_DIR: &str = "data";
 const DELETED_SUFFIX: &[u8] = b"-delete";
+/// What the names of experiments' topics begin with.
+pub const TOPIC_PREFIX: &str = "ringlog-bench-";
 
 /// Which of its hidden subcommands ringlog-bench runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +41,8 @@ pub enum ChildKind {
 /// Where a target is to be.
 #[derive(Clone, Copy)]
 pub struct Place<'a> {
+    /// ringlog-bench itself.
+    pub program: &'a Path,
     /// Folders for what it stores are made here.
     pub data_dir: &'a Path,
     /// On the far side of this link, where there is one.
@@ -66,11 +75,7 @@ const JVM_TERMINATED: i32 = 143;
 
 impl ChildProcess {
     /// An embedded node with these properties over its defaults.
-    pub fn node(
-        program: &Path,
-        properties: &[(String, String)],
-        place: Place<'_>,
-    ) -> Result<ChildProcess> {
+    pub fn node(properties: &[(String, String)], place: Place<'_>) -> Result<ChildProcess> {
         let (dir, host) = (fresh_dir(place.data_dir)?, place.host());
         let (port, controller_port) = (free_port()?, free_port()?);
         let log_dirs = dir.path().join(LOG_DIR);
@@ -91,7 +96,7 @@ impl ChildProcess {
         for (key, value) in own.chain(properties.iter().cloned()) {
             args.extend(["--override".to_owned(), format!("{key}={value}")]);
         }
-        Self::spawn(program, (ChildKind::Node, args), (dir, port), place.link)
+        Self::spawn((ChildKind::Node, args), (dir, port), place)
     }
 
     /// Nodes of Apache Kafka with these properties over those it is shipped with, which make up a
@@ -116,41 +121,52 @@ impl ChildProcess {
             let file = file.to_string_lossy();
             let command = kit.command(&["broker", &file], flavour.jvm());
             let at = (dir, ports[index].broker);
-            Self::spawn_command(command, ("kafka", JVM_TERMINATED), at, place.link)
+            Self::spawn_command(&command, ("kafka", JVM_TERMINATED), at, place)
         };
         (0..nodes).map(start).collect()
     }
 
+    /// Apache Iggy.
+    pub fn iggy(kit: &IggyKit, place: Place<'_>) -> Result<ChildProcess> {
+        kit.check()?;
+        let (dir, port) = (fresh_dir(place.data_dir)?, free_port()?);
+        let command = kit.server(&dir.path().join(LOG_DIR), &format!("{}:{port}", place.host()));
+        Self::spawn_command(&command, ("iggy", 0), (dir, port), place)
+    }
+
     /// A null broker.
-    pub fn null_broker(program: &Path, place: Place<'_>) -> Result<ChildProcess> {
+    pub fn null_broker(place: Place<'_>) -> Result<ChildProcess> {
         let dir = fresh_dir(place.data_dir)?;
         let port = free_port()?;
         let args = vec![format!("{}:{port}", place.host())];
-        Self::spawn(program, (ChildKind::NullBroker, args), (dir, port), place.link)
+        Self::spawn((ChildKind::NullBroker, args), (dir, port), place)
     }
 
     fn spawn(
-        program: &Path,
         (kind, args): (ChildKind, Vec<String>),
         at: (TempDir, u16),
-        link: Option<&Link>,
+        place: Place<'_>,
     ) -> Result<ChildProcess> {
         let (what, subcommand) = match kind {
             ChildKind::Node => ("ringlog", "node"),
             ChildKind::NullBroker => ("null", "null-broker"),
         };
-        let mut command = Command::new(program);
+        let mut command = Command::new(place.program);
         command.arg(subcommand).arg("--").args(args);
-        Self::spawn_command(command, (what, 0), at, link)
+        Self::spawn_command(&command, (what, 0), at, place)
     }
 
     fn spawn_command(
-        command: Command,
+        command: &Command,
         (what, exits_with): (&'static str, i32),
         (dir, port): (TempDir, u16),
-        link: Option<&Link>,
+        place: Place<'_>,
     ) -> Result<ChildProcess> {
-        let mut command = link.map(|link| link.command(&command)).unwrap_or(command);
+        let command = match place.link {
+            Some(link) => &link.command(command),
+            None => command,
+        };
+        let mut command = dying_with_us(place.program, command);
         let log = File::create(dir.path().join(LOG_NAME))?;
         command
             .current_dir(dir.path())
@@ -185,11 +201,15 @@ impl ChildProcess {
         self.dir.path()
     }
 
-    /// Whether it is still deleting topics. Only a node has any.
+    /// Whether it still has files of experiments' topics, all of which were deleted: Kafka's broker
+    /// follows its controller a moment later.
     pub fn is_deleting(&self) -> bool {
         let Ok(names) = fs::read_dir(self.dir.path().join(LOG_DIR)) else { return false };
         let mut names = names.flatten().map(|entry| entry.file_name());
-        names.any(|name| name.as_encoded_bytes().ends_with(DELETED_SUFFIX))
+        names.any(|name| {
+            let name = name.as_encoded_bytes();
+            name.ends_with(DELETED_SUFFIX) || name.starts_with(TOPIC_PREFIX.as_bytes())
+        })
     }
 
     /// What it printed.
@@ -254,6 +274,26 @@ impl Drop for ChildProcess {
     }
 }
 
+/// A command as the last words of another one, with its environment.
+pub fn within(mut outer: Command, command: &Command) -> Command {
+    outer.arg(command.get_program()).args(command.get_args());
+    for (key, value) in command.get_envs() {
+        match value {
+            Some(value) => outer.env(key, value),
+            None => outer.env_remove(key),
+        };
+    }
+    outer
+}
+
+/// The same command, whose process ends when this one does, however that ends: ringlog-bench asks
+/// the kernel for that and then becomes the command.
+pub fn dying_with_us(program: &Path, command: &Command) -> Command {
+    let mut outer = Command::new(program);
+    outer.arg(EXEC).arg("--");
+    within(outer, command)
+}
+
 fn spawn(command: &mut Command) -> Result<Child> {
     let spawned = command.spawn();
     spawned.with_context(|| format!("{} cannot be started", command.get_program().display()))
@@ -281,6 +321,15 @@ pub fn this_program() -> Result<PathBuf> {
 pub fn die_with_parent() -> Result<()> {
     rustix::process::set_parent_process_death_signal(Some(Signal::TERM))?;
     Ok(())
+}
+
+/// The hidden subcommand [`EXEC`]: becomes another program. Returns only if it cannot.
+pub fn become_program(words: &[OsString]) -> Result<()> {
+    die_with_parent()?;
+    StopSignals::unblock().map_err(|errno| anyhow::anyhow!("signals: {errno}"))?;
+    let (name, args) = words.split_first().context("a program's name is needed")?;
+    let error = Command::new(name).args(args).exec();
+    Err(error).with_context(|| format!("{} cannot be started", name.display()))
 }
 
 /// The hidden subcommand `node`: what `ringlog` does with these arguments.

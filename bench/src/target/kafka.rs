@@ -46,9 +46,13 @@ const SHIPPED: [(&str, &str); 12] = [
     ("log.retention.check.interval.ms", "300000"),
 ];
 /// What differs for a broker that is tuned: the kernel sizes the buffers of connections, as the
-/// documentation advises for fast networks.
-const TUNED: [(&str, &str); 2] =
-    [("socket.send.buffer.bytes", "-1"), ("socket.receive.buffer.bytes", "-1")];
+/// documentation advises for fast networks, and recovery has more threads, as the comments of
+/// server.properties advise.
+const TUNED: [(&str, &str); 3] = [
+    ("socket.send.buffer.bytes", "-1"),
+    ("socket.receive.buffer.bytes", "-1"),
+    ("num.recovery.threads.per.data.dir", "8"),
+];
 
 /// Which Kafka.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -186,7 +190,6 @@ pub fn properties(
     set("log.dirs", data.display().to_string());
     set("log.segment.delete.delay.ms", "1000".to_owned());
     set("log.initial.task.delay.ms", "500".to_owned());
-    set("group.initial.rebalance.delay.ms", "0".to_owned());
     if nodes.len() > 1 {
         let replicas = nodes.len().to_string();
         for key in ["default.replication.factor", "offsets.topic.replication.factor"] {

@@ -6,6 +6,8 @@
 //! proxy of connections would hide them. Neither loss nor a limit of bandwidth is simulated.
 
 use std::ffi::OsStr;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,6 +18,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use rustix::event::Timespec;
 
+use super::child::{dying_with_us, within};
 use super::tun::Tun;
 
 /// Addresses of both sides (RFC 2544 keeps the net for benchmarks).
@@ -24,6 +27,8 @@ const FAR: &str = "198.18.77.2";
 const MTU_BYTES: usize = 1500;
 /// Packets on their way in one direction at most; others are dropped, as by a router.
 const QUEUE_PACKETS_MAX: usize = 1 << 18;
+/// Packets that the kernel keeps for a reader of an interface. Its own 500 would lose bursts.
+const INTERFACE_PACKETS: &str = "100000";
 /// What keeps the namespace while no target is in it.
 const HOLDER: [&str; 5] = ["--net", "--kill-child", "--fork", "sleep", "infinity"];
 
@@ -43,14 +48,17 @@ pub struct Link {
 }
 
 impl Link {
-    /// Makes one. It needs root, iproute2 and util-linux.
-    pub fn new(rtt_ms: u32) -> Result<Link> {
+    /// Makes one. It needs root, iproute2 and util-linux. `program` is ringlog-bench, which sees to
+    /// it that nothing is left if this process is killed.
+    pub fn new(rtt_ms: u32, program: &Path) -> Result<Link> {
         let make = || -> Result<Link> {
             let (near, far) = (interface("n"), interface("f"));
             let tuns = (Tun::open(&near)?, Tun::open(&far)?);
-            let holder = Command::new("unshare")
-                .args(HOLDER)
+            let mut unshare = Command::new("unshare");
+            unshare.args(HOLDER);
+            let holder = dying_with_us(program, &unshare)
                 .stdin(Stdio::null())
+                .process_group(0)
                 .spawn()
                 .context("unshare (util-linux)")?;
             let mut link = Link { holder, rtt_ms, stop: Arc::default(), threads: Vec::new() };
@@ -59,9 +67,10 @@ impl Link {
             run("ip", &["link", "set", &far, "netns", &holder])?;
             let mtu = MTU_BYTES.to_string();
             run("ip", &["addr", "add", NEAR, "peer", FAR, "dev", &near])?;
-            run("ip", &["link", "set", &near, "mtu", &mtu, "up"])?;
+            let up = ["txqueuelen", INTERFACE_PACKETS, "mtu", &mtu, "up"];
+            run("ip", &[["link", "set", &near].as_slice(), &up].concat())?;
             link.run_inside(&["ip", "addr", "add", FAR, "peer", NEAR, "dev", &far])?;
-            link.run_inside(&["ip", "link", "set", &far, "mtu", &mtu, "up"])?;
+            link.run_inside(&[["ip", "link", "set", &far].as_slice(), &up].concat())?;
             link.run_inside(&["ip", "link", "set", "lo", "up"])?;
             let delay = Duration::from_micros(u64::from(rtt_ms) * 500);
             let there = (tuns.0.try_clone()?, tuns.1.try_clone()?);
@@ -82,17 +91,9 @@ impl Link {
         self.rtt_ms
     }
 
-    /// The same command on the far side.
+    /// The same command, on the far side.
     pub fn command(&self, command: &Command) -> Command {
-        let mut inside = self.inside();
-        inside.arg(command.get_program()).args(command.get_args());
-        for (key, value) in command.get_envs() {
-            match value {
-                Some(value) => inside.env(key, value),
-                None => inside.env_remove(key),
-            };
-        }
-        inside
+        within(self.inside(), command)
     }
 
     fn inside(&self) -> Command {
@@ -168,10 +169,14 @@ fn pass_on(
 fn take_in(from: &Tun, delay: Duration, queue: &SyncSender<OnItsWay>, stop: &AtomicBool) {
     let mut buf = [0; MTU_BYTES];
     while !stop.load(Ordering::Relaxed) {
-        // An error is that of an interface which goes down; the run ends for other reasons then.
-        if let Ok(Some(length)) = from.receive(&mut buf, LOOK) {
+        match from.receive(&mut buf, LOOK) {
             // A full queue drops the packet, and TCP sends it again.
-            let _ = queue.try_send((Instant::now() + delay, buf[..length].to_vec()));
+            Ok(Some(length)) => {
+                let _ = queue.try_send((Instant::now() + delay, buf[..length].to_vec()));
+            }
+            Ok(None) => {}
+            // The interface is gone, and with it the target: its connections say so.
+            Err(_) => return,
         }
     }
 }

@@ -6,6 +6,7 @@
 //! ends: by SIGTERM at the end of a run, by the kernel's parent-death signal otherwise.
 
 mod child;
+mod iggy;
 mod kafka;
 mod link;
 mod process;
@@ -16,14 +17,15 @@ use std::path::PathBuf;
 use std::rc::Rc;
 
 use anyhow::{Context, Result, anyhow, ensure};
-use ringlog_engine::shard::Shard;
+use ringlog_engine::shard::{Shard, Socket};
 
 use crate::client::{Connection, Durability, Endpoint, durability_of};
 
 pub use child::{
-    ChildKind, ChildProcess, Place, default_data_dir, die_with_parent, free_port, run_node,
-    this_program,
+    ChildKind, ChildProcess, Place, TOPIC_PREFIX, become_program, default_data_dir,
+    die_with_parent, free_port, run_node, this_program,
 };
+pub use iggy::IggyKit;
 pub use kafka::{KafkaFlavour, KafkaKit, printed};
 pub use link::Link;
 pub use process::{ProcessSample, ProcessWatch};
@@ -46,6 +48,8 @@ pub enum TargetKind {
     Node,
     /// Apache Kafka, fetched from a Maven repository.
     Kafka(KafkaFlavour),
+    /// Apache Iggy, from a folder with its programs.
+    Iggy(IggyKit),
     /// A broker that takes records, checks them and stores nothing: the harness's own ceiling.
     Null,
     /// Somebody's broker, and its process if it runs on this machine and is to be watched.
@@ -108,6 +112,7 @@ impl TargetKind {
         match (name, &version) {
             ("node", None) => Some(TargetKind::Node),
             ("null", None) => Some(TargetKind::Null),
+            ("iggy", Some(folder)) => Some(TargetKind::Iggy(IggyKit(folder.into()))),
             ("kafka", _) => Some(TargetKind::Kafka(KafkaFlavour { version, tuned: false })),
             ("kafka-tuned", _) => Some(TargetKind::Kafka(KafkaFlavour { version, tuned: true })),
             _ => None,
@@ -123,6 +128,7 @@ impl TargetKind {
                 let version = flavour.version.as_ref().map(|version| format!("-{version}"));
                 format!("kafka{tuned}{}", version.unwrap_or_default())
             }
+            TargetKind::Iggy(_) => "iggy".to_owned(),
             TargetKind::Null => "null".to_owned(),
             TargetKind::Remote(bootstrap, _) => bootstrap.to_string(),
         }
@@ -166,8 +172,8 @@ impl TargetSpec {
     /// Starts the target if it is ours to start, and waits until it answers. Kafka is started, and
     /// fetched, by `kit`.
     pub async fn start(&self, shard: &Shard, kit: Option<&KafkaKit>) -> Result<Target> {
-        let program = &self.program;
-        let place = Place { data_dir: &self.data_dir, link: self.link.as_deref() };
+        let (program, data_dir) = (&self.program, &self.data_dir);
+        let place = Place { program, data_dir, link: self.link.as_deref() };
         ensure!(
             self.nodes == 1 || matches!(self.kind, TargetKind::Kafka(_)),
             "{} is one node: it makes no cluster of {}",
@@ -175,12 +181,13 @@ impl TargetSpec {
             self.nodes
         );
         let children = match &self.kind {
-            TargetKind::Node => vec![ChildProcess::node(program, &self.properties, place)?],
+            TargetKind::Node => vec![ChildProcess::node(&self.properties, place)?],
             TargetKind::Kafka(flavour) => {
                 let kit = kit.context("Kafka is fetched before it is started")?;
                 ChildProcess::kafka((kit, flavour), self.nodes, &self.properties, place)?
             }
-            TargetKind::Null => vec![ChildProcess::null_broker(program, place)?],
+            TargetKind::Iggy(kit) => vec![ChildProcess::iggy(kit, place)?],
+            TargetKind::Null => vec![ChildProcess::null_broker(place)?],
             TargetKind::Remote(bootstrap, pid) => {
                 let watch = pid.map(ProcessWatch::new).transpose()?;
                 let mut connection = knock(shard, bootstrap).await?;
@@ -208,10 +215,15 @@ impl TargetSpec {
     ) -> Result<Target> {
         let mut durability = Durability::None;
         for child in &mut children {
-            let mut connection = answering(shard, child, (&self.label, host)).await?;
-            if self.kind != TargetKind::Null {
-                durability = promised(&mut connection).await;
-            }
+            let at = (self.label.as_str(), host);
+            durability = match self.kind {
+                TargetKind::Null => answering(shard, child, at, knock).await.map(|_| durability)?,
+                TargetKind::Iggy(_) => {
+                    answering(shard, child, at, connect).await?;
+                    Durability::Replicated
+                }
+                _ => promised(&mut answering(shard, child, at, knock).await?).await,
+            };
         }
         let first = children.first().context("a target has a process")?;
         let (port, data_dir) = (first.port(), first.data_dir().to_owned());
@@ -236,17 +248,20 @@ impl Target {
         self.children.iter_mut().try_for_each(ChildProcess::check)
     }
 
-    /// Ends every process of a target that we started, in order or by SIGKILL, and starts it again.
-    /// It may take a while until it answers.
-    pub fn restart(&mut self, killed: Killed) -> Result<()> {
-        ensure!(!self.children.is_empty(), "only a target that is started here can be restarted");
+    /// Ends every process of a target that we started, in order or by SIGKILL.
+    pub fn end(&mut self, killed: Killed) -> Result<()> {
+        ensure!(!self.children.is_empty(), "only a target that is started here can be ended");
         match killed {
             Killed::No => {
                 self.children.iter_mut().try_for_each(ChildProcess::begin_stop)?;
-                self.children.iter_mut().try_for_each(ChildProcess::stop)?;
+                self.children.iter_mut().try_for_each(ChildProcess::stop)
             }
-            Killed::Yes => self.children.iter_mut().try_for_each(ChildProcess::kill)?,
+            Killed::Yes => self.children.iter_mut().try_for_each(ChildProcess::kill),
         }
+    }
+
+    /// Starts a target again that was ended. It may take a while until it answers.
+    pub fn start_again(&mut self) -> Result<()> {
         self.children.iter_mut().try_for_each(ChildProcess::start_again)?;
         let pids = self.children.iter().map(ChildProcess::pid).collect();
         self.watch = Some(ProcessWatch::of_all(pids)?);
@@ -278,16 +293,17 @@ impl Target {
 }
 
 /// Waits until a process answers.
-async fn answering(
+async fn answering<T>(
     shard: &Shard,
     child: &mut ChildProcess,
     (label, host): (&str, &str),
-) -> Result<Connection> {
+    knock: impl AsyncFn(&Shard, &Endpoint) -> Result<T>,
+) -> Result<T> {
     let bootstrap = Endpoint { host: host.to_owned(), port: child.port() };
     let deadline = shard.clock().plus_ms(START_MS);
     loop {
         match knock(shard, &bootstrap).await {
-            Ok(connection) => return Ok(connection),
+            Ok(answer) => return Ok(answer),
             Err(error) => {
                 child.check()?;
                 if shard.clock() > deadline {
@@ -305,6 +321,15 @@ async fn knock(shard: &Shard, bootstrap: &Endpoint) -> Result<Connection> {
     Connection::open(shard, bootstrap, "ringlog-bench", deadline)
         .await
         .context("the target does not answer")
+}
+
+/// Connects, to one that speaks another protocol.
+async fn connect(shard: &Shard, bootstrap: &Endpoint) -> Result<()> {
+    let deadline = shard.clock().plus_ms(ANSWER_MS);
+    let address = bootstrap.addresses()?.into_iter().next().context("an address")?;
+    let connecting = shard.timeout_at(deadline, Socket::connect(shard, address)).await;
+    let connected = connecting.map_err(|_| anyhow!("no connection in time"))?;
+    connected.map(|_| ()).map_err(|errno| anyhow!("{bootstrap}: {errno}"))
 }
 
 /// What the target says; one that cannot say is no reason to stop.

@@ -31,6 +31,8 @@ pub struct ProcessSample {
     pub peak_rss_bytes: u64,
     /// Memory that is resident now.
     pub rss_bytes: u64,
+    /// That part of it which is in no file: of a JVM without its mapped indexes.
+    pub anonymous_bytes: u64,
     /// Bytes that it has caused to be written to storage, as far as it was let know.
     pub written_bytes: Option<u64>,
     /// Switches of the threads that it has now.
@@ -63,6 +65,7 @@ impl ProcessSample {
             ),
             peak_rss_bytes: self.peak_rss_bytes + other.peak_rss_bytes,
             rss_bytes: self.rss_bytes + other.rss_bytes,
+            anonymous_bytes: self.anonymous_bytes + other.anonymous_bytes,
             written_bytes: written.map(|(one, other)| one + other),
             context_switches: self.context_switches + other.context_switches,
         }
@@ -121,6 +124,7 @@ impl ProcessWatch {
             children_seconds: (children_user + children_system, children_system),
             peak_rss_bytes: bytes("VmHWM:"),
             rss_bytes: bytes("VmRSS:"),
+            anonymous_bytes: bytes("RssAnon:"),
             // Of another user's process it is not to be read.
             written_bytes: read("io").ok().and_then(|io| number_after(&io, "write_bytes:")),
             context_switches: context_switches(pid),

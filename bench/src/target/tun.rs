@@ -39,7 +39,8 @@ impl Tun {
         }
     }
 
-    /// Waits so long for the next packet that the kernel sends through the interface: its length.
+    /// Waits up to `wait` for a packet that the kernel sends through the interface; returns its
+    /// length.
     pub fn receive(&self, buf: &mut [u8], wait: Timespec) -> io::Result<Option<usize>> {
         let mut ready = [PollFd::new(&self.0, PollFlags::IN)];
         match poll(&mut ready, Some(&wait))? {
@@ -48,7 +49,7 @@ impl Tun {
         }
     }
 
-    /// Has a packet arrive at the interface.
+    /// Injects a packet: the kernel receives it from the interface.
     pub fn send(&self, packet: &[u8]) -> io::Result<()> {
         (&self.0).write_all(packet)
     }

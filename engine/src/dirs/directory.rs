@@ -28,15 +28,15 @@ pub enum DirError {
     Io(#[from] IoError),
     /// Another process holds its lock.
     #[error(
-        "Failed to acquire lock on file .lock in {}. A Kafka instance in another process or \
-         thread is using this directory.",
+        "Failed to acquire lock on file .lock in {}. Another process, Ringlog or Kafka, is using \
+         this directory.",
         .0.display()
     )]
     Locked(PathBuf),
     /// It has not been formatted.
     #[error(
-        "No `meta.properties` found in {} (have you run `kafka-storage.sh` to format the \
-         directory?)",
+        "No `meta.properties` found in {}. Format the directory first: ringlog format -t \
+         \"$(ringlog random-uuid)\" -c FILE, or kafka-storage.sh format",
         .0.display()
     )]
     NotFormatted(PathBuf),

@@ -636,6 +636,20 @@ impl StopSignals {
         }
     }
 
+    /// Lets every signal through to this thread: what it becomes (execve) expects that, and it
+    /// inherits what the thread that started it has blocked.
+    pub fn unblock() -> Result<(), Errno> {
+        // SAFETY: the set is initialised by sigemptyset before it is read, and nothing is written.
+        unsafe {
+            let mut none: libc::sigset_t = std::mem::zeroed();
+            libc::sigemptyset(&raw mut none);
+            match libc::pthread_sigmask(libc::SIG_SETMASK, &raw const none, std::ptr::null_mut()) {
+                0 => Ok(()),
+                errno => Err(Errno(errno)),
+            }
+        }
+    }
+
     /// Returns once one of them has come.
     pub fn wait(&self) {
         let mut signal = 0;

@@ -64,7 +64,8 @@ pub async fn bind_listeners(broker: &Broker, listeners: &[Listener]) -> Result<V
                 }
                 Err(Errno::EADDRINUSE) => {
                     return Err(format!(
-                        "Socket server failed to bind to {address}: Address already in use."
+                        "Socket server failed to bind to {address}: Address already in use. \
+                         `ss -ltnp` names the process; `listeners` sets another port."
                     ));
                 }
                 Err(Errno(libc::EAFNOSUPPORT | libc::EADDRNOTAVAIL))

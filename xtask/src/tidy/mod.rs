@@ -9,6 +9,7 @@ mod attributes;
 mod dependencies;
 mod exceptions;
 mod layers;
+mod links;
 mod names;
 mod paths;
 mod sizes;
@@ -59,6 +60,8 @@ enum Rule {
     Authorship,
     /// A dependency that nobody has given a reason for.
     Dependency,
+    /// A link that leads nowhere.
+    Link,
     /// An exception that nothing needs any more.
     Exception,
 }
@@ -103,6 +106,7 @@ fn check(tree: &Tree, exceptions: &[Exception]) -> Vec<Problem> {
     attributes::check(tree, &mut problems);
     dependencies::check(tree, &mut problems);
     layers::check(tree, &mut problems);
+    links::check(tree, &mut problems);
     words::check(tree, &mut problems);
     let mut used = vec![false; exceptions.len()];
     problems.retain(|problem| {

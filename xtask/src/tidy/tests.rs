@@ -381,3 +381,25 @@ fn exceptions_cover_what_they_name_and_must_be_needed() {
     let rules: Vec<Rule> = useless.iter().map(|problem| problem.rule).collect();
     assert_eq!(rules, [Rule::Exception, Rule::Words]);
 }
+
+#[test]
+fn links_lead_somewhere() {
+    let found = |files: &[(&str, &str)]| -> Vec<(usize, String)> {
+        let problems = check(&tree(files), &[]);
+        problems.into_iter().filter(|p| p.rule == Rule::Link).map(|p| (p.line, p.item)).collect()
+    };
+    let page = "# A page\n\n## Its `part`, again\n";
+    let of = |link: &str| found(&[("docs/a.md", &format!("[x]({link})\n")), ("docs/b.md", page)]);
+    for link in ["b.md", "b.md#a-page", "b.md#its-part-again", "https://example.org", "./b.md"] {
+        assert_eq!(of(link), [], "{link}");
+    }
+    for link in ["c.md", "b.md#another", "../docs/c.md", "#nothing"] {
+        assert_eq!(of(link), [(1, link.to_owned())]);
+    }
+    let outside = [("docs/a.md", "[x](../README.md)\n"), ("README.md", "[x](docs/a.md)\n")];
+    assert_eq!(found(&outside), [(1, "../README.md".to_owned())]);
+    let code = "`[x](y)`\n```text\n[x](y)\n# no heading\n```\n[x](#no-heading)\n";
+    assert_eq!(found(&[("a.md", code)]), [(6, "#no-heading".to_owned())]);
+    let book = [("docs/SUMMARY.md", "- [B](b.md)\n"), ("docs/b.md", page), ("docs/c.md", page)];
+    assert_eq!(found(&book), [(0, "docs/c.md".to_owned())]);
+}

@@ -10,28 +10,17 @@ use ringlog_wire::messages::{
     HeartbeatRequest, JoinGroupRequest, LeaveGroupRequest, SyncGroupRequest,
 };
 
-use super::Scene;
 use super::roster::Roster;
+use super::{AGAIN_MS, REBALANCE_TIMEOUT_MS, Scene, Seat, code, is_too_early};
 use crate::client::{Connection, error_name};
-
-const NONE: i16 = 0;
-const ILLEGAL_GENERATION: i16 = 22;
-const UNKNOWN_MEMBER_ID: i16 = 25;
-const REBALANCE_IN_PROGRESS: i16 = 27;
-const MEMBER_ID_REQUIRED: i16 = 79;
-const COORDINATOR_LOAD_IN_PROGRESS: i16 = 14;
-const COORDINATOR_NOT_AVAILABLE: i16 = 15;
 
 const JOIN_VERSION: i16 = 5;
 const SYNC_VERSION: i16 = 3;
 const HEARTBEAT_VERSION: i16 = 3;
 const LEAVE_VERSION: i16 = 3;
 const SESSION_TIMEOUT_MS: i32 = 45_000;
-const REBALANCE_TIMEOUT_MS: i32 = 120_000;
 /// As long as what a consumer says of one topic, and what it is told of some partitions.
 const WORDS_BYTES: usize = 40;
-/// Pause before a question that came too early is asked again.
-const AGAIN_MS: u64 = 100;
 
 struct Member {
     scene: Rc<Scene>,
@@ -45,9 +34,7 @@ struct Member {
 pub(super) async fn live(
     scene: &Rc<Scene>,
     roster: &Roster,
-    group: usize,
-    number: usize,
-    id: String,
+    Seat { group, member: number, id }: Seat,
     connection: Connection,
 ) -> Result<()> {
     let mut member = Member {
@@ -74,12 +61,10 @@ impl Member {
     /// What an error means for a member; true if there was none.
     async fn take(&mut self, error: i16) -> Result<bool> {
         match error {
-            NONE => return Ok(true),
-            ILLEGAL_GENERATION | REBALANCE_IN_PROGRESS | MEMBER_ID_REQUIRED => {}
-            UNKNOWN_MEMBER_ID => self.id.clear(),
-            COORDINATOR_LOAD_IN_PROGRESS | COORDINATOR_NOT_AVAILABLE => {
-                self.scene.shard.sleep_ms(AGAIN_MS).await;
-            }
+            code::NONE => return Ok(true),
+            code::ILLEGAL_GENERATION | code::REBALANCE_IN_PROGRESS | code::MEMBER_ID_REQUIRED => {}
+            code::UNKNOWN_MEMBER_ID => self.id.clear(),
+            error if is_too_early(error) => self.scene.shard.sleep_ms(AGAIN_MS).await,
             other => bail!("a member of {}: {}", self.group, error_name(other)),
         }
         Ok(false)
@@ -100,7 +85,7 @@ impl Member {
             ..Default::default()
         };
         let joined = self.connection.call_version(&request, JOIN_VERSION).await?;
-        if matches!(joined.error_code, NONE | MEMBER_ID_REQUIRED) {
+        if matches!(joined.error_code, code::NONE | code::MEMBER_ID_REQUIRED) {
             self.id = joined.member_id;
         }
         if !self.take(joined.error_code).await? {

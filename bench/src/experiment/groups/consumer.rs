@@ -7,17 +7,10 @@ use ringlog_wire::Uuid;
 use ringlog_wire::messages::consumer_group_heartbeat_request::TopicPartitions;
 use ringlog_wire::messages::{ConsumerGroupHeartbeatRequest, ConsumerGroupHeartbeatResponse};
 
-use super::Scene;
 use super::roster::Roster;
+use super::{AGAIN_MS, REBALANCE_TIMEOUT_MS, Scene, Seat, code, is_too_early};
 use crate::client::{Connection, error_name};
 
-const NONE: i16 = 0;
-const COORDINATOR_LOAD_IN_PROGRESS: i16 = 14;
-const COORDINATOR_NOT_AVAILABLE: i16 = 15;
-const UNKNOWN_MEMBER_ID: i16 = 25;
-const FENCED_MEMBER_EPOCH: i16 = 110;
-const REBALANCE_TIMEOUT_MS: i32 = 120_000;
-const AGAIN_MS: u64 = 100;
 /// As an epoch: the member leaves.
 const LEAVES: i32 = -1;
 
@@ -26,9 +19,7 @@ const LEAVES: i32 = -1;
 pub(super) async fn live(
     scene: &Rc<Scene>,
     roster: &Roster,
-    group: usize,
-    number: usize,
-    id: String,
+    Seat { group, member: number, id }: Seat,
     mut connection: Connection,
 ) -> Result<()> {
     let (high, low) = (scene.shard.random(), scene.shard.random());
@@ -52,12 +43,12 @@ pub(super) async fn live(
         };
         let answer = connection.call_version(&request, 1).await?;
         match answer.error_code {
-            NONE => {}
-            COORDINATOR_LOAD_IN_PROGRESS | COORDINATOR_NOT_AVAILABLE => {
+            code::NONE => {}
+            error if is_too_early(error) => {
                 scene.shard.sleep_ms(AGAIN_MS).await;
                 continue;
             }
-            UNKNOWN_MEMBER_ID | FENCED_MEMBER_EPOCH => {
+            code::UNKNOWN_MEMBER_ID | code::FENCED_MEMBER_EPOCH => {
                 (epoch, is_news) = (0, true);
                 owned.clear();
                 continue;

@@ -17,13 +17,13 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use ringlog_engine::io::Mono;
 use ringlog_engine::shard::Shard;
 use ringlog_wire::messages::FindCoordinatorRequest;
 
 use super::stretch::{Stretch, recording};
-use super::{LoadRun, Watch};
+use super::{LoadRun, TOPIC_MS, Watch};
 use crate::client::{
     Cluster, Connection, Endpoint, TopicSpec, create_topic, delete_topic, wait_for_leaders,
 };
@@ -39,8 +39,42 @@ const OPENING: usize = 32;
 const PATIENCE_MS: u64 = 150_000;
 /// How long all connections and questions may take.
 const DEADLINE_MS: u64 = 20 * PATIENCE_MS;
-/// How often it is looked whether all have settled.
+/// Pause between two checks that all have settled.
 const LOOK_MS: u64 = 5;
+/// Pause before a question that came too early is asked again.
+const AGAIN_MS: u64 = 100;
+/// How long a member's groups wait for it in a rebalance.
+const REBALANCE_TIMEOUT_MS: i32 = 120_000;
+
+/// Error codes that members get.
+mod code {
+    pub const NONE: i16 = 0;
+    pub const COORDINATOR_LOAD_IN_PROGRESS: i16 = 14;
+    pub const COORDINATOR_NOT_AVAILABLE: i16 = 15;
+    pub const NOT_COORDINATOR: i16 = 16;
+    pub const ILLEGAL_GENERATION: i16 = 22;
+    pub const UNKNOWN_MEMBER_ID: i16 = 25;
+    pub const REBALANCE_IN_PROGRESS: i16 = 27;
+    pub const MEMBER_ID_REQUIRED: i16 = 79;
+    pub const FENCED_MEMBER_EPOCH: i16 = 110;
+}
+
+/// Whether the coordinator is only not there yet.
+fn is_too_early(error: i16) -> bool {
+    let codes = [
+        code::COORDINATOR_LOAD_IN_PROGRESS,
+        code::COORDINATOR_NOT_AVAILABLE,
+        code::NOT_COORDINATOR,
+    ];
+    codes.contains(&error)
+}
+
+/// A member's place: its group, its number in it, and the group's name.
+struct Seat {
+    group: usize,
+    member: usize,
+    id: String,
+}
 
 /// What all members share.
 struct Scene {
@@ -88,16 +122,19 @@ pub async fn measure(
         present: Cell::new(0),
         fault: RefCell::new(None),
     });
-    find_coordinator(&scene, &mut first, deadline).await?;
+    find_coordinator(&scene, &mut first, &watch).await?;
     let probe = Probe::start(bootstrap.clone(), probed.name.clone());
     let measured = scene.play((bootstrap, deadline), process, run, &probe, &watch).await;
     scene.ended.set(true);
+    if measured.is_err() && !probe.has_ended() {
+        // It may be long until its last record is answered: it ends by itself.
+        return measured;
+    }
     let left = scene.wait_until(&watch, || (scene.present.get() == 0).then_some(())).await;
-    let probed_well = probe.end();
-    // The first failure is the cause of the others.
+    // A producer that has failed is why the rest did.
+    probe.end().context("the producer beside the groups")?;
     let outcome = measured?;
     left?;
-    probed_well?;
     delete_topic(&mut first, &probed.name).await?;
     Ok(outcome)
 }
@@ -114,7 +151,7 @@ impl Scene {
         let (members, groups) = (self.config.members, self.config.groups);
         let newcomers = if run.kind == Kind::Rebalance { groups } else { 0 };
         let all = members + newcomers;
-        let mut connections = open_all(&self.shard, bootstrap, all, deadline).await?;
+        let mut connections = open_all(&self.shard, bootstrap, all, deadline, watch).await?;
         let late = connections.split_off(members);
         let roster = Rc::new(Roster::new(groups, self.config.protocol, run.topic.partitions));
         if newcomers > 0 {
@@ -122,12 +159,13 @@ impl Scene {
             self.settle(&roster, watch).await?;
             connections = late;
         }
-        probe.take()?;
+        probe.take(self.shard.clock())?;
         self.requests.set(0);
         let stretch = Stretch::begin(&self.shard, process.as_ref())?;
         self.enter(&roster, connections);
         self.settle(&roster, watch).await?;
-        let recording = recording(stretch.seconds(&self.shard), all as u64, probe.take()?);
+        let latency = probe.take(self.shard.clock())?;
+        let recording = recording(stretch.seconds(&self.shard), all as u64, latency);
         let metrics = [
             ("member-requests", self.requests.get() as f64),
             ("generations", f64::from(roster.generations())),
@@ -142,16 +180,16 @@ impl Scene {
         for (number, connection) in connections.into_iter().enumerate() {
             let group = number % self.config.groups;
             let member = roster.enter(group);
-            let id = format!("{}-{group}", self.groups);
+            let seat = Seat { group, member, id: format!("{}-{group}", self.groups) };
             let (scene, roster) = (Rc::clone(self), Rc::clone(roster));
             self.present.set(self.present.get() + 1);
             self.shard.spawn(async move {
                 let lived = match scene.config.protocol {
                     GroupProtocol::Classic => {
-                        classic::live(&scene, &roster, group, member, id, connection).await
+                        classic::live(&scene, &roster, seat, connection).await
                     }
                     GroupProtocol::Consumer => {
-                        consumer::live(&scene, &roster, group, member, id, connection).await
+                        consumer::live(&scene, &roster, seat, connection).await
                     }
                 };
                 if let Err(error) = lived {
@@ -190,16 +228,18 @@ impl Scene {
 async fn find_coordinator(
     scene: &Scene,
     connection: &mut Connection,
-    deadline: Mono,
+    watch: &RefCell<dyn Watch>,
 ) -> Result<()> {
     let shard = &scene.shard;
+    let deadline = shard.clock().plus_ms(TOPIC_MS);
     while shard.clock() < deadline {
+        watch.borrow_mut().tick(Live::NOTHING)?;
         let key = format!("{}-0", scene.groups);
         let request = FindCoordinatorRequest { key, ..Default::default() };
         if connection.call_version(&request, 3).await?.error_code == 0 {
             return Ok(());
         }
-        shard.sleep_ms(100).await;
+        shard.sleep_ms(AGAIN_MS).await;
     }
     bail!("there is no coordinator")
 }
@@ -210,6 +250,7 @@ async fn open_all(
     peer: &Endpoint,
     count: usize,
     deadline: Mono,
+    watch: &RefCell<dyn Watch>,
 ) -> Result<Vec<Connection>> {
     let opened = Rc::new(RefCell::new(Vec::with_capacity(count)));
     let failed: Rc<Cell<Option<anyhow::Error>>> = Rc::default();
@@ -233,6 +274,7 @@ async fn open_all(
         });
     }
     while at_work.get() > 0 {
+        watch.borrow_mut().tick(Live::NOTHING)?;
         shard.sleep_ms(LOOK_MS).await;
     }
     match failed.take() {

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use anyhow::{Result, anyhow, ensure};
+use ringlog_engine::io::Mono;
 use ringlog_engine::shard::Shard;
 use ringlog_engine::stdx::NS_PER_MS;
 
@@ -19,10 +20,17 @@ const INTERVAL_MS: u64 = 5;
 /// How long an answer may take.
 const PATIENCE_MS: u64 = 120_000;
 
+/// What the thread has seen.
+struct Noted {
+    latency: Latency,
+    /// When the record that is under way was due.
+    due: Option<Mono>,
+}
+
 /// A thread that produces.
 pub(super) struct Probe {
     ended: Arc<AtomicBool>,
-    latency: Arc<Mutex<Latency>>,
+    noted: Arc<Mutex<Noted>>,
     thread: JoinHandle<Result<()>>,
 }
 
@@ -30,21 +38,31 @@ impl Probe {
     /// Begins.
     pub(super) fn start(peer: Endpoint, topic: String) -> Probe {
         let ended = Arc::new(AtomicBool::new(false));
-        let latency = Arc::new(Mutex::new(new_histogram()));
-        let (over, noted) = (Arc::clone(&ended), Arc::clone(&latency));
+        let noted = Noted { latency: new_histogram(), due: None };
+        let noted = Arc::new(Mutex::new(noted));
+        let (over, note) = (Arc::clone(&ended), Arc::clone(&noted));
         let thread = std::thread::spawn(move || {
             let shard = uring_shard()?;
             let this = shard.clone();
-            shard.run(async move { produce(&this, &peer, &topic, &over, &noted).await })
+            shard.run(async move { produce(&this, &peer, &topic, &over, &note).await })
         });
-        Probe { ended, latency, thread }
+        Probe { ended, noted, thread }
     }
 
-    /// Latencies since the last call, in nanoseconds.
-    pub(super) fn take(&self) -> Result<Latency> {
+    /// Latencies since the last call, in nanoseconds. A record that is not acknowledged by now
+    /// counts with the time it has waited: what a broker makes wait longest would be missing.
+    pub(super) fn take(&self, now: Mono) -> Result<Latency> {
         ensure!(!self.thread.is_finished(), "the producer has ended");
-        let mut latency = self.latency.lock().unwrap_or_else(PoisonError::into_inner);
-        Ok(std::mem::replace(&mut latency, new_histogram()))
+        let mut noted = self.noted.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(due) = noted.due {
+            noted.latency.saturating_record(now.0.saturating_sub(due.0));
+        }
+        Ok(std::mem::replace(&mut noted.latency, new_histogram()))
+    }
+
+    /// Whether it has ended by itself.
+    pub(super) fn has_ended(&self) -> bool {
+        self.thread.is_finished()
     }
 
     /// Ends; tells why, if it has ended before.
@@ -59,13 +77,14 @@ async fn produce(
     peer: &Endpoint,
     topic: &str,
     ended: &AtomicBool,
-    latency: &Mutex<Latency>,
+    noted: &Mutex<Noted>,
 ) -> Result<()> {
     let by = shard.clock().plus_ms(PATIENCE_MS);
     let mut connection = Connection::open(shard, peer, "probe", by).await?;
     let mut due = shard.clock();
     while !ended.load(Ordering::Relaxed) {
         shard.sleep_until(due).await;
+        noted.lock().unwrap_or_else(PoisonError::into_inner).due = Some(due);
         connection.set_deadline(shard.clock().plus_ms(PATIENCE_MS));
         let request = one_record_each(shard.unix_ms(), topic, [0])?;
         let answer = connection.call_version(&request, PRODUCE_BY_NAME).await?;
@@ -74,7 +93,10 @@ async fn produce(
         ensure!(error == Some(0), "a record: {}", why());
         // From when it was due: one that could not be sent for the one before it is late too.
         let late_ns = shard.clock().0.saturating_sub(due.0);
-        latency.lock().unwrap_or_else(PoisonError::into_inner).saturating_record(late_ns);
+        let mut noted = noted.lock().unwrap_or_else(PoisonError::into_inner);
+        noted.latency.saturating_record(late_ns);
+        noted.due = None;
+        drop(noted);
         due.0 += INTERVAL_MS * NS_PER_MS;
     }
     Ok(())
