@@ -1,5 +1,5 @@
-//! HdrHistogram logs: the latencies of each round, in the format that every HdrHistogram tool
-//! reads.
+//! HdrHistogram logs: the latencies of an experiment, in the format that every HdrHistogram tool
+//! reads. What each round came to is in the summary.
 
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -17,7 +17,10 @@ use crate::load::{Latency, new_histogram};
 /// Values are nanoseconds; the column that people read is in milliseconds.
 const NS_PER_MS: f64 = 1e6;
 
-/// The latencies of an experiment under one load: a histogram for each round that counts.
+/// Digits of a latency that count. A third one would make a log five times as large.
+const DIGITS: u8 = 2;
+
+/// The latencies of an experiment under one load, of all rounds that count together.
 pub fn latency_log(title: &str, rounds: &[&Outcome]) -> Result<Vec<u8>> {
     let first = rounds.first().map_or(0, |outcome| outcome.window_start_unix_ms.max(0) as u64);
     let base = Duration::from_millis(first);
@@ -25,17 +28,18 @@ pub fn latency_log(title: &str, rounds: &[&Outcome]) -> Result<Vec<u8>> {
     let mut serializer = V2DeflateSerializer::new();
     let mut log = IntervalLogWriterBuilder::new()
         .add_comment(title)
-        .add_comment("Latencies in nanoseconds, an interval for each round.")
+        .add_comment("Latencies in nanoseconds of all rounds that count.")
         .with_start_time(UNIX_EPOCH + base)
         .with_base_time(UNIX_EPOCH + base)
         .with_max_value_divisor(NS_PER_MS)
         .begin_log_with(&mut bytes, &mut serializer)?;
+    let none = new_histogram();
+    let mut all = Latency::new_with_bounds(none.low(), none.high(), DIGITS)?;
     for outcome in rounds {
-        let start = Duration::from_millis(outcome.window_start_unix_ms.max(0) as u64);
-        let length = Duration::from_secs_f64(outcome.recording.seconds);
-        let since = start.saturating_sub(base);
-        log.write_histogram(&outcome.recording.latency, since, length, None)?;
+        all.add(&outcome.recording.latency)?;
     }
+    let seconds = rounds.iter().map(|outcome| outcome.recording.seconds).sum();
+    log.write_histogram(&all, Duration::ZERO, Duration::from_secs_f64(seconds), None)?;
     Ok(bytes)
 }
 

@@ -138,8 +138,8 @@ fn watch_signals() -> Result<Arc<AtomicBool>> {
 /// Writes everything that is known once a run has ended.
 fn write_result(result: &RunResult, folder: &ResultFolder) -> Result<()> {
     folder.write(VERDICT, table::verdict(result).as_bytes())?;
-    folder.write(SERIES, &write_series(&result.measured))?;
-    folder.write(SUMMARY, &json(&Summary::of(result))?)
+    folder.write(SERIES, &write_series(&result.measured)?)?;
+    folder.write(SUMMARY, &serde_json::to_vec(&Summary::of(result))?)
 }
 
 /// A run that has begun.

@@ -76,7 +76,10 @@ impl Helpers {
             queues.threads += 1;
             let shared = Arc::clone(&self.shared);
             #[allow(clippy::disallowed_methods, reason = "the driver's own threads")]
-            std::thread::spawn(move || run(&shared));
+            std::thread::Builder::new()
+                .name("file".to_owned())
+                .spawn(move || run(&shared))
+                .expect("a thread can be started");
         }
         self.shared.work.notify_one();
     }

@@ -148,8 +148,11 @@ pub enum Op {
     WriteZeroes { file: Fd, offset: u64, len: u64 },
     /// Cuts or extends the file.
     SetLen { file: Fd, len: u64 },
-    /// Closes a file or socket.
+    /// Closes a socket.
     Close { fd: Fd },
+    /// Closes a file, in another thread: the last descriptor of a file that was removed frees its
+    /// blocks, which takes a second where the file system discards them.
+    CloseFile { fd: Fd },
     /// Makes a directory; its parent must exist.
     MakeDir { path: PathBuf },
     /// Renames, replacing what is at `to`.
@@ -245,6 +248,7 @@ impl Op {
             Op::CacheStat { .. } => "cachestat",
             Op::DropCache { .. } | Op::ReadAhead { .. } => "fadvise",
             Op::Close { .. }
+            | Op::CloseFile { .. }
             | Op::Listen { .. }
             | Op::Accept { .. }
             | Op::Connect { .. }

@@ -121,7 +121,7 @@ fn execute_bare(op: Op) -> Result<Output, Errno> {
             rfs::fallocate(borrow(file), flags, offset, len).map(done)?
         }
         Op::SetLen { file, len } => rfs::ftruncate(borrow(file), len).map(done)?,
-        Op::Close { fd } => close(fd),
+        Op::Close { fd } | Op::CloseFile { fd } => close(fd),
         Op::MakeDir { path } => rfs::mkdir(&path, Mode::from(0o755)).map(done)?,
         Op::Rename { from, to } => rfs::rename(&from, &to).map(done)?,
         Op::Unlink { path } => rfs::unlink(&path).map(done)?,

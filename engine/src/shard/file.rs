@@ -43,7 +43,7 @@ impl Drop for Inner {
     fn drop(&mut self) {
         // Dropping the future leaves the operation to the driver; close cannot fail usefully here:
         // whoever cares about the data has synced it.
-        drop(self.shard.submit(Op::Close { fd: self.fd }).started());
+        drop(self.shard.submit(Op::CloseFile { fd: self.fd }).started());
     }
 }
 

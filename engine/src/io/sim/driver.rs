@@ -155,7 +155,7 @@ impl World {
     }
 
     fn submit(&mut self, shard: usize, token: Token, op: Op) -> Option<Completion> {
-        if op.is_immediate() || matches!(op, Op::Close { .. }) {
+        if op.is_immediate() || matches!(op, Op::Close { .. } | Op::CloseFile { .. }) {
             let Step::Done(result, payload) = self.step(op, &Covered::new()) else {
                 unreachable!("complete at submission")
             };
@@ -420,7 +420,7 @@ impl World {
                 self.disk.extend(file.0, (offset + len) as usize).map(unit)
             }
             Op::SetLen { file, len } => self.disk.set_len(file.0, len as usize).map(unit),
-            Op::Close { fd } => {
+            Op::Close { fd } | Op::CloseFile { fd } => {
                 let known = self.disk.close(fd.0) | self.net.close(fd.0);
                 if known { Ok(Output::Unit) } else { Err(Errno::EBADF) }
             }

@@ -523,6 +523,9 @@ impl Driver for UringDriver {
             | Op::RecvMulti { .. }
             | Op::Send { .. } => self.start(token, InFlight::new(op)),
             op => {
+                if let Op::CloseFile { fd } = op {
+                    self.forget(fd);
+                }
                 self.helpers.submit(token, op);
                 None
             }
