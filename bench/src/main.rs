@@ -255,7 +255,7 @@ struct PlotArgs {
     /// The pictures' name, without its ending.
     #[arg(long)]
     out: PathBuf,
-    /// What is written above them [default: the first sentence of the verdict].
+    /// What is written above them [default: the title of the profile].
     #[arg(long)]
     headline: Option<String>,
 }
@@ -409,12 +409,8 @@ fn rebuild(args: &ReportArgs) -> Result<PathBuf> {
 /// Draws a result.
 fn plot(args: &PlotArgs) -> Result<()> {
     let results = RunResult::read_all(&args.folder)?;
-    let first = || -> Option<String> {
-        let verdict = (results.len() == 2).then(|| compare(&args.folder, None, false).ok())?;
-        verdict?.sentences.first().cloned()
-    };
-    let headline = args.headline.clone().or_else(first);
-    let headline = headline.unwrap_or_else(|| results[0].profile.profile.title.clone());
+    let title = || results[0].profile.profile.title.clone();
+    let headline = args.headline.clone().unwrap_or_else(title);
     for (theme, name) in [(report::LIGHT, "light"), (report::DARK, "dark")] {
         let svg = report::picture(&results, &headline, theme);
         let svg = svg.with_context(|| format!("{}: nothing to draw", args.folder.display()))?;

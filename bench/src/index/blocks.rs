@@ -1,7 +1,8 @@
 //! Figures in documents: they come from results, and no others are there.
 //!
 //! `<!-- results: vs-kafka/headline -->` begins a block that ends with `<!-- end -->`; between both
-//! stand the answers of that result. A figure of speed anywhere else in a document is refused.
+//! stand the answers of that result, or those that begin with the words behind its name. A figure
+//! of speed anywhere else in a document is refused.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -64,12 +65,14 @@ fn fill(text: &str, entries: &[Entry]) -> Result<String> {
             }
             continue;
         };
+        let (name, words) = name.split_once(' ').unwrap_or((name, ""));
         let entry = entries.iter().find(|entry| entry.name == name);
         let entry = entry.with_context(|| format!("line {}: no result {name}", number + 1))?;
         filled.push('\n');
-        for answer in &entry.card.answers {
-            filled.push_str(&format!("- {answer}\n"));
-        }
+        let mut answers = entry.card.answers.iter().filter(|a| a.starts_with(words)).peekable();
+        let none = || format!("line {}: {name} has no answer {words:?}", number + 1);
+        ensure!(answers.peek().is_some(), none());
+        answers.for_each(|answer| filled.push_str(&format!("- {answer}\n")));
         filled.push('\n');
         let ends = lines.by_ref().any(|(_, line)| line == END);
         ensure!(ends, "line {}: the block of {name} has no {END}", number + 1);
@@ -112,6 +115,8 @@ mod tests {
         let new = fill(old, &entries).expect("filled");
         assert!(new.contains("- 9 times the rate (8 to 10)\n\n<!-- end -->\nb\n"), "{new}");
         assert_eq!(fill(&new, &entries).expect("filled"), new);
+        let some = "<!-- results: vs-kafka/a 9 times -->\n<!-- end -->\n";
+        assert!(fill(some, &entries).expect("filled").contains("- 9 times the rate"));
     }
 
     #[test]
@@ -121,6 +126,7 @@ mod tests {
             ("It takes 2 times the processor time.\n", "times the processor time"),
             ("<!-- results: vs-kafka/b -->\n<!-- end -->\n", "no result vs-kafka/b"),
             ("<!-- results: vs-kafka/a -->\n9\n", "has no <!-- end -->"),
+            ("<!-- results: vs-kafka/a At -->\n<!-- end -->\n", "has no answer"),
         ] {
             let error = format!("{:#}", fill(text, &[entry()]).expect_err(text));
             assert!(error.contains(said), "{text}: {error}");
