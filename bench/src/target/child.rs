@@ -323,7 +323,7 @@ pub fn die_with_parent() -> Result<()> {
     Ok(())
 }
 
-/// The hidden subcommand [`EXEC`]: becomes another program. Returns only if it cannot.
+/// The hidden subcommand `exec`: becomes another program. Returns only if it cannot.
 pub fn become_program(words: &[OsString]) -> Result<()> {
     die_with_parent()?;
     StopSignals::unblock().map_err(|errno| anyhow::anyhow!("signals: {errno}"))?;
