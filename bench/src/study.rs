@@ -180,7 +180,8 @@ fn note(rows: &mut Vec<StudyRow>, judged: Judged) {
         rows.len() - 1
     });
     rows[at].ratios.push(ratio.estimate);
-    // The whole interval has to be beyond the margin: so far was its farther end from 1.
+    // Both sides are the same, so a true difference would shift the interval by its factor. A
+    // verdict needs the whole interval beyond the margin: this factor shifts it that far.
     rows[at].told_from.push((1.0 + MARGIN) * ratio.high.max(1.0 / ratio.low));
     rows[at].verdicts += usize::from(judged.told_apart);
 }

@@ -4,13 +4,10 @@
 use crate::client::Durability;
 use crate::figures::{figure, short};
 use crate::profile::{Mode, Question};
-use crate::results::{Measured, RoundFigures, RunResult};
+use crate::results::{MainFigure, Measured, RunResult};
 use crate::stats::{Interval, mean_interval, ratio_of_means};
 
 use super::verdict::{Verdict, judge};
-
-/// The figure of a closed loop.
-const RATE: &str = "rate";
 
 /// Experiments of one load and durability.
 type Group<'a> = Vec<&'a Measured>;
@@ -59,27 +56,16 @@ fn groups(measured: &[Measured]) -> Vec<Group<'_>> {
     groups.into_iter().map(|(_, group)| group).collect()
 }
 
-/// The figure that a load is for: its name, whether more is better, and its value of each round.
-fn figures(measured: &Measured) -> (&'static str, bool, Vec<f64>) {
-    type Value = fn(&RoundFigures) -> f64;
-    let (name, more, value): (_, _, Value) = match measured.mode {
-        _ if measured.kind.is_start() => ("time to start", false, |round| round.latency_ms.max),
-        Mode::Closed | Mode::Sustain => (RATE, true, |round| round.records_per_second),
-        Mode::Open => ("99th percentile of latency", false, |round| round.latency_ms.p99),
-    };
-    (name, more, measured.counted().map(value).collect())
-}
-
 fn answer(group: &Group<'_>, question: &Question) -> Option<String> {
     let named = |name: &str| group.iter().find(|one| one.name == name);
     let (of, against) = (named(&question.of)?, named(&question.against)?);
-    let (name, more, ours) = figures(of);
-    let (_, _, theirs) = figures(against);
-    let ratio = ratio_of_means(&theirs, &ours)?;
+    let (ours, theirs) = (of.main_figure(), against.main_figure());
+    let ratio = ratio_of_means(&theirs.rounds, &ours.rounds)?;
     let limited = limits(&[of, against]);
     let interval = format!("({} to {})", short(ratio.low), short(ratio.high));
-    let (a, b) = (&of.name, &against.name);
-    let found = match judge(more, Some(ratio), ours.len().min(theirs.len())) {
+    let (name, a, b) = (ours.name, &of.name, &against.name);
+    let rounds = ours.rounds.len().min(theirs.rounds.len());
+    let found = match judge(ours.more_is_better, Some(ratio), rounds) {
         Verdict::Faster | Verdict::Slower => {
             format!("{a} has {} times the {name} of {b} {interval}", short(ratio.estimate))
         }
@@ -96,12 +82,12 @@ fn limits(of: &[&Measured]) -> &'static str {
 /// From which to which value the figure goes; of one experiment its value. Nothing is said of a
 /// difference: the two were chosen for it, so an interval of their ratio would be too narrow.
 fn extremes(group: &Group<'_>) -> Option<String> {
+    let of = |one: &&'_ Measured| mean_interval(&one.main_figure().rounds);
     let mut known: Vec<(&Measured, Interval)> =
-        group.iter().filter_map(|one| Some((*one, mean_interval(&figures(one).2)?))).collect();
+        group.iter().filter_map(|one| Some((*one, of(one)?))).collect();
     known.sort_by(|(_, a), (_, b)| a.estimate.total_cmp(&b.estimate));
     let (low, high) = (known.first()?, known.last()?);
-    let (name, _, _) = figures(low.0);
-    let unit = if name == RATE { low.0.rate_unit() } else { "ms" };
+    let MainFigure { name, unit, .. } = low.0.main_figure();
     let value = |of: Interval| {
         let (estimate, low, high) = (figure(of.estimate), figure(of.low), figure(of.high));
         format!("{estimate} {unit} ({low} to {high})")

@@ -7,7 +7,7 @@
 
 use std::cell::RefCell;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::rc::Rc;
 
 use anyhow::{Context, Result, ensure};
@@ -15,7 +15,7 @@ use ringlog_engine::shard::Shard;
 use serde::Deserialize;
 
 use super::stretch::Stretch;
-use super::tools::{finish, records};
+use super::tools::{execute, records};
 use super::{LoadRun, Watch};
 use crate::client::{Durability, Endpoint};
 use crate::figures::{LatencySummary, Outcome};
@@ -62,12 +62,12 @@ pub async fn measure(
     // A run of its own warms the server up: that of iggy-bench itself would be part of what the
     // server used, and not of what was sent.
     let (warm_up, _) = command(kit, bootstrap, run, durability, (records / WARM_UP_SHARE, out));
-    execute(shard, warm_up, &watch).await?;
+    execute(shard, warm_up, NAME, &watch).await?;
     let out = out.join("measured");
     std::fs::create_dir(&out)?;
     let (measured, sent) = command(kit, bootstrap, run, durability, (records, &out));
     let stretch = Stretch::begin(shard, process.as_ref())?;
-    let text = execute(shard, measured, &watch).await?;
+    let text = execute(shard, measured, NAME, &watch).await?;
     let summary = read(&out).with_context(|| format!("{NAME} printed:\n{text}"))?;
     let rate = summary.total_throughput_messages_per_second;
     ensure!(rate > 0.0, "no record went through");
@@ -82,16 +82,6 @@ pub async fn measure(
     };
     let durability = Durability::Unknown;
     Ok(Outcome { printed: Some(printed), durability, ..stretch.end(shard, recording)? })
-}
-
-async fn execute(
-    shard: &Shard,
-    mut command: Command,
-    watch: &RefCell<dyn Watch>,
-) -> Result<String> {
-    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
-    let child = child.with_context(|| format!("{NAME} cannot be started"))?;
-    finish(shard, child, NAME, watch).await
 }
 
 /// The command that sends about so many records, and how many it sends.

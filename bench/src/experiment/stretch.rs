@@ -42,15 +42,10 @@ impl Stretch {
         shard.clock().0.saturating_sub(self.before.at.0) as f64 / 1e9
     }
 
-    /// When it began.
-    pub fn began(&self) -> Mono {
-        self.before.at
-    }
-
     /// Ends. There was no warm-up.
     pub fn end(&self, shard: &Shard, recording: Recording) -> Result<Outcome> {
         let after = look(shard, self.broker.as_ref(), self.own.as_ref())?;
-        let seconds = after.at.0.saturating_sub(self.before.at.0) as f64 / 1e9;
+        let seconds = self.seconds(shard);
         let warmup = Warmup { seconds: 0.0, steady: None };
         let (broker, own) = (self.before.broker.zip(after.broker), self.before.own.zip(after.own));
         Ok(Outcome {

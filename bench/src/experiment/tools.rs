@@ -3,7 +3,7 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::rc::Rc;
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
@@ -34,11 +34,9 @@ pub async fn measure(
     if run.kind == Kind::CatchUp {
         consume::fill(shard, bootstrap, run, &cluster, &watch).await?;
     }
-    let (name, mut command) = command(bootstrap, run)?;
+    let (name, command) = command(bootstrap, run)?;
     let stretch = Stretch::begin(shard, process.as_ref())?;
-    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
-    let child = child.with_context(|| format!("{name} cannot be started"))?;
-    let text = finish(shard, child, name, &watch).await?;
+    let text = execute(shard, command, name, &watch).await?;
     let said = parse(run, name, &text).with_context(|| format!("{name} printed:\n{text}"))?;
     let recording = Recording::of_tool(said.seconds, said.records, said.lost);
     // The generator's use is that of the tool's whole life: a JVM's start is among it, and so is
@@ -50,14 +48,15 @@ pub async fn measure(
     })
 }
 
-/// Waits for a tool, whose output is small enough for a pipe or read as it comes, and kills it if
-/// the run is given up.
-pub async fn finish(
+/// Executes a tool, and kills it if the run is given up. Returns what it printed.
+pub async fn execute(
     shard: &Shard,
-    mut child: Child,
+    mut command: Command,
     name: &str,
     watch: &RefCell<dyn Watch>,
 ) -> Result<String> {
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+    let mut child = child.with_context(|| format!("{name} cannot be started"))?;
     // Reading in threads of their own: a full pipe would stop the tool.
     let (out, err) = (child.stdout.take(), child.stderr.take());
     let out = std::thread::spawn(move || read_all(out));

@@ -69,13 +69,19 @@ impl BlockTrace {
         self.instance.join(EVENT).join(file)
     }
 
-    /// Ends, with what was seen.
-    pub fn finish(mut self) -> Result<BlockWrites> {
-        // Nothing more comes, so that the reader finds an end.
-        fs::write(self.event("enable"), "0")?;
+    /// Stops the kernel's events, so that the reader finds an end, and waits for that.
+    fn end(&mut self) -> Result<Counting> {
+        let disabled = fs::write(self.event("enable"), "0");
         self.stop.store(true, Ordering::Relaxed);
         let reading = self.reading.take().context("the trace has ended before")?;
         let seen = reading.join().map_err(|_| anyhow!("the reader of the trace panicked"))?;
+        disabled?;
+        Ok(seen)
+    }
+
+    /// Ends, with what was seen.
+    pub fn finish(mut self) -> Result<BlockWrites> {
+        let seen = self.end()?;
         ensure!(seen.lost == 0, "the kernel's buffer of events was too small");
         ensure!(
             seen.writes.requests > 0,
@@ -101,14 +107,9 @@ fn remove_stale() {
 
 impl Drop for BlockTrace {
     fn drop(&mut self) {
-        // The reader ends once nothing comes; what fails here has failed before.
-        let _ = fs::write(self.event("enable"), "0");
-        self.stop.store(true, Ordering::Relaxed);
-        if let Some(reading) = self.reading.take() {
-            // It does not panic; an error of reading has ended it.
-            let _ = reading.join();
-        }
-        // What the kernel keeps of it is small, and gone with the next boot.
+        // After `finish` there is nothing to end; before it, the run has failed for another reason.
+        let _ = self.end();
+        // What is left here goes at the next start of a trace.
         let _ = fs::remove_dir(&self.instance);
     }
 }

@@ -3,6 +3,7 @@
 
 mod activity;
 mod block_trace;
+mod facts;
 mod hardware;
 mod kernel_text;
 mod machine;
@@ -12,6 +13,7 @@ mod versions;
 
 pub use activity::{MachineSample, unwritten_bytes};
 pub use block_trace::{BlockTrace, BlockWrites};
+pub use facts::facts;
 pub use hardware::{Cgroup, CpuIdle, Nic};
 pub use kernel_text::{bytes_after, number_after};
 pub use machine::{FileSystem, Host};

@@ -80,15 +80,17 @@ pub fn index(options: &IndexOptions) -> Result<Vec<PathBuf>> {
         changed.push(path);
     }
     let strangers = strangers(&results, &hosts)?;
-    let shown: Vec<String> = strangers.iter().map(|path| path.display().to_string()).collect();
-    ensure!(strangers.is_empty(), "no result, and no host of one: {}", shown.join(", "));
-    let shown: Vec<String> = changed.iter().map(|path| path.display().to_string()).collect();
+    ensure!(strangers.is_empty(), "no result, and no host of one: {}", listed(&strangers));
     ensure!(
         !options.check || changed.is_empty(),
         "not as the results say (ringlog-bench index): {}",
-        shown.join(", ")
+        listed(&changed)
     );
     Ok(changed)
+}
+
+fn listed(paths: &[PathBuf]) -> String {
+    paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ")
 }
 
 /// All results, by kind and name.

@@ -107,6 +107,19 @@ pub struct Measured {
     pub reference: Option<Reference>,
 }
 
+/// The figure that a load is for.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MainFigure {
+    /// In words.
+    pub name: &'static str,
+    /// Of its values.
+    pub unit: &'static str,
+    /// Whether a larger one is better.
+    pub more_is_better: bool,
+    /// Of each round that counts.
+    pub rounds: Vec<f64>,
+}
+
 /// How a round went: its intervals.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct RoundSeries {
@@ -177,7 +190,7 @@ impl Measured {
     }
 
     /// What its rate is of.
-    pub fn rate_unit(&self) -> &'static str {
+    fn rate_unit(&self) -> &'static str {
         match self.kind {
             Kind::Join | Kind::Rebalance => "members/s",
             _ => "records/s",
@@ -226,12 +239,23 @@ impl Measured {
 
     /// Whether the rounds that count drift, and where to: what the load is for, rate or latency.
     pub fn trend(&self) -> Option<Trend> {
-        let value = |round: &RoundFigures| match self.mode {
-            _ if self.kind.is_start() => round.latency_ms.max,
-            Mode::Closed | Mode::Sustain => round.records_per_second,
-            Mode::Open => round.latency_ms.p99,
+        trend(&self.main_figure().rounds)
+    }
+
+    /// What the load is for.
+    pub fn main_figure(&self) -> MainFigure {
+        type Value = fn(&RoundFigures) -> f64;
+        let (name, unit, more_is_better, value): (_, _, _, Value) = match self.mode {
+            _ if self.kind.is_start() => {
+                ("time to start", "ms", false, |round| round.latency_ms.max)
+            }
+            Mode::Closed | Mode::Sustain => {
+                ("rate", self.rate_unit(), true, |round| round.records_per_second)
+            }
+            Mode::Open => ("99th percentile of latency", "ms", false, |round| round.latency_ms.p99),
         };
-        trend(&self.counted().map(value).collect::<Vec<f64>>())
+        let rounds = self.counted().map(value).collect();
+        MainFigure { name, unit, more_is_better, rounds }
     }
 }
 

@@ -115,6 +115,7 @@ impl Link {
         let deadline = Instant::now() + Duration::from_secs(5);
         while std::fs::read_link(&theirs)? == own {
             ensure!(Instant::now() < deadline, "unshare makes no network namespace");
+            // Nothing tells when it has: looked at again, up to the deadline.
             thread::sleep(Duration::from_millis(1));
         }
         Ok(())
@@ -183,6 +184,7 @@ fn take_in(from: &Tun, delay: Duration, queue: &SyncSender<OnItsWay>, stop: &Ato
 
 fn let_out(to: &Tun, queue: &Receiver<OnItsWay>) {
     for (due, packet) in queue {
+        // This is the delay of the link.
         thread::sleep(due.saturating_duration_since(Instant::now()));
         // An interface without room, or one that is down, loses the packet.
         let _ = to.send(&packet);

@@ -79,10 +79,9 @@ struct Seat {
 /// What all members share.
 struct Scene {
     shard: Shard,
+    /// The names of the groups begin with it, too.
     topic: String,
     topic_id: ringlog_wire::Uuid,
-    /// What the names of the groups begin with.
-    groups: String,
     config: GroupsConfig,
     ended: Cell<bool>,
     requests: Cell<u64>,
@@ -115,7 +114,6 @@ pub async fn measure(
         shard: shard.clone(),
         topic: run.topic.name.clone(),
         topic_id: cluster.topic.id,
-        groups: run.topic.name.clone(),
         config: run.groups.clone(),
         ended: Cell::new(false),
         requests: Cell::new(0),
@@ -130,7 +128,7 @@ pub async fn measure(
         // It may be long until its last record is answered: it ends by itself.
         return measured;
     }
-    let left = scene.wait_until(&watch, || (scene.present.get() == 0).then_some(())).await;
+    let left = scene.wait_until(&watch, || scene.present.get() == 0).await;
     // A producer that has failed is why the rest did.
     probe.end().context("the producer beside the groups")?;
     let outcome = measured?;
@@ -180,7 +178,7 @@ impl Scene {
         for (number, connection) in connections.into_iter().enumerate() {
             let group = number % self.config.groups;
             let member = roster.enter(group);
-            let seat = Seat { group, member, id: format!("{}-{group}", self.groups) };
+            let seat = Seat { group, member, id: format!("{}-{group}", self.topic) };
             let (scene, roster) = (Rc::clone(self), Rc::clone(roster));
             self.present.set(self.present.get() + 1);
             self.shard.spawn(async move {
@@ -201,18 +199,14 @@ impl Scene {
     }
 
     async fn settle(&self, roster: &Roster, watch: &RefCell<dyn Watch>) -> Result<()> {
-        let settled = self.wait_until(watch, || roster.has_settled().then_some(()));
+        let settled = self.wait_until(watch, || roster.has_settled());
         settled.await.map_err(|error| error.context(roster.describe()))
     }
 
     /// Waits for something, unless a member fails or somebody ends the run.
-    async fn wait_until(
-        &self,
-        watch: &RefCell<dyn Watch>,
-        mut is_so: impl FnMut() -> Option<()>,
-    ) -> Result<()> {
+    async fn wait_until(&self, watch: &RefCell<dyn Watch>, is_so: impl Fn() -> bool) -> Result<()> {
         let deadline = self.shard.clock().plus_ms(PATIENCE_MS);
-        while is_so().is_none() {
+        while !is_so() {
             if let Some(fault) = self.fault.borrow_mut().take() {
                 return Err(fault);
             }
@@ -234,7 +228,7 @@ async fn find_coordinator(
     let deadline = shard.clock().plus_ms(TOPIC_MS);
     while shard.clock() < deadline {
         watch.borrow_mut().tick(Live::NOTHING)?;
-        let key = format!("{}-0", scene.groups);
+        let key = format!("{}-0", scene.topic);
         let request = FindCoordinatorRequest { key, ..Default::default() };
         if connection.call_version(&request, 3).await?.error_code == 0 {
             return Ok(());
